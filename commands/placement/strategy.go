@@ -1,0 +1,37 @@
+package placement
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// Names of the strategies, as namespaces store them.
+const (
+	Optimal    = "optimal" // the default
+	Ring       = "ring"
+	Rendezvous = "rendezvous"
+)
+
+// ErrUnknownStrategy is wrapped by Named's refusal.
+var ErrUnknownStrategy = errors.New("placement: unknown strategy")
+
+// Strategy places the shards of an input. It is pure, and keeps the promises of
+// the package.
+type Strategy func(*Input) Result
+
+// Names returns the allowed names, the default first.
+func Names() []string { return []string{Optimal, Ring, Rendezvous} }
+
+// Named returns the strategy of that name; the empty name is the default.
+func Named(name string) (Strategy, error) {
+	switch name {
+	case Optimal, "":
+		return optimal, nil
+	case Ring:
+		return ring, nil
+	case Rendezvous:
+		return rendezvous, nil
+	}
+	return nil, fmt.Errorf("%w %q, allowed are %s", ErrUnknownStrategy, name, strings.Join(Names(), ", "))
+}
