@@ -39,9 +39,6 @@ func Describe(e *eventsv1.Event) Description {
 		return describef("control", k.EraStarted.ClusterId, "era %d of cluster %s started", k.EraStarted.Era, k.EraStarted.ClusterId)
 	case *eventsv1.Event_PolicySet:
 		return describePolicySet(k.PolicySet)
-	case *eventsv1.Event_PolicyRemoved:
-		id := k.PolicyRemoved.Kind + "/" + k.PolicyRemoved.Name
-		return describef("policy", id, "policy %s removed", id)
 	}
 	for _, describe := range []func(*eventsv1.Event) (Description, bool){
 		describeMembership, describeLeadership, describeNamespace, describeShards,
@@ -83,9 +80,6 @@ func describeMembership(e *eventsv1.Event) (Description, bool) {
 	case *eventsv1.Event_SessionOpened:
 		s := k.SessionOpened
 		return describef(c, s.NodeId, "session of %s opened, TTL %d ms", s.NodeId, s.TtlMs), true
-	case *eventsv1.Event_SessionClosing:
-		s := k.SessionClosing
-		return describef(c, s.NodeId, "session %d of %s closing: %s", s.Session, s.NodeId, enumWord(s.Cause.String(), "SESSION_CLOSE_CAUSE_")), true
 	case *eventsv1.Event_SessionClosed:
 		s := k.SessionClosed
 		return describef(c, s.NodeId, "session %d of %s closed: %s", s.Session, s.NodeId, enumWord(s.Cause.String(), "SESSION_CLOSE_CAUSE_")), true

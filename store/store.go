@@ -49,8 +49,8 @@ type Mark struct {
 	Sequence uint64
 }
 
-// Next verifies that a message follows the mark and returns its frame's mark.
-// The frame is decoded by [events.Head.Next].
+// Follows verifies that a message is the next one after the mark; [ErrGap] if not.
+// What the message holds is for [events.Head.Next] to verify.
 func (m Mark) Follows(msg Message) error {
 	if msg.Sequence != m.Sequence+1 {
 		return fmt.Errorf("%w: message %d follows message %d (position %d)", ErrGap, msg.Sequence, m.Sequence, m.Position)

@@ -41,11 +41,14 @@ func ring(in *Input) Result {
 }
 
 func ringPoints(nodes []Node) []point {
-	var points []point
+	total := 0
+	for _, n := range nodes {
+		total += pointsOf(n)
+	}
+	points := make([]point, 0, total)
 	for i, n := range nodes {
-		count := max(1, (int(n.Weight)*VirtualNodes+int(One)/2)/int(One))
 		seed := nodeHash(n.ID)
-		for j := range count {
+		for j := range pointsOf(n) {
 			points = append(points, point{nth(seed, j), int32(i)})
 		}
 	}
@@ -53,4 +56,8 @@ func ringPoints(nodes []Node) []point {
 		return cmp.Or(cmp.Compare(a.at, b.at), cmp.Compare(a.node, b.node))
 	})
 	return points
+}
+
+func pointsOf(n Node) int {
+	return max(1, (int(n.Weight)*VirtualNodes+int(One)/2)/int(One))
 }

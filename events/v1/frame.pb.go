@@ -275,21 +275,20 @@ func (x *Meta) GetRequestHash() []byte {
 
 // Event is one fact. Field numbers are for ever; each context has its block:
 // control 10, policy 30, membership 40, leadership 70, shard 100, plan 150,
-// cluster 200, identity 250, schedule 300.
+// cluster 200, identity 250, schedule 300. Kept free for their own issues:
+// 31 PolicyRemoved, 46 SessionClosing, 111 OwnershipExpired.
 type Event struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Types that are valid to be assigned to Kind:
 	//
 	//	*Event_EraStarted
 	//	*Event_PolicySet
-	//	*Event_PolicyRemoved
 	//	*Event_NodeJoined
 	//	*Event_NodeUpdated
 	//	*Event_NodeLeft
 	//	*Event_NodeCordoned
 	//	*Event_NodeUncordoned
 	//	*Event_SessionOpened
-	//	*Event_SessionClosing
 	//	*Event_SessionClosed
 	//	*Event_CandidacyDeclared
 	//	*Event_CandidacyWithdrawn
@@ -367,15 +366,6 @@ func (x *Event) GetPolicySet() *PolicySet {
 	return nil
 }
 
-func (x *Event) GetPolicyRemoved() *PolicyRemoved {
-	if x != nil {
-		if x, ok := x.Kind.(*Event_PolicyRemoved); ok {
-			return x.PolicyRemoved
-		}
-	}
-	return nil
-}
-
 func (x *Event) GetNodeJoined() *NodeJoined {
 	if x != nil {
 		if x, ok := x.Kind.(*Event_NodeJoined); ok {
@@ -425,15 +415,6 @@ func (x *Event) GetSessionOpened() *SessionOpened {
 	if x != nil {
 		if x, ok := x.Kind.(*Event_SessionOpened); ok {
 			return x.SessionOpened
-		}
-	}
-	return nil
-}
-
-func (x *Event) GetSessionClosing() *SessionClosing {
-	if x != nil {
-		if x, ok := x.Kind.(*Event_SessionClosing); ok {
-			return x.SessionClosing
 		}
 	}
 	return nil
@@ -604,10 +585,6 @@ type Event_PolicySet struct {
 	PolicySet *PolicySet `protobuf:"bytes,30,opt,name=policy_set,json=policySet,proto3,oneof"`
 }
 
-type Event_PolicyRemoved struct {
-	PolicyRemoved *PolicyRemoved `protobuf:"bytes,31,opt,name=policy_removed,json=policyRemoved,proto3,oneof"`
-}
-
 type Event_NodeJoined struct {
 	NodeJoined *NodeJoined `protobuf:"bytes,40,opt,name=node_joined,json=nodeJoined,proto3,oneof"`
 }
@@ -630,10 +607,6 @@ type Event_NodeUncordoned struct {
 
 type Event_SessionOpened struct {
 	SessionOpened *SessionOpened `protobuf:"bytes,45,opt,name=session_opened,json=sessionOpened,proto3,oneof"`
-}
-
-type Event_SessionClosing struct {
-	SessionClosing *SessionClosing `protobuf:"bytes,46,opt,name=session_closing,json=sessionClosing,proto3,oneof"`
 }
 
 type Event_SessionClosed struct {
@@ -708,8 +681,6 @@ func (*Event_EraStarted) isEvent_Kind() {}
 
 func (*Event_PolicySet) isEvent_Kind() {}
 
-func (*Event_PolicyRemoved) isEvent_Kind() {}
-
 func (*Event_NodeJoined) isEvent_Kind() {}
 
 func (*Event_NodeUpdated) isEvent_Kind() {}
@@ -721,8 +692,6 @@ func (*Event_NodeCordoned) isEvent_Kind() {}
 func (*Event_NodeUncordoned) isEvent_Kind() {}
 
 func (*Event_SessionOpened) isEvent_Kind() {}
-
-func (*Event_SessionClosing) isEvent_Kind() {}
 
 func (*Event_SessionClosed) isEvent_Kind() {}
 
@@ -781,22 +750,20 @@ const file_events_v1_frame_proto_rawDesc = "" +
 	"\fcausation_id\x18\x05 \x01(\tR\vcausationId\x12\x18\n" +
 	"\acommand\x18\x06 \x01(\tR\acommand\x12'\n" +
 	"\x0fidempotency_key\x18\a \x01(\fR\x0eidempotencyKey\x12!\n" +
-	"\frequest_hash\x18\b \x01(\fR\vrequestHash\"\x8b\x11\n" +
+	"\frequest_hash\x18\b \x01(\fR\vrequestHash\"\xee\x0f\n" +
 	"\x05Event\x12B\n" +
 	"\vera_started\x18\n" +
 	" \x01(\v2\x1f.omnirelay.events.v1.EraStartedH\x00R\n" +
 	"eraStarted\x12?\n" +
 	"\n" +
-	"policy_set\x18\x1e \x01(\v2\x1e.omnirelay.events.v1.PolicySetH\x00R\tpolicySet\x12K\n" +
-	"\x0epolicy_removed\x18\x1f \x01(\v2\".omnirelay.events.v1.PolicyRemovedH\x00R\rpolicyRemoved\x12B\n" +
+	"policy_set\x18\x1e \x01(\v2\x1e.omnirelay.events.v1.PolicySetH\x00R\tpolicySet\x12B\n" +
 	"\vnode_joined\x18( \x01(\v2\x1f.omnirelay.events.v1.NodeJoinedH\x00R\n" +
 	"nodeJoined\x12E\n" +
 	"\fnode_updated\x18) \x01(\v2 .omnirelay.events.v1.NodeUpdatedH\x00R\vnodeUpdated\x12<\n" +
 	"\tnode_left\x18* \x01(\v2\x1d.omnirelay.events.v1.NodeLeftH\x00R\bnodeLeft\x12H\n" +
 	"\rnode_cordoned\x18+ \x01(\v2!.omnirelay.events.v1.NodeCordonedH\x00R\fnodeCordoned\x12N\n" +
 	"\x0fnode_uncordoned\x18, \x01(\v2#.omnirelay.events.v1.NodeUncordonedH\x00R\x0enodeUncordoned\x12K\n" +
-	"\x0esession_opened\x18- \x01(\v2\".omnirelay.events.v1.SessionOpenedH\x00R\rsessionOpened\x12N\n" +
-	"\x0fsession_closing\x18. \x01(\v2#.omnirelay.events.v1.SessionClosingH\x00R\x0esessionClosing\x12K\n" +
+	"\x0esession_opened\x18- \x01(\v2\".omnirelay.events.v1.SessionOpenedH\x00R\rsessionOpened\x12K\n" +
 	"\x0esession_closed\x18/ \x01(\v2\".omnirelay.events.v1.SessionClosedH\x00R\rsessionClosed\x12W\n" +
 	"\x12candidacy_declared\x18F \x01(\v2&.omnirelay.events.v1.CandidacyDeclaredH\x00R\x11candidacyDeclared\x12Z\n" +
 	"\x13candidacy_withdrawn\x18G \x01(\v2'.omnirelay.events.v1.CandidacyWithdrawnH\x00R\x12candidacyWithdrawn\x12W\n" +
@@ -836,31 +803,29 @@ var file_events_v1_frame_proto_goTypes = []any{
 	(*Event)(nil),              // 3: omnirelay.events.v1.Event
 	(*EraStarted)(nil),         // 4: omnirelay.events.v1.EraStarted
 	(*PolicySet)(nil),          // 5: omnirelay.events.v1.PolicySet
-	(*PolicyRemoved)(nil),      // 6: omnirelay.events.v1.PolicyRemoved
-	(*NodeJoined)(nil),         // 7: omnirelay.events.v1.NodeJoined
-	(*NodeUpdated)(nil),        // 8: omnirelay.events.v1.NodeUpdated
-	(*NodeLeft)(nil),           // 9: omnirelay.events.v1.NodeLeft
-	(*NodeCordoned)(nil),       // 10: omnirelay.events.v1.NodeCordoned
-	(*NodeUncordoned)(nil),     // 11: omnirelay.events.v1.NodeUncordoned
-	(*SessionOpened)(nil),      // 12: omnirelay.events.v1.SessionOpened
-	(*SessionClosing)(nil),     // 13: omnirelay.events.v1.SessionClosing
-	(*SessionClosed)(nil),      // 14: omnirelay.events.v1.SessionClosed
-	(*CandidacyDeclared)(nil),  // 15: omnirelay.events.v1.CandidacyDeclared
-	(*CandidacyWithdrawn)(nil), // 16: omnirelay.events.v1.CandidacyWithdrawn
-	(*LeadershipGranted)(nil),  // 17: omnirelay.events.v1.LeadershipGranted
-	(*LeadershipResigned)(nil), // 18: omnirelay.events.v1.LeadershipResigned
-	(*LeadershipExpired)(nil),  // 19: omnirelay.events.v1.LeadershipExpired
-	(*NamespaceCreated)(nil),   // 20: omnirelay.events.v1.NamespaceCreated
-	(*NamespaceUpdated)(nil),   // 21: omnirelay.events.v1.NamespaceUpdated
-	(*NamespaceDeleting)(nil),  // 22: omnirelay.events.v1.NamespaceDeleting
-	(*NamespaceDeleted)(nil),   // 23: omnirelay.events.v1.NamespaceDeleted
-	(*ShardsAssigned)(nil),     // 24: omnirelay.events.v1.ShardsAssigned
-	(*ShardsReleased)(nil),     // 25: omnirelay.events.v1.ShardsReleased
-	(*ShardMoveStarted)(nil),   // 26: omnirelay.events.v1.ShardMoveStarted
-	(*ShardMoveFailed)(nil),    // 27: omnirelay.events.v1.ShardMoveFailed
-	(*ShardMoveCancelled)(nil), // 28: omnirelay.events.v1.ShardMoveCancelled
-	(*ShardsPaused)(nil),       // 29: omnirelay.events.v1.ShardsPaused
-	(*ShardsResumed)(nil),      // 30: omnirelay.events.v1.ShardsResumed
+	(*NodeJoined)(nil),         // 6: omnirelay.events.v1.NodeJoined
+	(*NodeUpdated)(nil),        // 7: omnirelay.events.v1.NodeUpdated
+	(*NodeLeft)(nil),           // 8: omnirelay.events.v1.NodeLeft
+	(*NodeCordoned)(nil),       // 9: omnirelay.events.v1.NodeCordoned
+	(*NodeUncordoned)(nil),     // 10: omnirelay.events.v1.NodeUncordoned
+	(*SessionOpened)(nil),      // 11: omnirelay.events.v1.SessionOpened
+	(*SessionClosed)(nil),      // 12: omnirelay.events.v1.SessionClosed
+	(*CandidacyDeclared)(nil),  // 13: omnirelay.events.v1.CandidacyDeclared
+	(*CandidacyWithdrawn)(nil), // 14: omnirelay.events.v1.CandidacyWithdrawn
+	(*LeadershipGranted)(nil),  // 15: omnirelay.events.v1.LeadershipGranted
+	(*LeadershipResigned)(nil), // 16: omnirelay.events.v1.LeadershipResigned
+	(*LeadershipExpired)(nil),  // 17: omnirelay.events.v1.LeadershipExpired
+	(*NamespaceCreated)(nil),   // 18: omnirelay.events.v1.NamespaceCreated
+	(*NamespaceUpdated)(nil),   // 19: omnirelay.events.v1.NamespaceUpdated
+	(*NamespaceDeleting)(nil),  // 20: omnirelay.events.v1.NamespaceDeleting
+	(*NamespaceDeleted)(nil),   // 21: omnirelay.events.v1.NamespaceDeleted
+	(*ShardsAssigned)(nil),     // 22: omnirelay.events.v1.ShardsAssigned
+	(*ShardsReleased)(nil),     // 23: omnirelay.events.v1.ShardsReleased
+	(*ShardMoveStarted)(nil),   // 24: omnirelay.events.v1.ShardMoveStarted
+	(*ShardMoveFailed)(nil),    // 25: omnirelay.events.v1.ShardMoveFailed
+	(*ShardMoveCancelled)(nil), // 26: omnirelay.events.v1.ShardMoveCancelled
+	(*ShardsPaused)(nil),       // 27: omnirelay.events.v1.ShardsPaused
+	(*ShardsResumed)(nil),      // 28: omnirelay.events.v1.ShardsResumed
 }
 var file_events_v1_frame_proto_depIdxs = []int32{
 	1,  // 0: omnirelay.events.v1.Frame.decisions:type_name -> omnirelay.events.v1.Decision
@@ -868,36 +833,34 @@ var file_events_v1_frame_proto_depIdxs = []int32{
 	3,  // 2: omnirelay.events.v1.Decision.events:type_name -> omnirelay.events.v1.Event
 	4,  // 3: omnirelay.events.v1.Event.era_started:type_name -> omnirelay.events.v1.EraStarted
 	5,  // 4: omnirelay.events.v1.Event.policy_set:type_name -> omnirelay.events.v1.PolicySet
-	6,  // 5: omnirelay.events.v1.Event.policy_removed:type_name -> omnirelay.events.v1.PolicyRemoved
-	7,  // 6: omnirelay.events.v1.Event.node_joined:type_name -> omnirelay.events.v1.NodeJoined
-	8,  // 7: omnirelay.events.v1.Event.node_updated:type_name -> omnirelay.events.v1.NodeUpdated
-	9,  // 8: omnirelay.events.v1.Event.node_left:type_name -> omnirelay.events.v1.NodeLeft
-	10, // 9: omnirelay.events.v1.Event.node_cordoned:type_name -> omnirelay.events.v1.NodeCordoned
-	11, // 10: omnirelay.events.v1.Event.node_uncordoned:type_name -> omnirelay.events.v1.NodeUncordoned
-	12, // 11: omnirelay.events.v1.Event.session_opened:type_name -> omnirelay.events.v1.SessionOpened
-	13, // 12: omnirelay.events.v1.Event.session_closing:type_name -> omnirelay.events.v1.SessionClosing
-	14, // 13: omnirelay.events.v1.Event.session_closed:type_name -> omnirelay.events.v1.SessionClosed
-	15, // 14: omnirelay.events.v1.Event.candidacy_declared:type_name -> omnirelay.events.v1.CandidacyDeclared
-	16, // 15: omnirelay.events.v1.Event.candidacy_withdrawn:type_name -> omnirelay.events.v1.CandidacyWithdrawn
-	17, // 16: omnirelay.events.v1.Event.leadership_granted:type_name -> omnirelay.events.v1.LeadershipGranted
-	18, // 17: omnirelay.events.v1.Event.leadership_resigned:type_name -> omnirelay.events.v1.LeadershipResigned
-	19, // 18: omnirelay.events.v1.Event.leadership_expired:type_name -> omnirelay.events.v1.LeadershipExpired
-	20, // 19: omnirelay.events.v1.Event.namespace_created:type_name -> omnirelay.events.v1.NamespaceCreated
-	21, // 20: omnirelay.events.v1.Event.namespace_updated:type_name -> omnirelay.events.v1.NamespaceUpdated
-	22, // 21: omnirelay.events.v1.Event.namespace_deleting:type_name -> omnirelay.events.v1.NamespaceDeleting
-	23, // 22: omnirelay.events.v1.Event.namespace_deleted:type_name -> omnirelay.events.v1.NamespaceDeleted
-	24, // 23: omnirelay.events.v1.Event.shards_assigned:type_name -> omnirelay.events.v1.ShardsAssigned
-	25, // 24: omnirelay.events.v1.Event.shards_released:type_name -> omnirelay.events.v1.ShardsReleased
-	26, // 25: omnirelay.events.v1.Event.shard_move_started:type_name -> omnirelay.events.v1.ShardMoveStarted
-	27, // 26: omnirelay.events.v1.Event.shard_move_failed:type_name -> omnirelay.events.v1.ShardMoveFailed
-	28, // 27: omnirelay.events.v1.Event.shard_move_cancelled:type_name -> omnirelay.events.v1.ShardMoveCancelled
-	29, // 28: omnirelay.events.v1.Event.shards_paused:type_name -> omnirelay.events.v1.ShardsPaused
-	30, // 29: omnirelay.events.v1.Event.shards_resumed:type_name -> omnirelay.events.v1.ShardsResumed
-	30, // [30:30] is the sub-list for method output_type
-	30, // [30:30] is the sub-list for method input_type
-	30, // [30:30] is the sub-list for extension type_name
-	30, // [30:30] is the sub-list for extension extendee
-	0,  // [0:30] is the sub-list for field type_name
+	6,  // 5: omnirelay.events.v1.Event.node_joined:type_name -> omnirelay.events.v1.NodeJoined
+	7,  // 6: omnirelay.events.v1.Event.node_updated:type_name -> omnirelay.events.v1.NodeUpdated
+	8,  // 7: omnirelay.events.v1.Event.node_left:type_name -> omnirelay.events.v1.NodeLeft
+	9,  // 8: omnirelay.events.v1.Event.node_cordoned:type_name -> omnirelay.events.v1.NodeCordoned
+	10, // 9: omnirelay.events.v1.Event.node_uncordoned:type_name -> omnirelay.events.v1.NodeUncordoned
+	11, // 10: omnirelay.events.v1.Event.session_opened:type_name -> omnirelay.events.v1.SessionOpened
+	12, // 11: omnirelay.events.v1.Event.session_closed:type_name -> omnirelay.events.v1.SessionClosed
+	13, // 12: omnirelay.events.v1.Event.candidacy_declared:type_name -> omnirelay.events.v1.CandidacyDeclared
+	14, // 13: omnirelay.events.v1.Event.candidacy_withdrawn:type_name -> omnirelay.events.v1.CandidacyWithdrawn
+	15, // 14: omnirelay.events.v1.Event.leadership_granted:type_name -> omnirelay.events.v1.LeadershipGranted
+	16, // 15: omnirelay.events.v1.Event.leadership_resigned:type_name -> omnirelay.events.v1.LeadershipResigned
+	17, // 16: omnirelay.events.v1.Event.leadership_expired:type_name -> omnirelay.events.v1.LeadershipExpired
+	18, // 17: omnirelay.events.v1.Event.namespace_created:type_name -> omnirelay.events.v1.NamespaceCreated
+	19, // 18: omnirelay.events.v1.Event.namespace_updated:type_name -> omnirelay.events.v1.NamespaceUpdated
+	20, // 19: omnirelay.events.v1.Event.namespace_deleting:type_name -> omnirelay.events.v1.NamespaceDeleting
+	21, // 20: omnirelay.events.v1.Event.namespace_deleted:type_name -> omnirelay.events.v1.NamespaceDeleted
+	22, // 21: omnirelay.events.v1.Event.shards_assigned:type_name -> omnirelay.events.v1.ShardsAssigned
+	23, // 22: omnirelay.events.v1.Event.shards_released:type_name -> omnirelay.events.v1.ShardsReleased
+	24, // 23: omnirelay.events.v1.Event.shard_move_started:type_name -> omnirelay.events.v1.ShardMoveStarted
+	25, // 24: omnirelay.events.v1.Event.shard_move_failed:type_name -> omnirelay.events.v1.ShardMoveFailed
+	26, // 25: omnirelay.events.v1.Event.shard_move_cancelled:type_name -> omnirelay.events.v1.ShardMoveCancelled
+	27, // 26: omnirelay.events.v1.Event.shards_paused:type_name -> omnirelay.events.v1.ShardsPaused
+	28, // 27: omnirelay.events.v1.Event.shards_resumed:type_name -> omnirelay.events.v1.ShardsResumed
+	28, // [28:28] is the sub-list for method output_type
+	28, // [28:28] is the sub-list for method input_type
+	28, // [28:28] is the sub-list for extension type_name
+	28, // [28:28] is the sub-list for extension extendee
+	0,  // [0:28] is the sub-list for field type_name
 }
 
 func init() { file_events_v1_frame_proto_init() }
@@ -913,14 +876,12 @@ func file_events_v1_frame_proto_init() {
 	file_events_v1_frame_proto_msgTypes[3].OneofWrappers = []any{
 		(*Event_EraStarted)(nil),
 		(*Event_PolicySet)(nil),
-		(*Event_PolicyRemoved)(nil),
 		(*Event_NodeJoined)(nil),
 		(*Event_NodeUpdated)(nil),
 		(*Event_NodeLeft)(nil),
 		(*Event_NodeCordoned)(nil),
 		(*Event_NodeUncordoned)(nil),
 		(*Event_SessionOpened)(nil),
-		(*Event_SessionClosing)(nil),
 		(*Event_SessionClosed)(nil),
 		(*Event_CandidacyDeclared)(nil),
 		(*Event_CandidacyWithdrawn)(nil),

@@ -31,8 +31,6 @@ const (
 	SessionCloseCause_SESSION_CLOSE_CAUSE_LEFT SessionCloseCause = 2
 	// The same node, proven by its secret, opened a new session.
 	SessionCloseCause_SESSION_CLOSE_CAUSE_RESTARTED SessionCloseCause = 3
-	// An operator's forced move or a revocation.
-	SessionCloseCause_SESSION_CLOSE_CAUSE_FORCED SessionCloseCause = 4
 )
 
 // Enum value maps for SessionCloseCause.
@@ -42,14 +40,12 @@ var (
 		1: "SESSION_CLOSE_CAUSE_EXPIRED",
 		2: "SESSION_CLOSE_CAUSE_LEFT",
 		3: "SESSION_CLOSE_CAUSE_RESTARTED",
-		4: "SESSION_CLOSE_CAUSE_FORCED",
 	}
 	SessionCloseCause_value = map[string]int32{
 		"SESSION_CLOSE_CAUSE_UNSPECIFIED": 0,
 		"SESSION_CLOSE_CAUSE_EXPIRED":     1,
 		"SESSION_CLOSE_CAUSE_LEFT":        2,
 		"SESSION_CLOSE_CAUSE_RESTARTED":   3,
-		"SESSION_CLOSE_CAUSE_FORCED":      4,
 	}
 )
 
@@ -479,68 +475,6 @@ func (x *SessionOpened) GetSecretHash() []byte {
 	return nil
 }
 
-// SessionClosing: no heartbeat is answered and nothing is assigned any more;
-// SessionClosed follows when the session's timer ends.
-type SessionClosing struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	NodeId        string                 `protobuf:"bytes,1,opt,name=node_id,json=nodeId,proto3" json:"node_id,omitempty"`
-	Session       uint64                 `protobuf:"varint,2,opt,name=session,proto3" json:"session,omitempty"`
-	Cause         SessionCloseCause      `protobuf:"varint,3,opt,name=cause,proto3,enum=omnirelay.events.v1.SessionCloseCause" json:"cause,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *SessionClosing) Reset() {
-	*x = SessionClosing{}
-	mi := &file_events_v1_membership_proto_msgTypes[7]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *SessionClosing) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*SessionClosing) ProtoMessage() {}
-
-func (x *SessionClosing) ProtoReflect() protoreflect.Message {
-	mi := &file_events_v1_membership_proto_msgTypes[7]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use SessionClosing.ProtoReflect.Descriptor instead.
-func (*SessionClosing) Descriptor() ([]byte, []int) {
-	return file_events_v1_membership_proto_rawDescGZIP(), []int{7}
-}
-
-func (x *SessionClosing) GetNodeId() string {
-	if x != nil {
-		return x.NodeId
-	}
-	return ""
-}
-
-func (x *SessionClosing) GetSession() uint64 {
-	if x != nil {
-		return x.Session
-	}
-	return 0
-}
-
-func (x *SessionClosing) GetCause() SessionCloseCause {
-	if x != nil {
-		return x.Cause
-	}
-	return SessionCloseCause_SESSION_CLOSE_CAUSE_UNSPECIFIED
-}
-
 // SessionClosed ends a lease and releases what it held: leaderships, and
 // shards as the ownership mode of their namespace says.
 type SessionClosed struct {
@@ -554,7 +488,7 @@ type SessionClosed struct {
 
 func (x *SessionClosed) Reset() {
 	*x = SessionClosed{}
-	mi := &file_events_v1_membership_proto_msgTypes[8]
+	mi := &file_events_v1_membership_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -566,7 +500,7 @@ func (x *SessionClosed) String() string {
 func (*SessionClosed) ProtoMessage() {}
 
 func (x *SessionClosed) ProtoReflect() protoreflect.Message {
-	mi := &file_events_v1_membership_proto_msgTypes[8]
+	mi := &file_events_v1_membership_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -579,7 +513,7 @@ func (x *SessionClosed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionClosed.ProtoReflect.Descriptor instead.
 func (*SessionClosed) Descriptor() ([]byte, []int) {
-	return file_events_v1_membership_proto_rawDescGZIP(), []int{8}
+	return file_events_v1_membership_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *SessionClosed) GetNodeId() string {
@@ -637,21 +571,16 @@ const file_events_v1_membership_proto_rawDesc = "" +
 	"\anode_id\x18\x01 \x01(\tR\x06nodeId\x12\x15\n" +
 	"\x06ttl_ms\x18\x02 \x01(\rR\x05ttlMs\x12\x1f\n" +
 	"\vsecret_hash\x18\x03 \x01(\fR\n" +
-	"secretHash\"\x81\x01\n" +
-	"\x0eSessionClosing\x12\x17\n" +
-	"\anode_id\x18\x01 \x01(\tR\x06nodeId\x12\x18\n" +
-	"\asession\x18\x02 \x01(\x04R\asession\x12<\n" +
-	"\x05cause\x18\x03 \x01(\x0e2&.omnirelay.events.v1.SessionCloseCauseR\x05cause\"\x80\x01\n" +
+	"secretHash\"\x80\x01\n" +
 	"\rSessionClosed\x12\x17\n" +
 	"\anode_id\x18\x01 \x01(\tR\x06nodeId\x12\x18\n" +
 	"\asession\x18\x02 \x01(\x04R\asession\x12<\n" +
-	"\x05cause\x18\x03 \x01(\x0e2&.omnirelay.events.v1.SessionCloseCauseR\x05cause*\xba\x01\n" +
+	"\x05cause\x18\x03 \x01(\x0e2&.omnirelay.events.v1.SessionCloseCauseR\x05cause*\x9a\x01\n" +
 	"\x11SessionCloseCause\x12#\n" +
 	"\x1fSESSION_CLOSE_CAUSE_UNSPECIFIED\x10\x00\x12\x1f\n" +
 	"\x1bSESSION_CLOSE_CAUSE_EXPIRED\x10\x01\x12\x1c\n" +
 	"\x18SESSION_CLOSE_CAUSE_LEFT\x10\x02\x12!\n" +
-	"\x1dSESSION_CLOSE_CAUSE_RESTARTED\x10\x03\x12\x1e\n" +
-	"\x1aSESSION_CLOSE_CAUSE_FORCED\x10\x04B3Z1github.com/omnirelay/omnirelay/events/v1;eventsv1b\x06proto3"
+	"\x1dSESSION_CLOSE_CAUSE_RESTARTED\x10\x03B3Z1github.com/omnirelay/omnirelay/events/v1;eventsv1b\x06proto3"
 
 var (
 	file_events_v1_membership_proto_rawDescOnce sync.Once
@@ -666,7 +595,7 @@ func file_events_v1_membership_proto_rawDescGZIP() []byte {
 }
 
 var file_events_v1_membership_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_events_v1_membership_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
+var file_events_v1_membership_proto_msgTypes = make([]protoimpl.MessageInfo, 9)
 var file_events_v1_membership_proto_goTypes = []any{
 	(SessionCloseCause)(0), // 0: omnirelay.events.v1.SessionCloseCause
 	(*NodeDescriptor)(nil), // 1: omnirelay.events.v1.NodeDescriptor
@@ -676,21 +605,19 @@ var file_events_v1_membership_proto_goTypes = []any{
 	(*NodeCordoned)(nil),   // 5: omnirelay.events.v1.NodeCordoned
 	(*NodeUncordoned)(nil), // 6: omnirelay.events.v1.NodeUncordoned
 	(*SessionOpened)(nil),  // 7: omnirelay.events.v1.SessionOpened
-	(*SessionClosing)(nil), // 8: omnirelay.events.v1.SessionClosing
-	(*SessionClosed)(nil),  // 9: omnirelay.events.v1.SessionClosed
-	nil,                    // 10: omnirelay.events.v1.NodeDescriptor.LabelsEntry
+	(*SessionClosed)(nil),  // 8: omnirelay.events.v1.SessionClosed
+	nil,                    // 9: omnirelay.events.v1.NodeDescriptor.LabelsEntry
 }
 var file_events_v1_membership_proto_depIdxs = []int32{
-	10, // 0: omnirelay.events.v1.NodeDescriptor.labels:type_name -> omnirelay.events.v1.NodeDescriptor.LabelsEntry
-	1,  // 1: omnirelay.events.v1.NodeJoined.node:type_name -> omnirelay.events.v1.NodeDescriptor
-	1,  // 2: omnirelay.events.v1.NodeUpdated.node:type_name -> omnirelay.events.v1.NodeDescriptor
-	0,  // 3: omnirelay.events.v1.SessionClosing.cause:type_name -> omnirelay.events.v1.SessionCloseCause
-	0,  // 4: omnirelay.events.v1.SessionClosed.cause:type_name -> omnirelay.events.v1.SessionCloseCause
-	5,  // [5:5] is the sub-list for method output_type
-	5,  // [5:5] is the sub-list for method input_type
-	5,  // [5:5] is the sub-list for extension type_name
-	5,  // [5:5] is the sub-list for extension extendee
-	0,  // [0:5] is the sub-list for field type_name
+	9, // 0: omnirelay.events.v1.NodeDescriptor.labels:type_name -> omnirelay.events.v1.NodeDescriptor.LabelsEntry
+	1, // 1: omnirelay.events.v1.NodeJoined.node:type_name -> omnirelay.events.v1.NodeDescriptor
+	1, // 2: omnirelay.events.v1.NodeUpdated.node:type_name -> omnirelay.events.v1.NodeDescriptor
+	0, // 3: omnirelay.events.v1.SessionClosed.cause:type_name -> omnirelay.events.v1.SessionCloseCause
+	4, // [4:4] is the sub-list for method output_type
+	4, // [4:4] is the sub-list for method input_type
+	4, // [4:4] is the sub-list for extension type_name
+	4, // [4:4] is the sub-list for extension extendee
+	0, // [0:4] is the sub-list for field type_name
 }
 
 func init() { file_events_v1_membership_proto_init() }
@@ -704,7 +631,7 @@ func file_events_v1_membership_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_events_v1_membership_proto_rawDesc), len(file_events_v1_membership_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   10,
+			NumMessages:   9,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -116,58 +116,6 @@ type PolicySet_Session struct {
 
 func (*PolicySet_Session) isPolicySet_Spec() {}
 
-type PolicyRemoved struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Kind          string                 `protobuf:"bytes,1,opt,name=kind,proto3" json:"kind,omitempty"`
-	Name          string                 `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *PolicyRemoved) Reset() {
-	*x = PolicyRemoved{}
-	mi := &file_events_v1_policy_proto_msgTypes[1]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *PolicyRemoved) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*PolicyRemoved) ProtoMessage() {}
-
-func (x *PolicyRemoved) ProtoReflect() protoreflect.Message {
-	mi := &file_events_v1_policy_proto_msgTypes[1]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use PolicyRemoved.ProtoReflect.Descriptor instead.
-func (*PolicyRemoved) Descriptor() ([]byte, []int) {
-	return file_events_v1_policy_proto_rawDescGZIP(), []int{1}
-}
-
-func (x *PolicyRemoved) GetKind() string {
-	if x != nil {
-		return x.Kind
-	}
-	return ""
-}
-
-func (x *PolicyRemoved) GetName() string {
-	if x != nil {
-		return x.Name
-	}
-	return ""
-}
-
 // SessionPolicy is kind "session".
 type SessionPolicy struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -179,7 +127,7 @@ type SessionPolicy struct {
 
 func (x *SessionPolicy) Reset() {
 	*x = SessionPolicy{}
-	mi := &file_events_v1_policy_proto_msgTypes[2]
+	mi := &file_events_v1_policy_proto_msgTypes[1]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -191,7 +139,7 @@ func (x *SessionPolicy) String() string {
 func (*SessionPolicy) ProtoMessage() {}
 
 func (x *SessionPolicy) ProtoReflect() protoreflect.Message {
-	mi := &file_events_v1_policy_proto_msgTypes[2]
+	mi := &file_events_v1_policy_proto_msgTypes[1]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -204,7 +152,7 @@ func (x *SessionPolicy) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionPolicy.ProtoReflect.Descriptor instead.
 func (*SessionPolicy) Descriptor() ([]byte, []int) {
-	return file_events_v1_policy_proto_rawDescGZIP(), []int{2}
+	return file_events_v1_policy_proto_rawDescGZIP(), []int{1}
 }
 
 func (x *SessionPolicy) GetTtlMs() uint32 {
@@ -225,10 +173,7 @@ const file_events_v1_policy_proto_rawDesc = "" +
 	"\aversion\x18\x03 \x01(\x04R\aversion\x12>\n" +
 	"\asession\x18\n" +
 	" \x01(\v2\".omnirelay.events.v1.SessionPolicyH\x00R\asessionB\x06\n" +
-	"\x04spec\"7\n" +
-	"\rPolicyRemoved\x12\x12\n" +
-	"\x04kind\x18\x01 \x01(\tR\x04kind\x12\x12\n" +
-	"\x04name\x18\x02 \x01(\tR\x04name\"&\n" +
+	"\x04spec\"&\n" +
 	"\rSessionPolicy\x12\x15\n" +
 	"\x06ttl_ms\x18\x01 \x01(\rR\x05ttlMsB3Z1github.com/omnirelay/omnirelay/events/v1;eventsv1b\x06proto3"
 
@@ -244,14 +189,13 @@ func file_events_v1_policy_proto_rawDescGZIP() []byte {
 	return file_events_v1_policy_proto_rawDescData
 }
 
-var file_events_v1_policy_proto_msgTypes = make([]protoimpl.MessageInfo, 3)
+var file_events_v1_policy_proto_msgTypes = make([]protoimpl.MessageInfo, 2)
 var file_events_v1_policy_proto_goTypes = []any{
 	(*PolicySet)(nil),     // 0: omnirelay.events.v1.PolicySet
-	(*PolicyRemoved)(nil), // 1: omnirelay.events.v1.PolicyRemoved
-	(*SessionPolicy)(nil), // 2: omnirelay.events.v1.SessionPolicy
+	(*SessionPolicy)(nil), // 1: omnirelay.events.v1.SessionPolicy
 }
 var file_events_v1_policy_proto_depIdxs = []int32{
-	2, // 0: omnirelay.events.v1.PolicySet.session:type_name -> omnirelay.events.v1.SessionPolicy
+	1, // 0: omnirelay.events.v1.PolicySet.session:type_name -> omnirelay.events.v1.SessionPolicy
 	1, // [1:1] is the sub-list for method output_type
 	1, // [1:1] is the sub-list for method input_type
 	1, // [1:1] is the sub-list for extension type_name
@@ -273,7 +217,7 @@ func file_events_v1_policy_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_events_v1_policy_proto_rawDesc), len(file_events_v1_policy_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   3,
+			NumMessages:   2,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

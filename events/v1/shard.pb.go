@@ -807,12 +807,15 @@ func (x *ShardMove) GetShards() *ShardSet {
 	return nil
 }
 
-// ShardMoveFailed: the shards stay with their owners.
+// ShardMoveFailed: the shards stay with their owners, and are left alone for
+// the hold.
 type ShardMoveFailed struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Namespace     string                 `protobuf:"bytes,1,opt,name=namespace,proto3" json:"namespace,omitempty"`
-	Shards        *ShardSet              `protobuf:"bytes,2,opt,name=shards,proto3" json:"shards,omitempty"`
-	Cause         ShardCause             `protobuf:"varint,3,opt,name=cause,proto3,enum=omnirelay.events.v1.ShardCause" json:"cause,omitempty"`
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	Namespace string                 `protobuf:"bytes,1,opt,name=namespace,proto3" json:"namespace,omitempty"`
+	Shards    *ShardSet              `protobuf:"bytes,2,opt,name=shards,proto3" json:"shards,omitempty"`
+	Cause     ShardCause             `protobuf:"varint,3,opt,name=cause,proto3,enum=omnirelay.events.v1.ShardCause" json:"cause,omitempty"`
+	// Milliseconds.
+	HoldMs        uint32 `protobuf:"varint,4,opt,name=hold_ms,json=holdMs,proto3" json:"hold_ms,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -866,6 +869,13 @@ func (x *ShardMoveFailed) GetCause() ShardCause {
 		return x.Cause
 	}
 	return ShardCause_SHARD_CAUSE_UNSPECIFIED
+}
+
+func (x *ShardMoveFailed) GetHoldMs() uint32 {
+	if x != nil {
+		return x.HoldMs
+	}
+	return 0
 }
 
 // ShardMoveCancelled: the shards stay with their owners.
@@ -1082,11 +1092,12 @@ const file_events_v1_shard_proto_rawDesc = "" +
 	"\tShardMove\x12\x12\n" +
 	"\x04from\x18\x01 \x01(\tR\x04from\x12\x0e\n" +
 	"\x02to\x18\x02 \x01(\tR\x02to\x125\n" +
-	"\x06shards\x18\x03 \x01(\v2\x1d.omnirelay.events.v1.ShardSetR\x06shards\"\x9d\x01\n" +
+	"\x06shards\x18\x03 \x01(\v2\x1d.omnirelay.events.v1.ShardSetR\x06shards\"\xb6\x01\n" +
 	"\x0fShardMoveFailed\x12\x1c\n" +
 	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x125\n" +
 	"\x06shards\x18\x02 \x01(\v2\x1d.omnirelay.events.v1.ShardSetR\x06shards\x125\n" +
-	"\x05cause\x18\x03 \x01(\x0e2\x1f.omnirelay.events.v1.ShardCauseR\x05cause\"\xa0\x01\n" +
+	"\x05cause\x18\x03 \x01(\x0e2\x1f.omnirelay.events.v1.ShardCauseR\x05cause\x12\x17\n" +
+	"\ahold_ms\x18\x04 \x01(\rR\x06holdMs\"\xa0\x01\n" +
 	"\x12ShardMoveCancelled\x12\x1c\n" +
 	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x125\n" +
 	"\x06shards\x18\x02 \x01(\v2\x1d.omnirelay.events.v1.ShardSetR\x06shards\x125\n" +

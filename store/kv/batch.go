@@ -2,7 +2,6 @@ package kv
 
 import (
 	"encoding/binary"
-	"errors"
 	"fmt"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -20,9 +19,11 @@ type Batch struct {
 	err        error
 	done       bool
 
-	pending overlay
+	rows    overlay
+	meta    map[string]pending
 	floors  map[tableKey]uint64 // least position that the next write may have
 	applied map[tableKey]uint64 // positions set in this batch
+	key     []byte              // scratch
 }
 
 // NewBatch starts a batch on what was committed last. Commit or Close ends it.
@@ -38,31 +39,221 @@ func (d *DB) NewBatch() (*Batch, error) {
 		db:         d,
 		pb:         d.pdb.NewBatch(),
 		generation: d.generation,
-		pending:    newOverlay(),
+		rows:       newOverlay(),
+		meta:       make(map[string]pending),
 		floors:     make(map[tableKey]uint64),
 		applied:    make(map[tableKey]uint64),
 	}, nil
 }
 
-// Put writes a version of a row. The batch keeps row until Commit, and the
-// writer's cache after it: the caller must not change it any more. Of two writes
-// of one row at one position the last wins.
+// Put writes a version of a row. The batch, and then the writer's cache, keep
+// row itself: the caller must not change it any more. Of two writes of one row
+// at one position the last wins.
 func (b *Batch) Put(t Table, pk []byte, pos uint64, row []byte) {
 	if !b.admit(t, pos) {
 		return
 	}
-	value := b.defer_(spaceVersion, t, pk, pos, 1+len(row))
-	value[0] = tagRow
-	copy(value[1:], row)
-	b.finish()
+	b.key = appendVersionKey(b.key[:0], t, pk, pos)
+	b.setTagged(tagRow, row)
 
-	b.putChange(t, pk, pos, row)
+	b.key = appendChangeKey(b.key[:0], t, pos, pk)
+	if len(row) <= maxInlineChange {
+		b.setTagged(tagRow, row)
+	} else {
+		b.setTagged(tagElsewhere, nil)
+	}
 
-	key := appendKey(make([]byte, 0, headerLen+len(pk)+1), spaceCurrent, t, pk)
-	op := b.pb.SetDeferred(len(key), positionLen+len(row))
-	copy(op.Key, key)
+	b.key = appendKey(b.key[:0], spaceCurrent, t, pk)
+	op := b.pb.SetDeferred(len(b.key), positionLen+len(row))
+	copy(op.Key, b.key)
 	binary.BigEndian.PutUint64(op.Value, pos)
 	copy(op.Value[positionLen:], row)
 	b.note(op.Finish())
-	b.pending.put(string(key), pending{value: row, pos: pos, present: true})
+	b.rows.put(string(b.key), pending{value: row, pos: pos, present: true})
+}
+
+// Delete writes a tombstone: the present forgets the row, the past keeps it.
+// Deleting a row that is not there writes nothing.
+func (b *Batch) Delete(t Table, pk []byte, pos uint64) {
+	if !b.admit(t, pos) {
+		return
+	}
+	_, present, err := b.GetCurrent(t, pk)
+	if err != nil || !present {
+		b.note(err)
+		return
+	}
+	b.key = appendVersionKey(b.key[:0], t, pk, pos)
+	b.setTagged(tagDeleted, nil)
+	b.key = appendChangeKey(b.key[:0], t, pos, pk)
+	b.setTagged(tagDeleted, nil)
+	b.key = appendKey(b.key[:0], spaceCurrent, t, pk)
+	b.note(b.pb.Delete(b.key, nil))
+	b.rows.put(string(b.key), pending{})
+}
+
+// IndexPut adds a key to a table's index: the present alone, no versions. An
+// index holds keys only; what it points at is part of the key.
+func (b *Batch) IndexPut(t Table, key []byte) {
+	if b.writable(t) {
+		b.key = appendKey(b.key[:0], spaceIndex, t, key)
+		b.note(b.pb.Set(b.key, nil, nil))
+		b.rows.put(string(b.key), pending{present: true})
+	}
+}
+
+// IndexDelete removes a key from a table's index, if it is there.
+func (b *Batch) IndexDelete(t Table, key []byte) {
+	if b.writable(t) {
+		b.key = appendKey(b.key[:0], spaceIndex, t, key)
+		b.note(b.pb.Delete(b.key, nil))
+		b.rows.put(string(b.key), pending{})
+	}
+}
+
+// SetMeta stores a value of the caller's: log id, era, head hash, table versions.
+func (b *Batch) SetMeta(key string, value []byte) {
+	if b.usable() {
+		b.key = appendMetaKey(b.key[:0], key)
+		b.note(b.pb.Set(b.key, value, nil))
+		b.meta[key] = pending{value: append([]byte(nil), value...), present: true}
+	}
+}
+
+// DeleteMeta removes a value that SetMeta stored, if there is one.
+func (b *Batch) DeleteMeta(key string) {
+	if b.usable() {
+		b.key = appendMetaKey(b.key[:0], key)
+		b.note(b.pb.Delete(b.key, nil))
+		b.meta[key] = pending{}
+	}
+}
+
+// SetPosition says that the table has everything up to pos. It may not go back.
+func (b *Batch) SetPosition(t Table, pos uint64) {
+	if !b.admit(t, pos) {
+		return
+	}
+	var value [8]byte
+	binary.BigEndian.PutUint64(value[:], pos)
+	b.key = appendAppliedKey(b.key[:0], t)
+	b.note(b.pb.Set(b.key, value[:], nil))
+	b.applied[t.key()] = pos
+}
+
+// Size is about what Commit will write, in bytes.
+func (b *Batch) Size() int {
+	if b.done {
+		return 0
+	}
+	return b.pb.Len()
+}
+
+// Err returns the first write that was refused, or nil.
+func (b *Batch) Err() error { return b.err }
+
+// Commit makes the batch visible, without waiting for disk, and ends it. On an
+// error nothing of it was written, except after ErrFailed, when only reopening
+// the directory tells.
+func (b *Batch) Commit() error {
+	if b.done {
+		return ErrClosed
+	}
+	defer b.Close()
+	if b.err != nil {
+		return b.err
+	}
+	if b.generation != b.db.generation {
+		return ErrStaleBatch
+	}
+	if err := b.db.write("commit", func() error { return b.pb.Commit(pebble.NoSync) }); err != nil {
+		return err
+	}
+	b.db.generation++
+	for key, row := range b.rows.rows {
+		if key[0] == byte(spaceCurrent) {
+			b.db.rows.put(key, row)
+		}
+	}
+	for table, pos := range b.applied {
+		b.db.floors[table] = pos
+	}
+	return nil
+}
+
+// Close drops the batch unless it was committed. Closing twice does nothing.
+func (b *Batch) Close() {
+	if b.done {
+		return
+	}
+	b.done = true
+	// The batch is in memory; its Close only hands buffers back to a pool, and
+	// after a failed commit Pebble may still hold them.
+	if b.db.failure == nil {
+		_ = b.pb.Close()
+	}
+}
+
+// setTagged writes tag and row under the key in b.key.
+func (b *Batch) setTagged(tag byte, row []byte) {
+	op := b.pb.SetDeferred(len(b.key), 1+len(row))
+	copy(op.Key, b.key)
+	op.Value[0] = tag
+	copy(op.Value[1:], row)
+	b.note(op.Finish())
+}
+
+// usable reports whether the batch still takes writes.
+func (b *Batch) usable() bool {
+	if b.done {
+		b.note(ErrClosed)
+	}
+	return b.err == nil
+}
+
+func (b *Batch) writable(t Table) bool {
+	if b.usable() {
+		b.note(tableError("write to", t, t.check()))
+	}
+	return b.err == nil
+}
+
+// admit checks table and position of a write, and raises the floor.
+func (b *Batch) admit(t Table, pos uint64) bool {
+	if !b.writable(t) {
+		return false
+	}
+	floor, err := b.floor(t)
+	switch {
+	case err != nil:
+		b.note(err)
+	case pos == 0:
+		b.note(tableError("write to", t, fmt.Errorf("%w: it is 0; the first is 1", ErrPosition)))
+	case pos < floor:
+		b.note(tableError("write to", t, fmt.Errorf("%w: it is %d; the least allowed is %d", ErrPosition, pos, floor)))
+	default:
+		b.floors[t.key()] = pos
+	}
+	return b.err == nil
+}
+
+// floor is the last position of the table in this batch, else the committed one.
+func (b *Batch) floor(t Table) (uint64, error) {
+	if pos, ok := b.floors[t.key()]; ok {
+		return pos, nil
+	}
+	if pos, ok := b.db.floors[t.key()]; ok {
+		return pos, nil
+	}
+	pos, err := b.db.Position(t)
+	if err == nil {
+		b.db.floors[t.key()] = pos
+	}
+	return pos, err
+}
+
+func (b *Batch) note(err error) {
+	if b.err == nil && err != nil {
+		b.err = err
+	}
 }

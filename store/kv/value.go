@@ -5,8 +5,8 @@ import "encoding/binary"
 // Tags are the first byte of a value in the version and change spaces.
 // Append only.
 const (
-	tagDeleted  = 0x00 // nothing follows
-	tagRow      = 0x01 // the row follows
+	tagDeleted   = 0x00 // nothing follows
+	tagRow       = 0x01 // the row follows
 	tagElsewhere = 0x02 // change space only: read the version space
 )
 

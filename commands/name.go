@@ -1,0 +1,47 @@
+package commands
+
+// MaxName is the greatest length of a name in bytes.
+const MaxName = 128
+
+// nameRule is what every name of a node, namespace, role or label key keeps.
+const nameRule = "1 to 128 of a-z A-Z 0-9 . _ -, beginning with a letter or digit"
+
+// CheckName refuses, naming the field, what is no name of a node, namespace,
+// role, region, zone or label key.
+func CheckName(field, name string) error {
+	if name == "" {
+		return BadField(field, nameRule, "is missing")
+	}
+	if len(name) > MaxName {
+		return BadField(field, nameRule, "has %d characters", len(name))
+	}
+	for i := range len(name) {
+		if !nameByte(name[i], i == 0) {
+			return BadField(field, nameRule, "%q has %q at character %d", name, name[i], i+1)
+		}
+	}
+	return nil
+}
+
+func nameByte(c byte, first bool) bool {
+	switch {
+	case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9':
+		return true
+	case c == '.', c == '_', c == '-':
+		return !first
+	}
+	return false
+}
+
+// CheckText refuses text over max bytes or with control characters.
+func CheckText(field, text string, max int) error {
+	if len(text) > max {
+		return BadField(field, "at most "+itoa(max)+" bytes", "has %d bytes", len(text))
+	}
+	for i := range len(text) {
+		if text[i] < 0x20 || text[i] == 0x7f {
+			return BadField(field, "text without control characters", "has a control character at byte %d", i+1)
+		}
+	}
+	return nil
+}
