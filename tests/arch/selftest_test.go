@@ -1,0 +1,182 @@
+package arch_test
+
+import (
+	"strings"
+	"testing"
+	"testing/fstest"
+)
+
+// selfTest is a small repository and what a rule must say about it.
+type selfTest struct {
+	name  string
+	files map[string]string
+	// want holds, in order, "place: part of the text" of each finding.
+	want []string
+}
+
+// run loads the files of each case and compares what check finds.
+func run(t *testing.T, check func([]*source) []finding, cases []selfTest) {
+	t.Helper()
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			tree := fstest.MapFS{}
+			for name, text := range c.files {
+				tree[name] = &fstest.MapFile{Data: []byte(text)}
+			}
+			sources, err := load(tree)
+			if err != nil {
+				t.Fatalf("load: %v", err)
+			}
+			compare(t, check(sources), c.want)
+		})
+	}
+}
+
+func compare(t *testing.T, got []finding, want []string) {
+	t.Helper()
+	for i := range max(len(got), len(want)) {
+		switch {
+		case i >= len(got):
+			t.Errorf("not found: %s", want[i])
+		case i >= len(want):
+			t.Errorf("not wanted: %s", got[i])
+		default:
+			at, text, _ := strings.Cut(want[i], ": ")
+			if got[i].at != at || !strings.Contains(got[i].text, text) {
+				t.Errorf("finding %d is %q, want %q at %s", i, got[i], text, at)
+			}
+		}
+	}
+}
+
+// imports writes a file of package name with the given imports of the module.
+func imports(name string, folders ...string) string {
+	text := "package " + name + "\n"
+	for _, folder := range folders {
+		text += "import _ \"" + module + "/" + folder + "\"\n"
+	}
+	return text
+}
+
+func TestLadderReports(t *testing.T) {
+	check := func(s []*source) []finding { return checkLadder(s, ladder(), refusals()) }
+	run(t, check, []selfTest{
+		{name: "down is right", files: map[string]string{
+			"events/a.go":             imports("events", "events/v1"),
+			"commands/shard/a.go":     imports("shard", "commands", "events"),
+			"commands/model/a.go":     imports("model", "commands/shard", "commands"),
+			"commands/sequencer/a.go": imports("sequencer", "commands/model", "store"),
+			"store/kv/a.go":           imports("kv", "store", "events"),
+			"api/server/a.go":         imports("server", "api/auth", "projections/audit"),
+			"ops/placer/a.go":         imports("placer", "ops/loop", "commands/placement"),
+			"cli/a.go":                imports("cli", "api/client", "cli/render", "ops/config", "events"),
+			"api/member/a.go":         imports("member", "api/client", "commands/placement"),
+			"cmd/omnirelay/a.go":      imports("main", "ops/node", "cli"),
+		}},
+		{name: "up", files: map[string]string{
+			"events/a.go": imports("events", "commands"),
+		}, want: []string{"events/a.go:2: on rung 1, and events on rung 0 imports only lower ones"}},
+		{name: "up from a test", files: map[string]string{
+			"store/kv/a_test.go": imports("kv", "projections"),
+		}, want: []string{"store/kv/a_test.go:2: on rung 3"}},
+		{name: "contexts, views, controllers and adapters side by side", files: map[string]string{
+			"commands/shard/a.go":       imports("shard", "commands", "commands/membership"),
+			"ops/placer/a.go":           imports("placer", "ops/sessions"),
+			"projections/registry/a.go": imports("registry", "projections", "projections/audit"),
+			"store/natslog/a.go":        imports("natslog", "store", "store/kv"),
+		}, want: []string{
+			"commands/shard/a.go:3: of its own rung commands/shard may import only [commands]",
+			"ops/placer/a.go:2: may import only [ops/loop]",
+			"projections/registry/a.go:3: may import only [projections]",
+			"store/natslog/a.go:3: may import only [store]",
+		}},
+		{name: "the parent of its child", files: map[string]string{
+			"commands/a.go": imports("commands", "commands/shard"),
+		}, want: []string{"commands/a.go:2: may import only []"}},
+		{name: "neighbours in a test", files: map[string]string{
+			"projections/registry/a_test.go": imports("registry_test", "commands/sequencer", "projections/projectiontest"),
+		}},
+		{name: "refused although lower", files: map[string]string{
+			"cli/a.go":        imports("cli", "api/server", "store/kv", "commands", "projections", "ops/loop"),
+			"store/a.go":      imports("store", "commands"),
+			"api/member/a.go": imports("member", "commands/sequencer"),
+		}, want: []string{
+			"api/member/a.go:2: imports no server code",
+			"cli/a.go:2: imports no server code",
+			"cli/a.go:3: imports no server code",
+			"cli/a.go:4: imports no server code",
+			"cli/a.go:5: imports no server code",
+			"cli/a.go:6: imports no server code",
+			"store/a.go:2: it knows no rules",
+		}},
+		{name: "test support outside of tests", files: map[string]string{
+			"commands/sequencer/a.go": imports("sequencer", "store/storetest"),
+			"tests/sim/a.go":          imports("sim", "store/storetest", "tests/harness"),
+		}, want: []string{"commands/sequencer/a.go:2: it is for tests"}},
+		{name: "unknown", files: map[string]string{
+			"ops/novel/a.go":   imports("novel"),
+			"ops/placer/a.go":  imports("placer", "ops/novel"),
+			"ops/placer/b.go":  "// Code generated by x. DO NOT EDIT.\n\n" + imports("placer", "cli"),
+			"tests/bench/a.go": imports("bench"), "tests/bench/go.mod": "module bench\n",
+			"ops/testdata/a.go": imports("testdata"), "ops/_old/a.go": imports("old"),
+		}, want: []string{
+			"ops/novel: add its folder with its rung",
+			"ops/placer/a.go:2: it is not on the ladder",
+		}},
+	})
+}
+
+func TestPurityReports(t *testing.T) {
+	check := func(s []*source) []finding { return checkPurity(s, ladder()) }
+	run(t, check, []selfTest{
+		{name: "imports", files: map[string]string{
+			"events/a.go":             "package events\nimport (\n\"os\"\n\"net/http\"\n\"sync/atomic\"\n\"math/rand/v2\"\n\"log/slog\"\n\"crypto/sha256\"\n)\n",
+			"commands/model/a.go":     "package model\nimport \"sync\"\n",
+			"commands/placement/a.go": "package placement\nimport . \"sort\"\n",
+			"ops/placer/step.go":      "package placer\nimport \"crypto/rand\"\n",
+		}, want: []string{
+			"commands/model/a.go:2: imports sync",
+			"commands/placement/a.go:2: imports sort with a dot",
+			"events/a.go:3: imports os",
+			"events/a.go:4: imports net/http",
+			"events/a.go:5: imports sync/atomic",
+			"events/a.go:6: imports math/rand/v2",
+			"events/a.go:7: imports log/slog",
+			"ops/placer/step.go:2: imports crypto/rand",
+		}},
+		{name: "clock", files: map[string]string{
+			"commands/shard/a.go":           "package shard\nimport \"time\"\nvar x = time.Now()\nvar y time.Duration = time.Second\n",
+			"projections/registry/apply.go": "package registry\nimport clock \"time\"\nvar now = clock.Since\n",
+			"api/member/plan.go":            "package member\nimport \"time\"\nfunc f() { <-time.After(1); time.NewTimer(1) }\n",
+		}, want: []string{
+			"api/member/plan.go:3: time.After",
+			"api/member/plan.go:3: time.NewTimer",
+			"commands/shard/a.go:3: time.Now",
+			"projections/registry/apply.go:3: time.Since",
+		}},
+		{name: "others may", files: map[string]string{
+			"ops/placer/run.go":         "package placer\nimport (\n\"sync\"\n\"time\"\n)\nvar x = time.Now\n",
+			"events/a_test.go":          "package events\nimport \"os\"\n",
+			"commands/commandtest/a.go": "package commandtest\nimport \"os\"\n",
+			"events/v1/a.pb.go":         "// Code generated by protoc-gen-go. DO NOT EDIT.\n\npackage eventsv1\nimport \"sync\"\n",
+		}},
+	})
+}
+
+func TestNamesReports(t *testing.T) {
+	run(t, checkNames, []selfTest{
+		{name: "unique", files: map[string]string{
+			"a/x/x.go": "package x", "a/x/x_test.go": "package x_test",
+			"cmd/one/main.go": "package main", "cmd/two/main.go": "package main",
+		}},
+		{name: "taken, empty, mixed", files: map[string]string{
+			"a/x/x.go": "package x", "b/x/x.go": "package x", "c/x/x_test.go": "package x_test",
+			"d/d.go": "package util", "e/e.go": "package e", "e/f.go": "package f",
+		}, want: []string{
+			"b/x: the package name x is taken by a/x",
+			"c/x: the package name x is taken by a/x",
+			"d: the package name util says nothing",
+			"e/f.go:1: package f in the folder of package e",
+		}},
+	})
+}
