@@ -370,7 +370,10 @@ type Ack struct {
 	Code    uint32 `protobuf:"varint,3,opt,name=code,proto3" json:"code,omitempty"`
 	Message string `protobuf:"bytes,4,opt,name=message,proto3" json:"message,omitempty"`
 	// The rejection reason or error code of PROTOCOL, for example node_cordoned.
-	Reason        string `protobuf:"bytes,5,opt,name=reason,proto3" json:"reason,omitempty"`
+	Reason string `protobuf:"bytes,5,opt,name=reason,proto3" json:"reason,omitempty"`
+	// What an error of a unary call carries as its detail; its reason is the
+	// one above.
+	Detail        *ErrorDetail `protobuf:"bytes,6,opt,name=detail,proto3" json:"detail,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -440,11 +443,18 @@ func (x *Ack) GetReason() string {
 	return ""
 }
 
+func (x *Ack) GetDetail() *ErrorDetail {
+	if x != nil {
+		return x.Detail
+	}
+	return nil
+}
+
 var File_api_v1_command_proto protoreflect.FileDescriptor
 
 const file_api_v1_command_proto_rawDesc = "" +
 	"\n" +
-	"\x14api/v1/command.proto\x12\x19omnirelay.mesh.control.v1\x1a\x13api/v1/common.proto\x1a\x17api/v1/leadership.proto\x1a\x16api/v1/namespace.proto\x1a\x14api/v1/options.proto\x1a\x11api/v1/peer.proto\x1a\x12api/v1/shard.proto\"N\n" +
+	"\x14api/v1/command.proto\x12\x19omnirelay.mesh.control.v1\x1a\x13api/v1/common.proto\x1a\x13api/v1/errors.proto\x1a\x17api/v1/leadership.proto\x1a\x16api/v1/namespace.proto\x1a\x14api/v1/options.proto\x1a\x11api/v1/peer.proto\x1a\x12api/v1/shard.proto\"N\n" +
 	"\fCommandBatch\x12>\n" +
 	"\bcommands\x18\x01 \x03(\v2\".omnirelay.mesh.control.v1.CommandR\bcommands\"\xab\b\n" +
 	"\aCommand\x12\x0e\n" +
@@ -467,13 +477,14 @@ const file_api_v1_command_proto_rawDesc = "" +
 	"\x06resign\x18) \x01(\v2(.omnirelay.mesh.control.v1.ResignRequestH\x00R\x06resignB\t\n" +
 	"\acommand\">\n" +
 	"\bAckBatch\x122\n" +
-	"\x04acks\x18\x01 \x03(\v2\x1e.omnirelay.mesh.control.v1.AckR\x04acks\"\x99\x01\n" +
+	"\x04acks\x18\x01 \x03(\v2\x1e.omnirelay.mesh.control.v1.AckR\x04acks\"\xd9\x01\n" +
 	"\x03Ack\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x04R\x02id\x12<\n" +
 	"\areceipt\x18\x02 \x01(\v2\".omnirelay.mesh.control.v1.ReceiptR\areceipt\x12\x12\n" +
 	"\x04code\x18\x03 \x01(\rR\x04code\x12\x18\n" +
 	"\amessage\x18\x04 \x01(\tR\amessage\x12\x16\n" +
-	"\x06reason\x18\x05 \x01(\tR\x06reason2\xdb\x01\n" +
+	"\x06reason\x18\x05 \x01(\tR\x06reason\x12>\n" +
+	"\x06detail\x18\x06 \x01(\v2&.omnirelay.mesh.control.v1.ErrorDetailR\x06detail2\xdb\x01\n" +
 	"\x0eCommandService\x12a\n" +
 	"\vSubmitBatch\x12'.omnirelay.mesh.control.v1.CommandBatch\x1a#.omnirelay.mesh.control.v1.AckBatch\"\x04\xa0\xbb\x18\v\x12f\n" +
 	"\fSubmitStream\x12'.omnirelay.mesh.control.v1.CommandBatch\x1a#.omnirelay.mesh.control.v1.AckBatch\"\x04\xa0\xbb\x18\v(\x010\x01B1Z/github.com/omnirelay/omnirelay/api/v1;controlv1b\x06proto3"
@@ -509,6 +520,7 @@ var file_api_v1_command_proto_goTypes = []any{
 	(*CampaignRequest)(nil),         // 14: omnirelay.mesh.control.v1.CampaignRequest
 	(*ResignRequest)(nil),           // 15: omnirelay.mesh.control.v1.ResignRequest
 	(*Receipt)(nil),                 // 16: omnirelay.mesh.control.v1.Receipt
+	(*ErrorDetail)(nil),             // 17: omnirelay.mesh.control.v1.ErrorDetail
 }
 var file_api_v1_command_proto_depIdxs = []int32{
 	1,  // 0: omnirelay.mesh.control.v1.CommandBatch.commands:type_name -> omnirelay.mesh.control.v1.Command
@@ -526,15 +538,16 @@ var file_api_v1_command_proto_depIdxs = []int32{
 	15, // 12: omnirelay.mesh.control.v1.Command.resign:type_name -> omnirelay.mesh.control.v1.ResignRequest
 	3,  // 13: omnirelay.mesh.control.v1.AckBatch.acks:type_name -> omnirelay.mesh.control.v1.Ack
 	16, // 14: omnirelay.mesh.control.v1.Ack.receipt:type_name -> omnirelay.mesh.control.v1.Receipt
-	0,  // 15: omnirelay.mesh.control.v1.CommandService.SubmitBatch:input_type -> omnirelay.mesh.control.v1.CommandBatch
-	0,  // 16: omnirelay.mesh.control.v1.CommandService.SubmitStream:input_type -> omnirelay.mesh.control.v1.CommandBatch
-	2,  // 17: omnirelay.mesh.control.v1.CommandService.SubmitBatch:output_type -> omnirelay.mesh.control.v1.AckBatch
-	2,  // 18: omnirelay.mesh.control.v1.CommandService.SubmitStream:output_type -> omnirelay.mesh.control.v1.AckBatch
-	17, // [17:19] is the sub-list for method output_type
-	15, // [15:17] is the sub-list for method input_type
-	15, // [15:15] is the sub-list for extension type_name
-	15, // [15:15] is the sub-list for extension extendee
-	0,  // [0:15] is the sub-list for field type_name
+	17, // 15: omnirelay.mesh.control.v1.Ack.detail:type_name -> omnirelay.mesh.control.v1.ErrorDetail
+	0,  // 16: omnirelay.mesh.control.v1.CommandService.SubmitBatch:input_type -> omnirelay.mesh.control.v1.CommandBatch
+	0,  // 17: omnirelay.mesh.control.v1.CommandService.SubmitStream:input_type -> omnirelay.mesh.control.v1.CommandBatch
+	2,  // 18: omnirelay.mesh.control.v1.CommandService.SubmitBatch:output_type -> omnirelay.mesh.control.v1.AckBatch
+	2,  // 19: omnirelay.mesh.control.v1.CommandService.SubmitStream:output_type -> omnirelay.mesh.control.v1.AckBatch
+	18, // [18:20] is the sub-list for method output_type
+	16, // [16:18] is the sub-list for method input_type
+	16, // [16:16] is the sub-list for extension type_name
+	16, // [16:16] is the sub-list for extension extendee
+	0,  // [0:16] is the sub-list for field type_name
 }
 
 func init() { file_api_v1_command_proto_init() }
@@ -543,6 +556,7 @@ func file_api_v1_command_proto_init() {
 		return
 	}
 	file_api_v1_common_proto_init()
+	file_api_v1_errors_proto_init()
 	file_api_v1_leadership_proto_init()
 	file_api_v1_namespace_proto_init()
 	file_api_v1_options_proto_init()
