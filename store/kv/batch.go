@@ -87,6 +87,8 @@ func (b *Batch) Delete(t Table, pk []byte, pos uint64) {
 	b.setTagged(tagDeleted, nil)
 	b.key = appendChangeKey(b.key[:0], t, pos, pk)
 	b.setTagged(tagDeleted, nil)
+	b.key = appendKey(b.key[:0], spaceDead, t, pk)
+	b.setNumber(pos)
 	b.key = appendKey(b.key[:0], spaceCurrent, t, pk)
 	b.note(b.pb.Delete(b.key, nil))
 	b.rows.put(string(b.key), pending{})
@@ -134,10 +136,8 @@ func (b *Batch) SetPosition(t Table, pos uint64) {
 	if !b.admit(t, pos) {
 		return
 	}
-	var value [8]byte
-	binary.BigEndian.PutUint64(value[:], pos)
 	b.key = appendAppliedKey(b.key[:0], t)
-	b.note(b.pb.Set(b.key, value[:], nil))
+	b.setNumber(pos)
 	b.applied[t.key()] = pos
 }
 
@@ -201,6 +201,13 @@ func (b *Batch) setTagged(tag byte, row []byte) {
 	op.Value[0] = tag
 	copy(op.Value[1:], row)
 	b.note(op.Finish())
+}
+
+// setNumber writes a position under the key in b.key.
+func (b *Batch) setNumber(pos uint64) {
+	var value [positionLen]byte
+	binary.BigEndian.PutUint64(value[:], pos)
+	b.note(b.pb.Set(b.key, value[:], nil))
 }
 
 // usable reports whether the batch still takes writes.

@@ -1,7 +1,6 @@
 package kv
 
 import (
-	"bytes"
 	"errors"
 	"math"
 
@@ -27,7 +26,7 @@ func (c *Change) Prev() (row []byte, ok bool, err error) {
 	if c.Position == 0 {
 		return nil, false, nil
 	}
-	v, found, err := c.reader.at(c.PK, c.Position-1)
+	v, found, err := c.reader.versions.at(c.PK, c.Position-1)
 	return v.row, found && !v.deleted, err
 }
 
@@ -43,8 +42,8 @@ func (s *Snapshot) Changes(t Table, from, to uint64, fn func(c *Change) bool) (e
 	if to < math.MaxUint64 {
 		upper = appendChangeKey(nil, t, to+1, nil)
 	}
-	reader := &changeReader{snap: s, table: t}
-	defer func() { err = errors.Join(err, tableError("read changes of", t, reader.close())) }()
+	reader := &changeReader{versions: versionReader{snap: s.snap, table: t}}
+	defer func() { err = errors.Join(err, tableError("read changes of", t, reader.versions.close())) }()
 	return s.iterate("read changes of", t, lower, upper, func(it *pebble.Iterator) error {
 		for valid := it.First(); valid; valid = it.Next() {
 			c, err := reader.read(it)
@@ -56,15 +55,11 @@ func (s *Snapshot) Changes(t Table, from, to uint64, fn func(c *Change) bool) (e
 	})
 }
 
-// changeReader reads the version space beside the change space. Its iterator is
-// made when first needed.
+// changeReader decodes changes, and reads the version space beside them.
 type changeReader struct {
-	snap   *Snapshot
-	table  Table
-	it     *pebble.Iterator
-	seek   []byte
-	change Change
-	long   []byte // copy of a row that its change does not carry
+	versions versionReader
+	change   Change
+	long     []byte // copy of a row that its change does not carry
 }
 
 // read decodes the entry under it. The Change is reused by the next call.
@@ -88,7 +83,7 @@ func (r *changeReader) read(it *pebble.Iterator) (*Change, error) {
 
 // elsewhere fetches a long row. It is copied, for Prev moves the iterator.
 func (r *changeReader) elsewhere(pk []byte, pos uint64) ([]byte, error) {
-	v, found, err := r.at(pk, pos)
+	v, found, err := r.versions.at(pk, pos)
 	if err != nil {
 		return nil, err
 	}
@@ -97,28 +92,4 @@ func (r *changeReader) elsewhere(pk []byte, pos uint64) ([]byte, error) {
 	}
 	r.long = append(r.long[:0], v.row...)
 	return r.long, nil
-}
-
-// at returns the newest version of a row at or before pos.
-func (r *changeReader) at(pk []byte, pos uint64) (v version, found bool, err error) {
-	if r.it == nil {
-		lower, upper := bounds(spaceVersion, r.table, nil, nil)
-		r.it, err = r.snap.snap.NewIter(&pebble.IterOptions{LowerBound: lower, UpperBound: upper})
-		if err != nil {
-			return version{}, false, err
-		}
-	}
-	r.seek = appendVersionKey(r.seek[:0], r.table, pk, pos)
-	if !r.it.SeekPrefixGE(r.seek) {
-		return version{}, false, r.it.Error()
-	}
-	v, err = readVersion(r.it)
-	return v, err == nil && bytes.Equal(v.pk, pk), err
-}
-
-func (r *changeReader) close() error {
-	if r.it == nil {
-		return nil
-	}
-	return r.it.Close()
 }

@@ -15,12 +15,13 @@ const (
 	spaceVersion space = 0x20 // table | pk | ^position → tag, value
 	spaceChange  space = 0x30 // table | position | pk → tag, value
 	spaceIndex   space = 0x40 // table | key → nothing
+	spaceDead    space = 0x50 // table | pk → position of the last deletion
 )
 
 // rowSpaces are the spaces that belong to a table, all of which DropTable
 // empties.
-func rowSpaces() [4]space {
-	return [4]space{spaceCurrent, spaceVersion, spaceChange, spaceIndex}
+func rowSpaces() [5]space {
+	return [5]space{spaceCurrent, spaceVersion, spaceChange, spaceIndex, spaceDead}
 }
 
 // headerLen is the length of space and table before a primary key.
