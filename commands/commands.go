@@ -48,8 +48,6 @@ type Request struct {
 type Receipt struct {
 	// Position is the last position of the decision.
 	Position events.Position
-	// First is the first position of the decision.
-	First events.Position
 	// Time of the frame, Unix nanoseconds.
 	Time int64
 	// Replayed: the same key had this effect before.

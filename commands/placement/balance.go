@@ -46,7 +46,7 @@ func bestBalance(nodes []Node, k int) bounds {
 		}
 	}
 	if len(nodes) > 0 && rest > 0 {
-		last := raise(nodes, load, nil, rest)
+		last := raise(nodes, load, rest)
 		b.top = ratio{int64(load[last]), int64(nodes[last].Weight)}
 	}
 	for i, n := range nodes {
@@ -66,57 +66,47 @@ func targets(nodes []Node, load []int, k int, b bounds) []int {
 		sum += t[i]
 	}
 	if sum < k {
-		raise(nodes, t, b.hi, k-sum)
+		raise(nodes, t, k-sum)
 	} else if sum > k {
-		lower(nodes, t, b.lo, sum-k)
+		lower(nodes, t, sum-k)
 	}
 	return t
 }
 
-// raise adds n shards to load, each to the node below its limit (nil: none) that
-// then has the lowest load per weight, the lowest index among equals. It returns
-// the node that got the last one.
-func raise(nodes []Node, load, limit []int, n int) int {
-	h := &ratioHeap{}
+// raise adds n shards to load, each to the node that then has the lowest load per
+// weight, the lowest index among equals. It returns the node that got the last.
+// It needs no upper bound: while load adds up to less than Σhi some node is below
+// its hi, and the lowest load per weight is then within top.
+func raise(nodes []Node, load []int, n int) (last int) {
+	h := &ratioHeap{entries: make([]entry, len(nodes))}
 	for i, node := range nodes {
-		if limit == nil || load[i] < limit[i] {
-			h.entries = append(h.entries, entry{ratio{int64(load[i] + 1), int64(node.Weight)}, i})
-		}
+		h.entries[i] = entry{ratio{int64(load[i] + 1), int64(node.Weight)}, i}
 	}
 	heap.Init(h)
-	last := 0
 	for range n {
 		e := &h.entries[0]
 		last = e.node
 		load[last]++
 		e.shards++
-		if limit != nil && load[last] == limit[last] {
-			heap.Pop(h)
-		} else {
-			heap.Fix(h, 0)
-		}
+		heap.Fix(h, 0)
 	}
 	return last
 }
 
-// lower takes n shards from load, each from the node above its limit that has
-// the highest load per weight, the highest index among equals.
-func lower(nodes []Node, load, limit []int, n int) {
-	h := &ratioHeap{highest: true}
+// lower takes n shards from load, each from the node that has the highest load
+// per weight, the highest index among equals. It needs no lower bound: while
+// load adds up to more than k some node is above its share k·w/W, the highest
+// is, and without one shard it has at least the whole part of that share.
+func lower(nodes []Node, load []int, n int) {
+	h := &ratioHeap{entries: make([]entry, len(nodes)), highest: true}
 	for i, node := range nodes {
-		if load[i] > limit[i] {
-			h.entries = append(h.entries, entry{ratio{int64(load[i]), int64(node.Weight)}, i})
-		}
+		h.entries[i] = entry{ratio{int64(load[i]), int64(node.Weight)}, i}
 	}
 	heap.Init(h)
 	for range n {
 		e := &h.entries[0]
 		load[e.node]--
 		e.shards--
-		if load[e.node] == limit[e.node] {
-			heap.Pop(h)
-		} else {
-			heap.Fix(h, 0)
-		}
+		heap.Fix(h, 0)
 	}
 }

@@ -38,6 +38,8 @@
 // where shards should be, not when they may go: caps, approval and handoff are
 // the controllers'. Ring and Rendezvous look at the owners only to count moves.
 //
+// An owner that is not among the nodes, because it is dead, cordoned or draining,
+// counts as none: taking a shard from it is a placement, and From is NoOwner.
 // A shard that is unowned but whose last owner is eligible should be given with
 // that last owner (ARCHITECTURE §5): it then appears in Result.Owner and, if it
 // stays, not in Result.Changes.

@@ -3,13 +3,14 @@ package placement
 import (
 	"fmt"
 	"math/rand/v2"
-	"testing"
 
 	"pgregory.net/rapid"
 )
 
-func mustInput(t testing.TB, namespace string, shards int, nodes []Node) *Input {
-	t.Helper()
+// fataler is what *testing.T, *testing.B and *rapid.T have in common.
+type fataler interface{ Fatal(...any) }
+
+func mustInput(t fataler, namespace string, shards int, nodes []Node) *Input {
 	in, err := NewInput(namespace, shards, nodes)
 	if err != nil {
 		t.Fatal(err)
@@ -27,8 +28,7 @@ func fleet(n int) []Node {
 
 // carry makes the input that follows a result: the same shards over other
 // nodes, owners taken along by id.
-func carry(t testing.TB, in *Input, r Result, nodes []Node) *Input {
-	t.Helper()
+func carry(t fataler, in *Input, r Result, nodes []Node) *Input {
 	next := mustInput(t, in.namespace, in.ShardCount(), nodes)
 	for s := range r.Owner {
 		next.Own(s, 1, next.Index(r.OwnerID(s)))
@@ -52,10 +52,7 @@ func drawNodes(t *rapid.T, least, most int, weighted bool) []Node {
 // drawInput draws owners that need not be balanced, and some fixed shards.
 func drawInput(t *rapid.T, nodes []Node, mostShards int, fix bool) *Input {
 	k := rapid.IntRange(0, mostShards).Draw(t, "shards")
-	in, err := NewInput(rapid.StringMatching(`[a-z]{1,4}`).Draw(t, "namespace"), k, nodes)
-	if err != nil {
-		t.Fatal(err)
-	}
+	in := mustInput(t, rapid.StringMatching(`[a-z]{1,4}`).Draw(t, "namespace"), k, nodes)
 	for s := range k {
 		in.Own(s, 1, rapid.Int32Range(NoOwner, int32(len(nodes))-1).Draw(t, "owner"))
 		if fix && rapid.IntRange(0, 3).Draw(t, "fixed") == 0 {
@@ -65,7 +62,7 @@ func drawInput(t *rapid.T, nodes []Node, mostShards int, fix bool) *Input {
 	return in
 }
 
-func strategies(t interface{ Fatal(...any) }) map[string]Strategy {
+func strategies(t fataler) map[string]Strategy {
 	out := map[string]Strategy{}
 	for _, name := range Names() {
 		s, err := Named(name)

@@ -69,7 +69,7 @@ func TestJoinsAndLosses(t *testing.T) {
 					} else {
 						alive--
 					}
-					in = carryRapid(t, last, prior, pool[:alive])
+					in = carry(t, last, prior, pool[:alive])
 					r = strategy(in)
 					if join {
 						checkJoin(t, name, in, r, changed)
@@ -83,18 +83,6 @@ func TestJoinsAndLosses(t *testing.T) {
 			})
 		})
 	}
-}
-
-func carryRapid(t *rapid.T, in *Input, r Result, nodes []Node) *Input {
-	next, err := NewInput(in.namespace, in.ShardCount(), nodes)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for s := range r.Owner {
-		next.Own(s, 1, next.Index(r.OwnerID(s)))
-	}
-	next.fixed = in.fixed
-	return next
 }
 
 func checkJoin(t *rapid.T, name string, in *Input, r Result, joined string) {
@@ -162,16 +150,13 @@ func TestSameEverywhereAndAgain(t *testing.T) {
 				in := drawInput(t, nodes, 80, true)
 				r := strategy(in)
 
-				other, err := NewInput(in.namespace, in.ShardCount(), shuffled(rapid.Uint64().Draw(t, "order"), nodes))
-				if err != nil {
-					t.Fatal(err)
-				}
+				other := mustInput(t, in.namespace, in.ShardCount(), shuffled(rapid.Uint64().Draw(t, "order"), nodes))
 				other.current, other.fixed = in.current, in.fixed
 				if diff := gocmp.Diff(r, strategy(other)); diff != "" {
 					t.Fatalf("order of nodes matters: %s", diff)
 				}
 
-				again := strategy(carryRapid(t, in, r, nodes))
+				again := strategy(carry(t, in, r, nodes))
 				if len(again.Changes) != 0 || again.Certificate.Moved != 0 || again.Certificate.LowerBoundMoves != 0 && name == Optimal {
 					t.Fatalf("placed again: %+v", again)
 				}

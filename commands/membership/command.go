@@ -1,0 +1,58 @@
+package membership
+
+import (
+	"github.com/omnirelay/omnirelay/events"
+	eventsv1 "github.com/omnirelay/omnirelay/events/v1"
+)
+
+// ServerRole is the role of the control plane's own nodes.
+const ServerRole = "server"
+
+// JoinServer registers a server of the control plane, or what changed of it.
+type JoinServer struct {
+	Node Descriptor
+}
+
+// OpenSession joins a node and starts its lease.
+type OpenSession struct {
+	Node Descriptor
+	// SecretHash is the SHA-256 of the secret in the node's data directory.
+	SecretHash events.Hash
+}
+
+// CloseSession ends a lease whose timer ran out.
+type CloseSession struct {
+	NodeID  string
+	Session events.Position
+	Cause   eventsv1.SessionCloseCause
+}
+
+// Leave is the holder's own goodbye, after its releases.
+type Leave struct {
+	NodeID     string
+	Session    events.Position
+	SecretHash events.Hash
+}
+
+// Cordon stops new assignments to a node; what it has it keeps.
+type Cordon struct{ NodeID string }
+
+// Uncordon takes a cordon back.
+type Uncordon struct{ NodeID string }
+
+// Update changes labels and weight of a node. A label with an empty value is
+// removed; a nil Weight stays.
+type Update struct {
+	NodeID string
+	Labels map[string]string
+	Weight *float64
+}
+
+// CommandName implements commands.Command.
+func (JoinServer) CommandName() string   { return "membership.JoinServer" }
+func (OpenSession) CommandName() string  { return "membership.OpenSession" }
+func (CloseSession) CommandName() string { return "membership.CloseSession" }
+func (Leave) CommandName() string        { return "membership.Leave" }
+func (Cordon) CommandName() string       { return "membership.Cordon" }
+func (Uncordon) CommandName() string     { return "membership.Uncordon" }
+func (Update) CommandName() string       { return "membership.Update" }

@@ -1,0 +1,214 @@
+package membership
+
+import (
+	"crypto/subtle"
+	"maps"
+	"time"
+
+	"github.com/omnirelay/omnirelay/commands"
+	"github.com/omnirelay/omnirelay/events"
+	eventsv1 "github.com/omnirelay/omnirelay/events/v1"
+)
+
+// Policies is what membership asks the policy context.
+type Policies interface {
+	SessionTTL() time.Duration
+}
+
+// Decide decides one command of this context.
+func (s *State) Decide(meta commands.Meta, cmd commands.Command, policies Policies) ([]*eventsv1.Event, error) {
+	switch c := cmd.(type) {
+	case JoinServer:
+		return s.joinServer(c)
+	case OpenSession:
+		return s.openSession(meta, c, policies)
+	case CloseSession:
+		return s.closeSession(c)
+	case Leave:
+		return s.leave(c)
+	case Cordon:
+		return s.cordon(meta, c)
+	case Uncordon:
+		return s.uncordon(meta, c)
+	case Update:
+		return s.update(meta, c)
+	}
+	return nil, commands.BadField("command", "a command of membership", "%q is none", cmd.CommandName())
+}
+
+func (s *State) joinServer(c JoinServer) ([]*eventsv1.Event, error) {
+	c.Node.Role = ServerRole
+	if err := c.Node.Check(); err != nil {
+		return nil, err
+	}
+	old, known := s.nodes.Get(c.Node.NodeID)
+	if known && old.Role != ServerRole && !old.Left {
+		return nil, commands.Refuse("node_exists", "%q is a node with role %s", old.NodeID, old.Role)
+	}
+	return describe(old, known, c.Node), nil
+}
+
+// describe is the event that brings the registry to this descriptor, if one is
+// needed.
+func describe(old Node, known bool, d Descriptor) []*eventsv1.Event {
+	switch {
+	case !known || old.Left:
+		return []*eventsv1.Event{{Kind: &eventsv1.Event_NodeJoined{NodeJoined: &eventsv1.NodeJoined{Node: d.proto()}}}}
+	case !old.Descriptor.equal(d):
+		return []*eventsv1.Event{updated(d)}
+	}
+	return nil
+}
+
+func updated(d Descriptor) *eventsv1.Event {
+	return &eventsv1.Event{Kind: &eventsv1.Event_NodeUpdated{NodeUpdated: &eventsv1.NodeUpdated{Node: d.proto()}}}
+}
+
+func (s *State) openSession(meta commands.Meta, c OpenSession, policies Policies) ([]*eventsv1.Event, error) {
+	if err := c.Node.Check(); err != nil {
+		return nil, err
+	}
+	if c.Node.Role == ServerRole {
+		return nil, commands.BadField("role", "any name but \"server\"", "is reserved for servers of the control plane")
+	}
+	if c.SecretHash == (events.Hash{}) {
+		return nil, commands.BadField("secret", "at least 16 bytes", "is missing")
+	}
+	old, known := s.nodes.Get(c.Node.NodeID)
+	var evs []*eventsv1.Event
+	switch {
+	case known && old.Role == ServerRole && !old.Left:
+		return nil, commands.Refuse("node_is_server", "%q is a server of the control plane", old.NodeID)
+	case known && old.Session != 0 && !sameSecret(old.SecretHash, c.SecretHash):
+		return nil, commands.Refuse("session_exists", "node %q has a live session (%d) of another process", old.NodeID, old.Session)
+	case known && old.Session != 0:
+		evs = append(evs, closed(old.NodeID, old.Session, eventsv1.SessionCloseCause_SESSION_CLOSE_CAUSE_RESTARTED))
+	}
+	if known && !old.Left {
+		c.Node.Labels = mergeLabels(old.Labels, c.Node.Labels)
+	}
+	evs = append(evs, describe(old, known, c.Node)...)
+	return append(evs, &eventsv1.Event{Kind: &eventsv1.Event_SessionOpened{SessionOpened: &eventsv1.SessionOpened{
+		NodeId: c.Node.NodeID, TtlMs: uint32(policies.SessionTTL() / time.Millisecond), SecretHash: c.SecretHash[:],
+	}}}), nil
+}
+
+// mergeLabels keeps what operators put on a node over its restarts; where both
+// name a label, the node's own word holds.
+func mergeLabels(old, own map[string]string) map[string]string {
+	if len(old) == 0 {
+		return own
+	}
+	merged := maps.Clone(old)
+	maps.Copy(merged, own)
+	return merged
+}
+
+func sameSecret(a, b events.Hash) bool { return subtle.ConstantTimeCompare(a[:], b[:]) == 1 }
+
+func closed(node string, session events.Position, cause eventsv1.SessionCloseCause) *eventsv1.Event {
+	return &eventsv1.Event{Kind: &eventsv1.Event_SessionClosed{SessionClosed: &eventsv1.SessionClosed{
+		NodeId: node, Session: uint64(session), Cause: cause,
+	}}}
+}
+
+func (s *State) session(node string, session events.Position) (Node, error) {
+	n, ok := s.nodes.Get(node)
+	if !ok {
+		return Node{}, commands.Missing("node", node)
+	}
+	if session == 0 || n.Session != session {
+		return Node{}, commands.Refuse("session_not_found", "node %q has no session %d now", node, session)
+	}
+	return n, nil
+}
+
+func (s *State) closeSession(c CloseSession) ([]*eventsv1.Event, error) {
+	if _, err := s.session(c.NodeID, c.Session); err != nil {
+		return nil, err
+	}
+	return []*eventsv1.Event{closed(c.NodeID, c.Session, c.Cause)}, nil
+}
+
+func (s *State) leave(c Leave) ([]*eventsv1.Event, error) {
+	n, err := s.session(c.NodeID, c.Session)
+	if err != nil {
+		return nil, err
+	}
+	if !sameSecret(n.SecretHash, c.SecretHash) {
+		return nil, commands.Refuse("secret_mismatch", "the secret is not the one that session %d of %q was opened with", c.Session, c.NodeID)
+	}
+	return []*eventsv1.Event{
+		closed(c.NodeID, c.Session, eventsv1.SessionCloseCause_SESSION_CLOSE_CAUSE_LEFT),
+		{Kind: &eventsv1.Event_NodeLeft{NodeLeft: &eventsv1.NodeLeft{NodeId: c.NodeID}}},
+	}, nil
+}
+
+// present returns a node that is in the mesh and has the version asked for.
+func (s *State) present(meta commands.Meta, id string) (Node, error) {
+	n, ok := s.nodes.Get(id)
+	if !ok {
+		return Node{}, commands.Missing("node", id)
+	}
+	if n.Left {
+		return Node{}, commands.Refuse("node_left", "node %q left the mesh", id)
+	}
+	return n, commands.CheckVersion(meta, "node", id, n.Version)
+}
+
+func (s *State) cordon(meta commands.Meta, c Cordon) ([]*eventsv1.Event, error) {
+	n, err := s.present(meta, c.NodeID)
+	if err != nil {
+		return nil, err
+	}
+	if n.Cordoned {
+		return nil, transition(c.NodeID, "cordoned", "cordon", "uncordon")
+	}
+	return []*eventsv1.Event{{Kind: &eventsv1.Event_NodeCordoned{NodeCordoned: &eventsv1.NodeCordoned{NodeId: c.NodeID}}}}, nil
+}
+
+func (s *State) uncordon(meta commands.Meta, c Uncordon) ([]*eventsv1.Event, error) {
+	n, err := s.present(meta, c.NodeID)
+	if err != nil {
+		return nil, err
+	}
+	if !n.Cordoned {
+		return nil, transition(c.NodeID, "active", "uncordon", "cordon")
+	}
+	return []*eventsv1.Event{{Kind: &eventsv1.Event_NodeUncordoned{NodeUncordoned: &eventsv1.NodeUncordoned{NodeId: c.NodeID}}}}, nil
+}
+
+func transition(node, lifecycle, verb, allowed string) error {
+	r := commands.Refuse("invalid_transition", "cannot %s node %q: it is %s", verb, node, lifecycle)
+	r.Field, r.Allowed = "lifecycle", allowed
+	return r
+}
+
+func (s *State) update(meta commands.Meta, c Update) ([]*eventsv1.Event, error) {
+	n, err := s.present(meta, c.NodeID)
+	if err != nil {
+		return nil, err
+	}
+	d := n.Descriptor
+	d.Labels = maps.Clone(d.Labels)
+	for k, v := range c.Labels {
+		if v == "" {
+			delete(d.Labels, k)
+			continue
+		}
+		if d.Labels == nil {
+			d.Labels = map[string]string{}
+		}
+		d.Labels[k] = v
+	}
+	if c.Weight != nil {
+		d.Weight = *c.Weight
+	}
+	if err := d.Check(); err != nil {
+		return nil, err
+	}
+	if n.Descriptor.equal(d) {
+		return nil, nil
+	}
+	return []*eventsv1.Event{updated(d)}, nil
+}

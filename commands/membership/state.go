@@ -1,0 +1,95 @@
+package membership
+
+import (
+	"time"
+
+	"github.com/tidwall/btree"
+
+	"github.com/omnirelay/omnirelay/events"
+	eventsv1 "github.com/omnirelay/omnirelay/events/v1"
+)
+
+// Node is a member of the mesh, present or past.
+type Node struct {
+	Descriptor
+	Version  uint64 `cbor:"20,keyasint"`
+	Cordoned bool   `cbor:"21,keyasint,omitempty"`
+	Left     bool   `cbor:"22,keyasint,omitempty"`
+	// Session is the present session; 0 without one.
+	Session events.Position `cbor:"23,keyasint,omitempty"`
+	// TTL and SecretHash are of the present session.
+	TTL        time.Duration `cbor:"24,keyasint,omitempty"`
+	SecretHash events.Hash   `cbor:"25,keyasint,omitempty"`
+}
+
+// State holds the nodes. The zero State has none. It has one owner.
+type State struct {
+	nodes btree.Map[string, Node]
+}
+
+// Clone returns an independent state that shares what neither changes.
+func (s *State) Clone() *State { return &State{nodes: *s.nodes.Copy()} }
+
+// Node returns a node by its id.
+func (s *State) Node(id string) (Node, bool) { return s.nodes.Get(id) }
+
+// EachNode calls fn for every node in the order of their ids, until it returns
+// false.
+func (s *State) EachNode(fn func(Node) bool) {
+	s.nodes.Scan(func(_ string, n Node) bool { return fn(n) })
+}
+
+// SessionIs reports whether the node's present session is this one.
+func (s *State) SessionIs(node string, session events.Position) bool {
+	n, ok := s.nodes.Get(node)
+	return ok && session != 0 && n.Session == session
+}
+
+// Image is the whole state in the order of node ids, for snapshots.
+func (s *State) Image() []Node { return s.nodes.Values() }
+
+// FromImage is the state that had this image.
+func FromImage(image []Node) *State {
+	s := &State{}
+	for _, n := range image {
+		s.nodes.Set(n.NodeID, n)
+	}
+	return s
+}
+
+// Evolve applies a recorded event; those of other contexts change nothing.
+func (s *State) Evolve(r events.Recorded) {
+	switch e := r.Event.Kind.(type) {
+	case *eventsv1.Event_NodeJoined:
+		s.change(e.NodeJoined.GetNode().GetNodeId(), func(n *Node) {
+			n.Descriptor, n.Left = fromProto(e.NodeJoined.Node), false
+		})
+	case *eventsv1.Event_NodeUpdated:
+		s.change(e.NodeUpdated.GetNode().GetNodeId(), func(n *Node) { n.Descriptor = fromProto(e.NodeUpdated.Node) })
+	case *eventsv1.Event_NodeLeft:
+		s.change(e.NodeLeft.NodeId, func(n *Node) { n.Left = true })
+	case *eventsv1.Event_NodeCordoned:
+		s.change(e.NodeCordoned.NodeId, func(n *Node) { n.Cordoned = true })
+	case *eventsv1.Event_NodeUncordoned:
+		s.change(e.NodeUncordoned.NodeId, func(n *Node) { n.Cordoned = false })
+	case *eventsv1.Event_SessionOpened:
+		s.change(e.SessionOpened.NodeId, func(n *Node) {
+			n.Session, n.TTL = r.Position, time.Duration(e.SessionOpened.TtlMs)*time.Millisecond
+			copy(n.SecretHash[:], e.SessionOpened.SecretHash)
+		})
+	case *eventsv1.Event_SessionClosed:
+		s.change(e.SessionClosed.NodeId, func(n *Node) {
+			if n.Session == events.Position(e.SessionClosed.Session) {
+				n.Session, n.TTL, n.SecretHash = 0, 0, events.Hash{}
+			}
+		})
+	}
+}
+
+func (s *State) change(id string, fn func(*Node)) {
+	n, _ := s.nodes.Get(id)
+	fn(&n)
+	n.NodeID = id
+	n.Version++
+	s.nodes.Set(id, n)
+}

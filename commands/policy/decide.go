@@ -1,0 +1,26 @@
+package policy
+
+import (
+	"time"
+
+	"github.com/omnirelay/omnirelay/commands"
+	eventsv1 "github.com/omnirelay/omnirelay/events/v1"
+)
+
+// Decide sets the session policy. Setting what already holds changes nothing.
+func (s *State) Decide(meta commands.Meta, c SetSession) ([]*eventsv1.Event, error) {
+	if c.TTL < MinSessionTTL || c.TTL > MaxSessionTTL {
+		return nil, commands.BadField("sessionTtl", MinSessionTTL.String()+" to "+MaxSessionTTL.String(), "is %s", c.TTL)
+	}
+	old, _ := s.policies.Get(id(SessionKind, DefaultName))
+	if err := commands.CheckVersion(meta, "policy", id(SessionKind, DefaultName), old.Version); err != nil {
+		return nil, err
+	}
+	if old.SessionTTL == c.TTL {
+		return nil, nil
+	}
+	return []*eventsv1.Event{{Kind: &eventsv1.Event_PolicySet{PolicySet: &eventsv1.PolicySet{
+		Kind: SessionKind, Name: DefaultName, Version: old.Version + 1,
+		Spec: &eventsv1.PolicySet_Session{Session: &eventsv1.SessionPolicy{TtlMs: uint32(c.TTL / time.Millisecond)}},
+	}}}}, nil
+}

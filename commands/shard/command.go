@@ -1,0 +1,142 @@
+package shard
+
+import (
+	"time"
+
+	"github.com/omnirelay/omnirelay/events"
+	eventsv1 "github.com/omnirelay/omnirelay/events/v1"
+)
+
+// Timing of handoffs.
+const (
+	// MoveDeadline is how long an owner has to release.
+	MoveDeadline = 30 * time.Second
+	// MoveHold is how long a shard that was moved by hand, or whose owner did
+	// not release, is left alone.
+	MoveHold = 10 * time.Minute
+)
+
+// DefaultRole is the role of nodes that a namespace is placed on.
+const DefaultRole = "worker"
+
+// Spec is what a namespace is.
+type Spec struct {
+	ShardCount   uint32             `cbor:"1,keyasint"`
+	Strategy     string             `cbor:"2,keyasint"`
+	Ownership    eventsv1.Ownership `cbor:"3,keyasint"`
+	OwnershipTTL time.Duration      `cbor:"4,keyasint,omitempty"`
+	EligibleRole string             `cbor:"5,keyasint"`
+	CapacityHint float64            `cbor:"6,keyasint,omitempty"`
+}
+
+// Create makes a namespace. Zero fields of the spec get their defaults.
+type Create struct {
+	Namespace string
+	Spec      Spec
+}
+
+// Update changes the fields that are not nil.
+type Update struct {
+	Namespace    string
+	ShardCount   *uint32
+	Strategy     *string
+	EligibleRole *string
+	CapacityHint *float64
+}
+
+// Delete asks for the end of a namespace: owners release first.
+type Delete struct{ Namespace string }
+
+// FinishDelete ends a namespace that nobody owns shards of any more.
+type FinishDelete struct{ Namespace string }
+
+// Target is where shards are put.
+type Target struct {
+	NodeID  string
+	Session events.Position
+	Shards  []uint32
+}
+
+// Assign places unowned shards.
+type Assign struct {
+	Namespace string
+	Targets   []Target
+}
+
+// Move asks, by an operator, that shards go to a node and stay there for
+// [MoveHold]. Unowned ones go at once.
+type Move struct {
+	Namespace string
+	Shards    []uint32
+	To        string
+}
+
+// Rebalance asks, for balance, that shards go from their owners to others.
+type Rebalance struct {
+	Namespace string
+	Moves     []Relocation
+}
+
+// Relocation is one group of shards of a Rebalance, all owned by From.
+type Relocation struct {
+	From, To string
+	Shards   []uint32
+}
+
+// Released is one shard that its owner released, and the fence it had.
+type Released struct {
+	Shard uint32
+	Fence events.Position
+}
+
+// Release logs that an owner released. Shards whose fence is not the current
+// one are passed over. A shard goes to the target of its move, or to Else.
+type Release struct {
+	Namespace string
+	NodeID    string
+	Session   events.Position
+	Shards    []Released
+	// Else is where shards go that have no move, or whose target is no longer
+	// eligible; those it does not name stay unowned.
+	Else []Target
+}
+
+// FailMoves gives up moves whose owner did not release by the deadline.
+type FailMoves struct {
+	Namespace string
+	Shards    []uint32
+}
+
+// CancelMoves takes moves back that are not released yet.
+type CancelMoves struct {
+	Namespace string
+	Shards    []uint32
+	// TargetLost is set by the controller: refused while the target is eligible.
+	TargetLost bool
+}
+
+// Pause stops shards from moving and from being placed.
+type Pause struct {
+	Namespace string
+	Shards    []uint32
+}
+
+// Resume takes a pause back.
+type Resume struct {
+	Namespace string
+	Shards    []uint32
+}
+
+// CommandName implements commands.Command.
+func (Create) CommandName() string       { return "shard.Create" }
+func (Update) CommandName() string       { return "shard.Update" }
+func (Delete) CommandName() string       { return "shard.Delete" }
+func (FinishDelete) CommandName() string { return "shard.FinishDelete" }
+func (Assign) CommandName() string       { return "shard.Assign" }
+func (Move) CommandName() string         { return "shard.Move" }
+func (Rebalance) CommandName() string    { return "shard.Rebalance" }
+func (Release) CommandName() string      { return "shard.Release" }
+func (FailMoves) CommandName() string    { return "shard.FailMoves" }
+func (CancelMoves) CommandName() string  { return "shard.CancelMoves" }
+func (Pause) CommandName() string        { return "shard.Pause" }
+func (Resume) CommandName() string       { return "shard.Resume" }

@@ -1,0 +1,26 @@
+// Package shard decides namespaces and who owns their shards.
+//
+//  1. NamespaceCreated brings all its shards into being, unowned; SessionClosed
+//     takes from its session every shard that it owned. Both are one event,
+//     whatever the number of shards.
+//  2. An unowned shard may be assigned; an owned one changes its owner only
+//     after a release with its current fence, or the close of its owner's
+//     session (S1, S7). A move is desired state until then.
+//  3. An assignment names (node, session); its fence is the position of the
+//     event, so fences of a shard strictly increase (L2). The node has that
+//     session, is not cordoned, and has the role of the namespace (S3).
+//  4. A paused shard keeps its owner, is not moved, and, unowned, is not
+//     placed (S10). A held shard is not moved for balance until the hold ends
+//     (S9).
+//  5. A namespace is deleted by two facts: NamespaceDeleting, after which
+//     owners release, and NamespaceDeleted, when none owns any more.
+//  6. The version of a shard rises by one with each event that touches it (S4).
+//
+// Rejections: namespace_exists, namespace_not_found, namespace_deleting,
+// namespace_in_use, strategy_unknown, ownership_unsupported,
+// shard_count_shrinks, shard_not_found, shard_owned, shard_paused,
+// shard_not_paused, shard_moving, shard_not_moving, shard_held, shard_unowned,
+// already_owner, not_owner, node_not_found, node_cordoned, node_not_eligible,
+// session_not_found, deadline_not_reached, target_still_eligible, too_large,
+// invalid_field, version_mismatch.
+package shard

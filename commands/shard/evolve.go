@@ -1,0 +1,160 @@
+package shard
+
+import (
+	"time"
+
+	"github.com/omnirelay/omnirelay/events"
+	eventsv1 "github.com/omnirelay/omnirelay/events/v1"
+)
+
+// Evolve applies a recorded event; those of other contexts change nothing, but
+// for SessionClosed, which releases what the session owned.
+func (s *State) Evolve(r events.Recorded) {
+	switch e := r.Event.Kind.(type) {
+	case *eventsv1.Event_NamespaceCreated:
+		s.create(e.NamespaceCreated)
+	case *eventsv1.Event_NamespaceUpdated:
+		s.update(e.NamespaceUpdated)
+	case *eventsv1.Event_NamespaceDeleting:
+		s.deleting(e.NamespaceDeleting.Namespace)
+	case *eventsv1.Event_NamespaceDeleted:
+		s.namespaces.Delete(e.NamespaceDeleted.Namespace)
+	case *eventsv1.Event_ShardsAssigned:
+		s.assigned(r, e.ShardsAssigned)
+	case *eventsv1.Event_ShardsReleased:
+		s.released(e.ShardsReleased)
+	case *eventsv1.Event_ShardMoveStarted:
+		s.moveStarted(e.ShardMoveStarted)
+	case *eventsv1.Event_ShardMoveFailed:
+		held := r.Time + int64(e.ShardMoveFailed.HoldMs)*int64(time.Millisecond)
+		s.each(e.ShardMoveFailed.Namespace, e.ShardMoveFailed.Shards, func(sh *Shard) {
+			sh.endMove()
+			sh.HeldUntil = held
+		})
+	case *eventsv1.Event_ShardMoveCancelled:
+		s.each(e.ShardMoveCancelled.Namespace, e.ShardMoveCancelled.Shards, (*Shard).endMove)
+	case *eventsv1.Event_ShardsPaused:
+		s.each(e.ShardsPaused.Namespace, e.ShardsPaused.Shards, func(sh *Shard) { sh.Paused = true })
+	case *eventsv1.Event_ShardsResumed:
+		s.each(e.ShardsResumed.Namespace, e.ShardsResumed.Shards, func(sh *Shard) { sh.Paused = false })
+	case *eventsv1.Event_SessionClosed:
+		s.sessionClosed(e.SessionClosed.NodeId, events.Position(e.SessionClosed.Session))
+	}
+}
+
+func (sh *Shard) endMove() { sh.MoveTo, sh.MoveDeadline, sh.MoveHold, sh.MoveCause = "", 0, 0, 0 }
+
+func (sh *Shard) unown() {
+	sh.LastOwner, sh.Owner, sh.Session = sh.Owner, "", 0
+}
+
+func (s *State) each(name string, set *eventsv1.ShardSet, fn func(*Shard)) {
+	if ns := s.writable(name); ns != nil {
+		events.EachShard(set, func(id uint32) { ns.edit(id, fn) })
+	}
+}
+
+func fromSpec(p *eventsv1.NamespaceSpec) Spec {
+	return Spec{
+		ShardCount: p.GetShardCount(), Strategy: p.GetStrategyId(), Ownership: p.GetOwnership(),
+		OwnershipTTL: time.Duration(p.GetOwnershipTtlMs()) * time.Millisecond,
+		EligibleRole: p.GetEligibleRole(), CapacityHint: p.GetCapacityHint(),
+	}
+}
+
+func (s *State) create(e *eventsv1.NamespaceCreated) {
+	if s.token == nil {
+		panic("shard: evolve of a frozen state")
+	}
+	ns := &Namespace{Name: e.Namespace, Version: 1, token: s.token, Spec: fromSpec(e.Spec)}
+	count := ns.Spec.ShardCount
+	ns.Spec.ShardCount = 0
+	ns.grow(count)
+	s.namespaces.Set(e.Namespace, ns)
+}
+
+// update touches every shard when what a shard's record shows has changed.
+func (s *State) update(e *eventsv1.NamespaceUpdated) {
+	ns := s.writable(e.Namespace)
+	if ns == nil {
+		return
+	}
+	old, spec := ns.Spec, fromSpec(e.Spec)
+	if old.Strategy != spec.Strategy || old.CapacityHint != spec.CapacityHint {
+		for id := range old.ShardCount {
+			ns.edit(id, func(*Shard) {})
+		}
+	}
+	count := spec.ShardCount
+	spec.ShardCount = old.ShardCount
+	ns.Spec = spec
+	ns.grow(count)
+	ns.Version++
+}
+
+func (s *State) deleting(name string) {
+	ns := s.writable(name)
+	if ns == nil {
+		return
+	}
+	ns.Deleting = true
+	ns.Version++
+	for id := range ns.Spec.ShardCount {
+		ns.edit(id, (*Shard).endMove)
+	}
+}
+
+func (s *State) assigned(r events.Recorded, e *eventsv1.ShardsAssigned) {
+	for _, a := range e.Assignments {
+		s.each(e.Namespace, a.Shards, func(sh *Shard) {
+			sh.HeldUntil = 0
+			if sh.MoveTo == a.NodeId && sh.MoveHold > 0 {
+				sh.HeldUntil = r.Time + sh.MoveHold
+			}
+			sh.endMove()
+			sh.Owner, sh.Session, sh.Fence, sh.LastOwner = a.NodeId, events.Position(a.Session), r.Position, ""
+		})
+	}
+}
+
+func (s *State) released(e *eventsv1.ShardsReleased) {
+	for _, a := range e.Releases {
+		s.each(e.Namespace, a.Shards, (*Shard).unown)
+	}
+}
+
+func (s *State) moveStarted(e *eventsv1.ShardMoveStarted) {
+	for _, m := range e.Moves {
+		s.each(e.Namespace, m.Shards, func(sh *Shard) {
+			sh.MoveTo, sh.MoveCause = m.To, e.Cause
+			sh.MoveDeadline = e.DeadlineMs * int64(time.Millisecond)
+			sh.MoveHold = int64(e.HoldMs) * int64(time.Millisecond)
+		})
+	}
+}
+
+// sessionClosed is where ownership mode lease releases: with the session goes
+// the right to own.
+func (s *State) sessionClosed(node string, session events.Position) {
+	var names []string
+	s.EachNamespace(func(ns *Namespace) bool {
+		if ns.Owned(node) > 0 {
+			names = append(names, ns.Name)
+		}
+		return true
+	})
+	for _, name := range names {
+		ns := s.writable(name)
+		left := ns.Owned(node)
+		for i := 0; i < len(ns.pages) && left > 0; i++ {
+			for j := range ns.pages[i].shards {
+				if sh := &ns.pages[i].shards[j]; sh.Owner == node {
+					left--
+					if sh.Session == session {
+						ns.edit(uint32(i*pageSize+j), (*Shard).unown)
+					}
+				}
+			}
+		}
+	}
+}

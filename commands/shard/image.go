@@ -1,0 +1,57 @@
+package shard
+
+// NamespaceImage is a namespace and all its shards, for snapshots.
+type NamespaceImage struct {
+	Name     string `cbor:"1,keyasint"`
+	Spec     Spec   `cbor:"2,keyasint"`
+	Version  uint64 `cbor:"3,keyasint"`
+	Deleting bool   `cbor:"4,keyasint,omitempty"`
+	// Runs are the shards in the order of ids; neighbours that are equal share
+	// one run.
+	Runs []Run `cbor:"5,keyasint"`
+}
+
+// Run is a number of equal shards.
+type Run struct {
+	Count uint32 `cbor:"1,keyasint"`
+	Shard Shard  `cbor:"2,keyasint"`
+}
+
+// Image is the whole state in the order of names.
+func (s *State) Image() []NamespaceImage {
+	var images []NamespaceImage
+	s.EachNamespace(func(ns *Namespace) bool {
+		im := NamespaceImage{Name: ns.Name, Spec: ns.Spec, Version: ns.Version, Deleting: ns.Deleting}
+		ns.Each(func(_ uint32, sh *Shard) bool {
+			if n := len(im.Runs); n > 0 && im.Runs[n-1].Shard == *sh {
+				im.Runs[n-1].Count++
+			} else {
+				im.Runs = append(im.Runs, Run{Count: 1, Shard: *sh})
+			}
+			return true
+		})
+		images = append(images, im)
+		return true
+	})
+	return images
+}
+
+// FromImage is the state that had this image.
+func FromImage(images []NamespaceImage) *State {
+	s := NewState()
+	for _, im := range images {
+		ns := &Namespace{Name: im.Name, Spec: im.Spec, Version: im.Version, Deleting: im.Deleting, token: s.token}
+		ns.Spec.ShardCount = 0
+		ns.grow(im.Spec.ShardCount)
+		id := uint32(0)
+		for _, run := range im.Runs {
+			for range run.Count {
+				ns.edit(id, func(sh *Shard) { *sh = run.Shard })
+				ns.Shard(id).Version = run.Shard.Version
+				id++
+			}
+		}
+		s.namespaces.Set(im.Name, ns)
+	}
+	return s
+}

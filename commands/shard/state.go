@@ -1,0 +1,207 @@
+package shard
+
+import (
+	"github.com/tidwall/btree"
+
+	"github.com/omnirelay/omnirelay/events"
+	eventsv1 "github.com/omnirelay/omnirelay/events/v1"
+)
+
+// Shard is one shard as the log says it is.
+type Shard struct {
+	// Owner is empty while nobody owns the shard.
+	Owner string `cbor:"1,keyasint,omitempty"`
+	// Session that the assignment is bound to.
+	Session events.Position `cbor:"2,keyasint,omitempty"`
+	// Fence of the present or last assignment.
+	Fence events.Position `cbor:"3,keyasint,omitempty"`
+	// LastOwner is the owner before the shard became unowned.
+	LastOwner string `cbor:"4,keyasint,omitempty"`
+	// MoveTo is the target of a move in flight. It outlives the owner's death:
+	// the shard is then placed there.
+	MoveTo string `cbor:"5,keyasint,omitempty"`
+	// MoveDeadline is when the owner should have released, Unix nanoseconds.
+	MoveDeadline int64 `cbor:"6,keyasint,omitempty"`
+	// MoveCause is why it moves.
+	MoveCause eventsv1.ShardCause `cbor:"11,keyasint,omitempty"`
+	// MoveHold is how long the shard is held at the target, nanoseconds.
+	MoveHold int64 `cbor:"7,keyasint,omitempty"`
+	// HeldUntil: not moved for balance before, Unix nanoseconds.
+	HeldUntil int64  `cbor:"8,keyasint,omitempty"`
+	Paused    bool   `cbor:"9,keyasint,omitempty"`
+	Version   uint64 `cbor:"10,keyasint"`
+}
+
+// Moving reports whether an owner is asked to release the shard.
+func (sh *Shard) Moving() bool { return sh.Owner != "" && sh.MoveTo != "" }
+
+// pageSize is the number of shards that are copied together when one of them
+// is written in a state that shares them.
+const pageSize = 128
+
+// page is a run of shards. Only the state with the same token may write to it.
+type page struct {
+	token  *token
+	shards []Shard
+}
+
+// token is the identity of a state as a writer; it has a size so that two
+// never share an address.
+type token struct{ _ byte }
+
+// Namespace is a namespace and its shards. Reading is free to all; only the
+// state that it belongs to writes.
+type Namespace struct {
+	Name     string
+	Spec     Spec
+	Version  uint64
+	Deleting bool
+
+	token *token
+	pages []*page
+	// owned counts the shards of each owner; an owner with none is not in it.
+	owned   btree.Map[string, int]
+	unowned int
+	moving  int
+}
+
+// State holds the namespaces. Use [NewState]. It has one owner.
+type State struct {
+	token      *token
+	namespaces btree.Map[string, *Namespace]
+}
+
+// NewState returns the state of an empty log.
+func NewState() *State { return &State{token: &token{}} }
+
+// Clone returns an independent state that shares what neither changes. The
+// original is frozen from then on: it may be read, by anyone, and Evolve
+// panics.
+func (s *State) Clone() *State {
+	c := &State{token: &token{}, namespaces: *s.namespaces.Copy()}
+	s.token = nil
+	return c
+}
+
+// Freeze makes the state a value that anyone may read and nobody evolves.
+func (s *State) Freeze() { s.token = nil }
+
+// Namespace returns a namespace by its name.
+func (s *State) Namespace(name string) (*Namespace, bool) { return s.namespaces.Get(name) }
+
+// EachNamespace calls fn for every namespace in the order of names, until it
+// returns false.
+func (s *State) EachNamespace(fn func(*Namespace) bool) {
+	s.namespaces.Scan(func(_ string, ns *Namespace) bool { return fn(ns) })
+}
+
+// Len is the number of shards.
+func (ns *Namespace) Len() uint32 { return ns.Spec.ShardCount }
+
+// Shard returns a shard; nil when the id is not below Len. It must not be
+// written to.
+func (ns *Namespace) Shard(id uint32) *Shard {
+	if id >= ns.Spec.ShardCount {
+		return nil
+	}
+	return &ns.pages[id/pageSize].shards[id%pageSize]
+}
+
+// Each calls fn for every shard in the order of ids, until it returns false.
+func (ns *Namespace) Each(fn func(id uint32, sh *Shard) bool) {
+	id := uint32(0)
+	for _, p := range ns.pages {
+		for i := range p.shards {
+			if !fn(id, &p.shards[i]) {
+				return
+			}
+			id++
+		}
+	}
+}
+
+// Owned is the number of shards that a node owns.
+func (ns *Namespace) Owned(node string) int {
+	n, _ := ns.owned.Get(node)
+	return n
+}
+
+// Unowned is the number of shards without an owner.
+func (ns *Namespace) Unowned() int { return ns.unowned }
+
+// Moving is the number of shards whose owner is asked to release.
+func (ns *Namespace) Moving() int { return ns.moving }
+
+// writable returns the namespace as one that this state may write to, copying
+// its directory (not its pages) the first time.
+func (s *State) writable(name string) *Namespace {
+	if s.token == nil {
+		panic("shard: evolve of a frozen state")
+	}
+	ns, ok := s.namespaces.Get(name)
+	if !ok {
+		return nil
+	}
+	if ns.token == s.token {
+		return ns
+	}
+	c := &Namespace{
+		Name: ns.Name, Spec: ns.Spec, Version: ns.Version, Deleting: ns.Deleting,
+		token: s.token, pages: append([]*page(nil), ns.pages...),
+		owned: *ns.owned.Copy(), unowned: ns.unowned, moving: ns.moving,
+	}
+	s.namespaces.Set(name, c)
+	return c
+}
+
+// edit applies fn to a shard, keeps the counts, and raises its version. An id
+// that does not exist is passed over: a fact cannot be refused.
+func (ns *Namespace) edit(id uint32, fn func(*Shard)) {
+	if id >= ns.Spec.ShardCount {
+		return
+	}
+	p := ns.pages[id/pageSize]
+	if p.token != ns.token {
+		p = &page{token: ns.token, shards: append([]Shard(nil), p.shards...)}
+		ns.pages[id/pageSize] = p
+	}
+	sh := &p.shards[id%pageSize]
+	ns.count(sh, -1)
+	fn(sh)
+	ns.count(sh, +1)
+	sh.Version++
+}
+
+func (ns *Namespace) count(sh *Shard, by int) {
+	if sh.Moving() {
+		ns.moving += by
+	}
+	if sh.Owner == "" {
+		ns.unowned += by
+		return
+	}
+	n, _ := ns.owned.Get(sh.Owner)
+	if n += by; n == 0 {
+		ns.owned.Delete(sh.Owner)
+	} else {
+		ns.owned.Set(sh.Owner, n)
+	}
+}
+
+// grow adds unowned shards of version 1 up to count.
+func (ns *Namespace) grow(count uint32) {
+	for id := ns.Spec.ShardCount; id < count; id++ {
+		i := int(id / pageSize)
+		if i == len(ns.pages) {
+			ns.pages = append(ns.pages, &page{token: ns.token, shards: make([]Shard, 0, min(pageSize, count-id))})
+		}
+		p := ns.pages[i]
+		if p.token != ns.token {
+			p = &page{token: ns.token, shards: append([]Shard(nil), p.shards...)}
+			ns.pages[i] = p
+		}
+		p.shards = append(p.shards, Shard{Version: 1})
+		ns.unowned++
+	}
+	ns.Spec.ShardCount = max(ns.Spec.ShardCount, count)
+}
