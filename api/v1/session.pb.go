@@ -9,7 +9,6 @@ package controlv1
 import (
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
-	_ "google.golang.org/protobuf/types/known/timestamppb"
 	reflect "reflect"
 	sync "sync"
 	unsafe "unsafe"
@@ -606,7 +605,7 @@ var File_api_v1_session_proto protoreflect.FileDescriptor
 
 const file_api_v1_session_proto_rawDesc = "" +
 	"\n" +
-	"\x14api/v1/session.proto\x12\x19omnirelay.mesh.control.v1\x1a\x13api/v1/common.proto\x1a\x14api/v1/options.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xb4\x03\n" +
+	"\x14api/v1/session.proto\x12\x19omnirelay.mesh.control.v1\x1a\x13api/v1/common.proto\x1a\x14api/v1/options.proto\"\xb4\x03\n" +
 	"\x12OpenSessionRequest\x12\x17\n" +
 	"\anode_id\x18\x01 \x01(\tR\x06nodeId\x12\x12\n" +
 	"\x04role\x18\x02 \x01(\tR\x04role\x12\x16\n" +

@@ -21,7 +21,7 @@ type place struct {
 func ladder() []place {
 	parent := func(folder string) []string { return []string{folder} }
 	return slices.Concat(
-		rung(0, nil, "events/v1", "api/v1"),
+		rung(0, nil, "events/v1", "api/v1", "api/v1json"),
 		rung(0, []string{"events/v1"}, "events"),
 
 		rung(1, nil, "commands", "commands/placement"),
