@@ -104,7 +104,10 @@ type ShardRecord struct {
 	MoveToNodeId string                 `protobuf:"bytes,103,opt,name=move_to_node_id,json=moveToNodeId,proto3" json:"move_to_node_id,omitempty"`
 	MoveDeadline *timestamppb.Timestamp `protobuf:"bytes,104,opt,name=move_deadline,json=moveDeadline,proto3" json:"move_deadline,omitempty"`
 	// The shard stays where it is until then.
-	HeldUntil     *timestamppb.Timestamp `protobuf:"bytes,105,opt,name=held_until,json=heldUntil,proto3" json:"held_until,omitempty"`
+	HeldUntil *timestamppb.Timestamp `protobuf:"bytes,105,opt,name=held_until,json=heldUntil,proto3" json:"held_until,omitempty"`
+	// How long the shard will stay where the move in flight puts it,
+	// milliseconds; 0 is no hold.
+	MoveHoldMs    uint32 `protobuf:"varint,106,opt,name=move_hold_ms,json=moveHoldMs,proto3" json:"move_hold_ms,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -256,6 +259,13 @@ func (x *ShardRecord) GetHeldUntil() *timestamppb.Timestamp {
 		return x.HeldUntil
 	}
 	return nil
+}
+
+func (x *ShardRecord) GetMoveHoldMs() uint32 {
+	if x != nil {
+		return x.MoveHoldMs
+	}
+	return 0
 }
 
 type ShardHistory struct {
@@ -2098,7 +2108,7 @@ var File_api_v1_shard_proto protoreflect.FileDescriptor
 
 const file_api_v1_shard_proto_rawDesc = "" +
 	"\n" +
-	"\x12api/v1/shard.proto\x12\x19omnirelay.mesh.control.v1\x1a\x13api/v1/common.proto\x1a\x14api/v1/options.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xb3\x05\n" +
+	"\x12api/v1/shard.proto\x12\x19omnirelay.mesh.control.v1\x1a\x13api/v1/common.proto\x1a\x14api/v1/options.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xd5\x05\n" +
 	"\vShardRecord\x12\x1c\n" +
 	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x19\n" +
 	"\bshard_id\x18\x02 \x01(\tR\ashardId\x12\x1f\n" +
@@ -2122,7 +2132,9 @@ const file_api_v1_shard_proto_rawDesc = "" +
 	"\x0fmove_to_node_id\x18g \x01(\tR\fmoveToNodeId\x12?\n" +
 	"\rmove_deadline\x18h \x01(\v2\x1a.google.protobuf.TimestampR\fmoveDeadline\x129\n" +
 	"\n" +
-	"held_until\x18i \x01(\v2\x1a.google.protobuf.TimestampR\theldUntil\"\xdc\x01\n" +
+	"held_until\x18i \x01(\v2\x1a.google.protobuf.TimestampR\theldUntil\x12 \n" +
+	"\fmove_hold_ms\x18j \x01(\rR\n" +
+	"moveHoldMs\"\xdc\x01\n" +
 	"\fShardHistory\x12\x14\n" +
 	"\x05actor\x18\x01 \x01(\tR\x05actor\x12\x16\n" +
 	"\x06reason\x18\x02 \x01(\tR\x06reason\x12#\n" +
