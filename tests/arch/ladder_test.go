@@ -27,7 +27,9 @@ func ladder() []place {
 		rung(1, nil, "commands", "commands/placement"),
 		// Contexts never import each other: what one must ask another is a small
 		// interface of its own.
-		rung(1, parent("commands"), contexts()...),
+		// Placement is no context but a pure library: its names and bounds are what
+		// a namespace's strategy and a node's weight are checked against.
+		rung(1, []string{"commands", "commands/placement"}, contexts()...),
 		// The write model composes the contexts; it is pure as they are.
 		rung(1, []string{"commands", "commands/*"}, "commands/model"),
 		rung(1, parent("commands"), "commands/commandtest"),

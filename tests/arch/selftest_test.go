@@ -85,7 +85,7 @@ func TestLadderReports(t *testing.T) {
 			"projections/registry/a.go": imports("registry", "projections", "projections/audit"),
 			"store/natslog/a.go":        imports("natslog", "store", "store/kv"),
 		}, want: []string{
-			"commands/shard/a.go:3: of its own rung commands/shard may import only [commands]",
+			"commands/shard/a.go:3: of its own rung commands/shard may import only [commands commands/placement]",
 			"ops/placer/a.go:2: may import only [ops/loop]",
 			"projections/registry/a.go:3: may import only [projections]",
 			"store/natslog/a.go:3: may import only [store]",

@@ -1,0 +1,34 @@
+// Package sequencer turns commands into stored frames, one sequencer at a time.
+//
+// The simple story: take every queued command, decide them in order on a clone
+// of the write model, pack their events into one frame, publish it expecting
+// the log's last sequence, and answer everybody when it is stored. While it is
+// under way, new commands queue; so the disk's latency is the size of the
+// group, and nothing waits on a timer.
+//
+// [Core] is that story as a state machine without goroutine, clock or I/O: the
+// simulator drives it directly. [Sequencer] is the shell that runs one Core
+// against a store.Log.
+//
+// It promises:
+//
+//  1. One frame in flight. The overlay becomes the state when the frame is
+//     stored, and is dropped whole when it is refused; nobody sees it before.
+//  2. The outcome of a publish without an ack is found by publishing the same
+//     bytes again and by reading the next sequence, never by guessing: an equal
+//     hash there is stored, another is refused, nothing there proves nothing.
+//  3. A command of a refused frame is decided anew on what was stored instead,
+//     as long as this server still leads; it is never answered from the overlay
+//     that was dropped.
+//  4. A refusal, a replayed answer and a dry run wait for the frame that they
+//     were decided in; without one they wait for a renewal of authority that
+//     started after the decision. So no answer rests on a lost race.
+//  5. The queue is bounded: [ErrOverloaded] is given at once and means that
+//     nothing was tried.
+//  6. Authority holds for one second from the start of the last successful
+//     write of the authority register, by the boot-time clock, and counts only
+//     once this leader's own grant is stored and evolved.
+//
+// It does not retry for callers, does not know sessions, and starts no frame
+// when there is nothing to decide.
+package sequencer

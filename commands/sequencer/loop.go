@@ -1,0 +1,179 @@
+package sequencer
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/omnirelay/omnirelay/commands"
+)
+
+// loop is the one goroutine that owns the Core.
+type loop struct {
+	*Sequencer
+	core *Core
+	ops  sync.WaitGroup // operations on the log and the register
+}
+
+// recampaign is the pause before a server that lost its leadership asks again.
+const recampaign = 200 * time.Millisecond
+
+func (l *loop) run(ctx context.Context) error {
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		if !l.core.Leading() && l.core.Idle() {
+			if err := l.core.Campaign(); err != nil {
+				return err
+			}
+		}
+		wake := l.perform(ctx)
+		if err := l.core.Fatal(); err != nil {
+			return err
+		}
+		timer.Reset(wake)
+		select {
+		case <-ctx.Done():
+			return nil
+		case fn := <-l.results:
+			fn(l.core, l.opts.Clock())
+		case c := <-l.submit:
+			l.enqueue(c)
+		case <-timer.C:
+		}
+		l.gather()
+	}
+}
+
+// gather takes what else is there, so that one frame takes it all.
+func (l *loop) gather() {
+	for {
+		select {
+		case fn := <-l.results:
+			fn(l.core, l.opts.Clock())
+		case c := <-l.submit:
+			l.enqueue(c)
+		default:
+			return
+		}
+	}
+}
+
+func (l *loop) enqueue(c *call) {
+	c.Pending.owner = c
+	if err := l.core.Submit(&c.Pending); err != nil {
+		c.answer <- Answer{Pending: &c.Pending, Err: err}
+	}
+}
+
+// perform does what the core asks for, and returns how long it may sleep.
+func (l *loop) perform(ctx context.Context) time.Duration {
+	now := l.opts.Clock()
+	r := l.core.Ready(now)
+	l.start(ctx, r)
+	if len(r.Stored) > 0 && l.opts.OnStored != nil {
+		l.opts.OnStored(l.core.View())
+	}
+	l.Sequencer.publish(l.core)
+	l.opts.Metrics.observe(l.core.View(), r)
+	for _, a := range r.Answers {
+		if a.Pending.owner != nil {
+			a.Pending.owner.answer <- a
+		}
+	}
+	if r.Wake == 0 {
+		return recampaign
+	}
+	return max(0, time.Duration(r.Wake-now.Boot))
+}
+
+// start begins the operations, each in a goroutine of its own that ends within
+// opTimeout. The core never asks for a second one of a kind while one is open.
+func (l *loop) start(ctx context.Context, r Ready) {
+	if p := r.Publish; p != nil {
+		l.op(ctx, func(ctx context.Context) func(*Core, Now) {
+			began := time.Now()
+			err := l.opts.Log.Publish(ctx, p.Expect, p.Data)
+			l.opts.Metrics.appended(time.Since(began), err)
+			if err != nil {
+				l.opts.Logger.Warn("publish has no ack, looking what is stored", "sequence", p.Expect+1, "error", err)
+			}
+			return func(c *Core, now Now) { c.Published(now, err) }
+		})
+	}
+	if seq := r.Load; seq != 0 {
+		l.op(ctx, func(ctx context.Context) func(*Core, Now) {
+			m, err := l.opts.Log.Load(ctx, seq)
+			return func(c *Core, now Now) { c.Loaded(now, m, err) }
+		})
+	}
+	if w := r.Write; w != nil {
+		l.op(ctx, func(ctx context.Context) func(*Core, Now) {
+			version, err := l.opts.Register.Write(ctx, w.Expect, w.Data)
+			if err != nil && ctx.Err() == nil {
+				l.opts.Logger.Warn("authority register was not written", "error", err)
+			}
+			return func(c *Core, now Now) { c.Written(now, version, err) }
+		})
+	}
+	if r.Read {
+		l.op(ctx, func(ctx context.Context) func(*Core, Now) {
+			version, data, err := l.opts.Register.Read(ctx)
+			return func(c *Core, now Now) { c.WasRead(now, version, data, err) }
+		})
+	}
+}
+
+func (l *loop) op(ctx context.Context, do func(context.Context) func(*Core, Now)) {
+	l.ops.Add(1)
+	go func() {
+		defer l.ops.Done()
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), opTimeout)
+		defer cancel()
+		l.results <- do(ctx)
+	}()
+}
+
+// drain resolves what is in flight when the loop ends, so that its callers get
+// their answers, and refuses the rest.
+func (l *loop) drain() {
+	deadline := time.Now().Add(opTimeout)
+	l.core.Resign()
+	for time.Now().Before(deadline) && !l.core.Idle() && l.core.Fatal() == nil {
+		wake := l.perform(context.Background())
+		select {
+		case fn := <-l.results:
+			fn(l.core, l.opts.Clock())
+		case <-time.After(min(wake, 50*time.Millisecond)):
+		}
+	}
+	l.perform(context.Background())
+	l.finishOps()
+	for {
+		select {
+		case c := <-l.submit:
+			c.answer <- Answer{Pending: &c.Pending, Err: ErrNotLeader}
+		default:
+			return
+		}
+	}
+}
+
+// finishOps lets the last operations end: their results go nowhere.
+func (l *loop) finishOps() {
+	ended := make(chan struct{})
+	go func() {
+		l.ops.Wait()
+		close(ended)
+	}()
+	for {
+		select {
+		case <-l.results:
+		case <-ended:
+			return
+		}
+	}
+}
+
+// The shell is what everybody submits to.
+var _ commands.Submitter = (*Sequencer)(nil)
