@@ -99,6 +99,8 @@ func (h Head) follow(f *eventsv1.Frame, hash Hash) (Head, error) {
 		return h, h.broken("frame holds no event")
 	case n > MaxFrameEvents:
 		return h, h.broken(fmt.Sprintf("frame holds %d events, at most %d", n, MaxFrameEvents))
+	case f.First > MaxPosition-uint64(n):
+		return h, h.broken(fmt.Sprintf("frame starts at position %d, and positions end at %d", f.First, uint64(MaxPosition)))
 	case h.Position == 0 && len(f.PrevHash) != 0:
 		return h, h.broken("first frame names a frame before it")
 	case h.Position != 0 && id != h.LogID:
@@ -118,6 +120,9 @@ func (h Head) follow(f *eventsv1.Frame, hash Hash) (Head, error) {
 // declares it.
 func (h Head) followPosition(f *eventsv1.Frame) error {
 	started := firstEvent(f).GetEraStarted()
+	if h.Position == 0 && (started == nil || f.First != 1 || f.Era != 1) {
+		return h.broken(fmt.Sprintf("frame of era %d at position %d does not begin a log; that is EraStarted of era 1 at position 1", f.Era, f.First))
+	}
 	if f.Era == h.Era && started == nil {
 		if f.First != uint64(h.Position)+1 {
 			return h.broken(fmt.Sprintf("frame starts at position %d", f.First))

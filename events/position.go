@@ -41,6 +41,8 @@ func ParseLogID(b []byte) (LogID, error) {
 
 // Limits of the log's format. A decision never spans frames.
 const (
+	// MaxPosition bounds positions: a fence token has 40 bits for one.
+	MaxPosition = 1<<40 - 1
 	// MaxFrameBytes bounds the stored bytes of one frame.
 	MaxFrameBytes = 512 << 10
 	// MaxFrameEvents bounds the events of one frame.

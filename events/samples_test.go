@@ -1,0 +1,122 @@
+package events_test
+
+import (
+	"strings"
+	"testing"
+
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
+
+	"github.com/omnirelay/omnirelay/events"
+	eventsv1 "github.com/omnirelay/omnirelay/events/v1"
+)
+
+// samples is one event of each type, with every field set. What is added to a
+// type later goes to a further sample, never into one that has a golden.
+func samples() []proto.Message {
+	node := &eventsv1.NodeDescriptor{
+		NodeId: "n1", Role: "worker", ClusterId: "c1", Region: "eu-1", Zone: "eu-1a", Weight: 1.5,
+		Labels: map[string]string{"disk": "ssd", "rack": "r7", "arch": "arm64"}, MeshVersion: "1.0.0", Http3Support: true,
+	}
+	spec := &eventsv1.NamespaceSpec{
+		ShardCount: 64, StrategyId: "optimal", Ownership: eventsv1.Ownership_OWNERSHIP_LEASE,
+		OwnershipTtlMs: 5000, EligibleRole: "worker", CapacityHint: 2.25,
+	}
+	some := events.PackShards([]uint32{3, 4, 5, 9})
+	return []proto.Message{
+		&eventsv1.EraStarted{ClusterId: "c1", Era: 2, RestoredPosition: 41, Next: 1000},
+		&eventsv1.PolicySet{Kind: "session", Name: "default", Version: 3, Spec: &eventsv1.PolicySet_Session{Session: &eventsv1.SessionPolicy{TtlMs: 7500}}},
+		&eventsv1.NodeJoined{Node: node},
+		&eventsv1.NodeUpdated{Node: node},
+		&eventsv1.NodeLeft{NodeId: "n1"},
+		&eventsv1.NodeCordoned{NodeId: "n1"},
+		&eventsv1.NodeUncordoned{NodeId: "n1"},
+		&eventsv1.SessionOpened{NodeId: "n1", TtlMs: 5000, SecretHash: []byte(strings.Repeat("\x5a", events.HashSize))},
+		&eventsv1.SessionClosed{NodeId: "n1", Session: 17, Cause: eventsv1.SessionCloseCause_SESSION_CLOSE_CAUSE_EXPIRED},
+		&eventsv1.CandidacyDeclared{Scope: "billing/report", NodeId: "n1", Session: 17, Priority: -3, Labels: map[string]string{"b": "2", "a": "1"}},
+		&eventsv1.CandidacyWithdrawn{Scope: "billing/report", NodeId: "n1", Session: 17},
+		&eventsv1.LeadershipGranted{Scope: "shard/demo/3", NodeId: "n1", Session: 17, Labels: map[string]string{"b": "2", "a": "1"}},
+		&eventsv1.LeadershipResigned{Scope: "shard/demo/3", NodeId: "n1", Term: 30},
+		&eventsv1.LeadershipExpired{Scope: events.GlobalScope, NodeId: "s1", Term: 2},
+		&eventsv1.NamespaceCreated{Namespace: "demo", Spec: spec},
+		&eventsv1.NamespaceUpdated{Namespace: "demo", Spec: spec},
+		&eventsv1.NamespaceDeleting{Namespace: "demo"},
+		&eventsv1.NamespaceDeleted{Namespace: "demo"},
+		&eventsv1.ShardsAssigned{Namespace: "demo", Cause: eventsv1.ShardCause_SHARD_CAUSE_PLACEMENT, Assignments: []*eventsv1.ShardAssignment{
+			{NodeId: "n1", Session: 17, Shards: some},
+			{NodeId: "n2", Session: 19, Shards: events.PackShards([]uint32{0, 63})},
+		}},
+		&eventsv1.ShardsReleased{Namespace: "demo", Cause: eventsv1.ShardCause_SHARD_CAUSE_OWNER_RELEASED, Releases: []*eventsv1.ShardAssignment{
+			{NodeId: "n1", Session: 17, Shards: events.PackShards([]uint32{9})},
+		}},
+		&eventsv1.ShardMoveStarted{Namespace: "demo", Cause: eventsv1.ShardCause_SHARD_CAUSE_OPERATOR, DeadlineMs: 1_700_000_030_000, HoldMs: 600_000,
+			Moves: []*eventsv1.ShardMove{{From: "n1", To: "n2", Shards: some}}},
+		&eventsv1.ShardMoveFailed{Namespace: "demo", Shards: some, Cause: eventsv1.ShardCause_SHARD_CAUSE_OWNER_NOT_RELEASING, HoldMs: 600_000},
+		&eventsv1.ShardMoveCancelled{Namespace: "demo", Shards: some, Cause: eventsv1.ShardCause_SHARD_CAUSE_TARGET_LOST},
+		&eventsv1.ShardsPaused{Namespace: "demo", Shards: some},
+		&eventsv1.ShardsResumed{Namespace: "demo", Shards: some},
+	}
+}
+
+// event puts a message into the oneof that it belongs to.
+func event(t testing.TB, m proto.Message) *eventsv1.Event {
+	t.Helper()
+	e := &eventsv1.Event{}
+	fields := e.ProtoReflect().Descriptor().Fields()
+	for i := range fields.Len() {
+		if fd := fields.Get(i); fd.Message() == m.ProtoReflect().Descriptor() {
+			e.ProtoReflect().Set(fd, protoreflect.ValueOfMessage(m.ProtoReflect()))
+			return e
+		}
+	}
+	t.Fatalf("%s is no event", m.ProtoReflect().Descriptor().Name())
+	return nil
+}
+
+// typesOf names every event type of the schema.
+func typesOf() []string {
+	fields := (&eventsv1.Event{}).ProtoReflect().Descriptor().Fields()
+	names := make([]string, fields.Len())
+	for i := range names {
+		names[i] = string(fields.Get(i).Message().Name())
+	}
+	return names
+}
+
+// before is the head that the frames of these tests continue.
+func before() events.Head {
+	h := events.Head{Era: 1, Position: 41, Time: 1_700_000_000_000_000_000}
+	for i := range h.LogID {
+		h.LogID[i] = byte(i)
+	}
+	h.Hash = events.HashOf([]byte("the frame before"))
+	return h
+}
+
+// following is a frame that continues a head with these events, in one decision.
+func following(h events.Head, evs ...*eventsv1.Event) *eventsv1.Frame {
+	f := &eventsv1.Frame{
+		LogId: h.LogID[:], Era: h.Era, First: uint64(h.Position) + 1, Time: h.Time + 1_000_000,
+		Decisions: []*eventsv1.Decision{{Meta: sampleMeta(), Events: evs}},
+	}
+	if h.Position > 0 {
+		f.PrevHash = h.Hash[:]
+	}
+	return f
+}
+
+func sampleMeta() *eventsv1.Meta {
+	return &eventsv1.Meta{
+		Actor: "user/ada", Reason: "golden", ChangeTicket: "CH-1", CorrelationId: "corr-1", CausationId: "position/40",
+		Command: "sample.Command", IdempotencyKey: []byte(strings.Repeat("\x11", 16)), RequestHash: []byte(strings.Repeat("\x22", 32)),
+	}
+}
+
+func stored(t testing.TB, f *eventsv1.Frame) []byte {
+	t.Helper()
+	b, err := events.Marshal(f)
+	if err != nil {
+		t.Fatalf("marshal: %v", err)
+	}
+	return b
+}
