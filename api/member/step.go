@@ -1,0 +1,503 @@
+package member
+
+import (
+	"slices"
+	"time"
+)
+
+// Ref names a shard.
+type Ref struct {
+	Namespace string
+	Shard     uint32
+}
+
+// Row is what the log says of a shard, as far as its owner is concerned.
+type Row struct {
+	Ref
+	Owner   string
+	Session int64
+	Fence   int64
+	// Draining: the owner is asked to release.
+	Draining bool
+}
+
+// HoldState is what this member does with a shard. The values are those of the
+// wire.
+type HoldState uint8
+
+// The states of a shard that is held here.
+const (
+	// Owning: the callback runs.
+	Owning HoldState = 2
+	// Released: the callback has returned after a release; never owned again
+	// with this fence.
+	Released HoldState = 3
+)
+
+// Held is one line of what a heartbeat reports.
+type Held struct {
+	Ref
+	Fence int64
+	State HoldState
+}
+
+// EndCause is why an ownership ends.
+type EndCause uint8
+
+// The causes of an end.
+const (
+	EndReleased   EndCause = iota + 1 // asked to release, or leaving
+	EndLease                          // the lease ended
+	EndReassigned                     // the log says that it is another's
+)
+
+// hold is a shard that this member has, or had until its release is known.
+type hold struct {
+	fence   int64
+	running bool     // the callback has started and not returned
+	ending  EndCause // it was told to end; 0 while it was not
+	// released: the callback returned after a release.
+	released bool
+}
+
+// Core decides what this member may own. It has one owner.
+type Core struct {
+	node    string
+	session int64 // 0 without one
+	ttl     int64
+	lease   int64 // boot time at which the lease ends
+	// position is the newest that rows were read at.
+	position int64
+	rows     map[Ref]Row
+	holds    map[Ref]*hold
+	leaving  bool
+
+	// dirty are the shards to look at; all means every one. live is whether the
+	// lease lived at the last look.
+	dirty map[Ref]struct{}
+	all   bool
+	live  bool
+	// running counts the callbacks that have not returned.
+	running int
+
+	beatAt  int64 // boot time of the next heartbeat; 0 is now
+	full    bool  // the next heartbeat carries the set
+	changed bool  // the held set changed since the last heartbeat
+}
+
+// NewCore returns the core of a node without a session.
+func NewCore(node string) *Core {
+	return &Core{node: node, rows: map[Ref]Row{}, holds: map[Ref]*hold{}, dirty: map[Ref]struct{}{}}
+}
+
+// Inputs: exactly one kind of thing that happened.
+type (
+	// Opened: a session was opened by a call sent at SentAt.
+	Opened struct {
+		Session  int64
+		TTL      time.Duration
+		SentAt   int64
+		Position int64
+	}
+	// Answered: a heartbeat of the session, sent at SentAt, was answered.
+	Answered struct {
+		Session  int64
+		TTL      time.Duration
+		SentAt   int64
+		WantFull bool
+	}
+	// SessionLost: the control leader says that the session is no more.
+	SessionLost struct{ Session int64 }
+	// Snapshot: all rows of this node at a position.
+	Snapshot struct {
+		Position int64
+		Rows     []Row
+	}
+	// Changed: a row as it is since a position. A row of another owner says that
+	// the shard is no longer this node's.
+	Changed struct {
+		Position int64
+		Row      Row
+	}
+	// Gone: a shard does not exist since a position.
+	Gone struct {
+		Position int64
+		Ref      Ref
+	}
+	// Ended: the callback of an ownership has returned.
+	Ended struct {
+		Ref   Ref
+		Fence int64
+	}
+	// Leaving: release everything, then leave.
+	Leaving struct{}
+	// Tick: time has passed.
+	Tick struct{}
+)
+
+// Input is one of the types above.
+type Input interface{ input() }
+
+func (Opened) input()      {}
+func (Answered) input()    {}
+func (SessionLost) input() {}
+func (Snapshot) input()    {}
+func (Changed) input()     {}
+func (Gone) input()        {}
+func (Ended) input()       {}
+func (Leaving) input()     {}
+func (Tick) input()        {}
+
+// Outputs: what the shell has to do, in order.
+type (
+	// Start runs the callback of an ownership.
+	Start struct {
+		Ref   Ref
+		Fence int64
+	}
+	// End ends the context of an ownership; Ended follows when the callback has
+	// returned.
+	End struct {
+		Ref   Ref
+		Fence int64
+		Cause EndCause
+	}
+	// Beat sends a heartbeat.
+	Beat struct {
+		Session int64
+		Held    []Held
+		Full    bool
+	}
+	// Open opens a session.
+	Open struct{}
+	// Leave closes the session: everything is released.
+	Leave struct{ Session int64 }
+)
+
+// Output is one of the types above.
+type Output interface{ output() }
+
+func (Start) output() {}
+func (End) output()   {}
+func (Beat) output()  {}
+func (Open) output()  {}
+func (Leave) output() {}
+
+// LeaseUntil is the boot time at which the lease ends; 0 without one.
+func (c *Core) LeaseUntil() int64 { return c.lease }
+
+// Session is the present session; 0 without one.
+func (c *Core) Session() int64 { return c.session }
+
+// Owns reports whether a shard is owned now, and with which fence.
+func (c *Core) Owns(ref Ref, now int64) (fence int64, ok bool) {
+	h := c.holds[ref]
+	if h == nil || !h.running || h.ending != 0 || now >= c.lease {
+		return 0, false
+	}
+	return h.fence, true
+}
+
+// Step takes one input at a moment of the boot-time clock, and returns what has
+// to be done. wake is the boot time at which a Tick is due.
+func (c *Core) Step(now int64, in Input) (out []Output, wake int64) {
+	asked := c.take(now, in)
+	out = append(out, asked...)
+	out = append(out, c.reconcile(now)...)
+	out = append(out, c.beat(now)...)
+	return out, c.wake()
+}
+
+func (c *Core) take(now int64, in Input) []Output {
+	switch x := in.(type) {
+	case Opened:
+		return c.opened(x)
+	case Answered:
+		c.answered(x)
+	case SessionLost:
+		if x.Session == c.session {
+			return c.lost()
+		}
+	case Snapshot:
+		c.snapshot(x)
+	case Changed:
+		c.change(x.Position, x.Row.Ref, x.Row)
+	case Gone:
+		c.change(x.Position, x.Ref, Row{Ref: x.Ref})
+	case Ended:
+		c.ended(x)
+	case Leaving:
+		c.leaving, c.changed, c.all = true, true, true
+		if c.session == 0 {
+			return []Output{Leave{}}
+		}
+	case Tick:
+		if c.session == 0 && !c.leaving {
+			return []Output{Open{}}
+		}
+	}
+	return nil
+}
+
+// margin is the part of the TTL by which a lease ends early.
+func margin(ttl int64) int64 { return ttl / 8 }
+
+func (c *Core) opened(x Opened) []Output {
+	if x.Session <= c.session {
+		return nil // an answer that was overtaken
+	}
+	out := c.lost()
+	if len(out) > 0 {
+		out = slices.DeleteFunc(out, func(o Output) bool { _, open := o.(Open); return open })
+	}
+	c.session, c.ttl = x.Session, int64(x.TTL)
+	c.lease = x.SentAt + c.ttl - margin(c.ttl)
+	c.position = max(c.position, x.Position)
+	c.beatAt, c.full, c.all = 0, true, true
+	return out
+}
+
+func (c *Core) answered(x Answered) {
+	if x.Session != c.session || c.session == 0 {
+		return
+	}
+	c.ttl = int64(x.TTL)
+	c.lease = max(c.lease, x.SentAt+c.ttl-margin(c.ttl))
+	if x.WantFull {
+		c.full, c.beatAt = true, 0
+	}
+}
+
+// lost drops the session and everything that was held by it.
+func (c *Core) lost() []Output {
+	if c.session == 0 {
+		return nil
+	}
+	c.session, c.lease, c.all = 0, 0, true
+	var out []Output
+	for _, ref := range c.everything() {
+		h := c.holds[ref]
+		if h.running && h.ending == 0 {
+			h.ending = EndReassigned
+			out = append(out, End{Ref: ref, Fence: h.fence, Cause: EndReassigned})
+		} else if !h.running {
+			delete(c.holds, ref)
+		}
+	}
+	clear(c.rows)
+	if c.leaving {
+		return append(out, Leave{})
+	}
+	return append(out, Open{})
+}
+
+func (c *Core) snapshot(x Snapshot) {
+	if x.Position < c.position {
+		return // an older past than this member has seen
+	}
+	c.position, c.all = x.Position, true
+	clear(c.rows)
+	for _, r := range x.Rows {
+		c.rows[r.Ref] = r
+	}
+}
+
+func (c *Core) change(position int64, ref Ref, row Row) {
+	if position < c.position {
+		return
+	}
+	c.position = position
+	c.dirty[ref] = struct{}{}
+	if row.Owner != c.node {
+		delete(c.rows, ref)
+		return
+	}
+	c.rows[ref] = row
+}
+
+func (c *Core) ended(x Ended) {
+	h := c.holds[x.Ref]
+	if h == nil || h.fence != x.Fence || !h.running {
+		return
+	}
+	h.running = false
+	c.running--
+	c.dirty[x.Ref] = struct{}{}
+	switch h.ending {
+	case EndReleased, 0: // a callback that returns by itself gives its shard back
+		h.released, c.changed = true, true
+	case EndReassigned:
+		delete(c.holds, x.Ref)
+	case EndLease:
+		h.ending = 0 // may resume
+	}
+}
+
+// mine reports whether the log gives the shard to this member's session, and
+// with which fence.
+func (c *Core) mine(ref Ref) (Row, bool) {
+	r, ok := c.rows[ref]
+	return r, ok && c.session != 0 && r.Owner == c.node && r.Session == c.session
+}
+
+// reconcile brings what runs to what may run. It looks at what an input
+// touched, and at everything when the lease or the session changed.
+func (c *Core) reconcile(now int64) []Output {
+	if live := c.session != 0 && now < c.lease; live != c.live {
+		c.live, c.all = live, true
+	}
+	var out []Output
+	for _, ref := range c.toSettle() {
+		if o := c.settle(now, ref); o != nil {
+			out = append(out, o)
+		}
+	}
+	if c.leaving && c.session != 0 && c.running == 0 {
+		out = append(out, Leave{Session: c.session})
+	}
+	return out
+}
+
+func (c *Core) toSettle() []Ref {
+	var refs []Ref
+	if c.all {
+		refs = c.everything()
+	} else {
+		for ref := range c.dirty {
+			refs = append(refs, ref)
+		}
+		slices.SortFunc(refs, compareRefs)
+	}
+	c.all = false
+	clear(c.dirty)
+	return refs
+}
+
+// settle decides what one shard needs now.
+func (c *Core) settle(now int64, ref Ref) Output {
+	row, mine := c.mine(ref)
+	h := c.holds[ref]
+	if h == nil {
+		if !mine || c.leaving || now >= c.lease {
+			return nil
+		}
+		if row.Draining { // never started here: released as it is
+			c.holds[ref] = &hold{fence: row.Fence, released: true}
+			c.changed = true
+			return nil
+		}
+		return c.start(ref, row.Fence)
+	}
+	switch {
+	case !mine || row.Fence != h.fence:
+		return c.settleForeign(now, ref, h, row, mine)
+	case h.released:
+		return nil
+	case h.running && h.ending == 0 && (row.Draining || c.leaving):
+		return c.end(ref, h, EndReleased)
+	case h.running && h.ending == 0 && now >= c.lease:
+		return c.end(ref, h, EndLease)
+	case !h.running && (row.Draining || c.leaving):
+		h.released, c.changed = true, true
+	case !h.running && now < c.lease:
+		return c.start(ref, h.fence)
+	case h.running && h.ending == EndLease && (row.Draining || c.leaving):
+		h.ending = EndReleased // it ends anyway; its return is then a release
+	}
+	return nil
+}
+
+// settleForeign ends what the log no longer gives to this session with this
+// fence. A fence at or below one that was held is never started.
+func (c *Core) settleForeign(now int64, ref Ref, h *hold, row Row, mine bool) Output {
+	if h.running {
+		if h.ending == 0 {
+			return c.end(ref, h, EndReassigned)
+		}
+		h.ending = EndReassigned
+		return nil
+	}
+	if mine && row.Fence <= h.fence {
+		return nil // an older past: keep what is known of the newer fence
+	}
+	delete(c.holds, ref)
+	c.changed = true
+	if mine {
+		return c.settle(now, ref)
+	}
+	return nil
+}
+
+func (c *Core) start(ref Ref, fence int64) Output {
+	c.holds[ref] = &hold{fence: fence, running: true}
+	c.running++
+	c.changed = true
+	return Start{Ref: ref, Fence: fence}
+}
+
+func (c *Core) end(ref Ref, h *hold, cause EndCause) Output {
+	h.ending = cause
+	return End{Ref: ref, Fence: h.fence, Cause: cause}
+}
+
+// beat sends a heartbeat when one is due, or at once when the held set changed.
+func (c *Core) beat(now int64) []Output {
+	if c.session == 0 || (now < c.beatAt && !c.changed && !c.full) {
+		return nil
+	}
+	b := Beat{Session: c.session, Full: c.full || c.changed, Held: c.Held()}
+	c.beatAt, c.changed, c.full = now+c.ttl/4, false, false
+	return []Output{b}
+}
+
+// Held is what a heartbeat reports, in the order of namespaces and shards.
+func (c *Core) Held() []Held {
+	var held []Held
+	for _, ref := range c.everything() {
+		h := c.holds[ref]
+		switch {
+		case h == nil: // assigned, not started
+		case h.released:
+			held = append(held, Held{Ref: ref, Fence: h.fence, State: Released})
+		case h.running:
+			held = append(held, Held{Ref: ref, Fence: h.fence, State: Owning})
+		}
+	}
+	return held
+}
+
+func (c *Core) wake() int64 {
+	if c.session == 0 {
+		return 0
+	}
+	if c.live && c.lease < c.beatAt {
+		return c.lease
+	}
+	return c.beatAt
+}
+
+// everything lists the shards that are assigned or held, in order: what a step
+// does must not depend on the order of a map.
+func (c *Core) everything() []Ref {
+	refs := make([]Ref, 0, len(c.rows)+len(c.holds))
+	for ref := range c.rows {
+		refs = append(refs, ref)
+	}
+	for ref := range c.holds {
+		if _, ok := c.rows[ref]; !ok {
+			refs = append(refs, ref)
+		}
+	}
+	slices.SortFunc(refs, compareRefs)
+	return refs
+}
+
+func compareRefs(a, b Ref) int {
+	switch {
+	case a.Namespace < b.Namespace:
+		return -1
+	case a.Namespace > b.Namespace:
+		return 1
+	}
+	return int(a.Shard) - int(b.Shard)
+}

@@ -1,0 +1,263 @@
+package placer
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/omnirelay/omnirelay/commands"
+	"github.com/omnirelay/omnirelay/commands/membership"
+	"github.com/omnirelay/omnirelay/commands/model"
+	"github.com/omnirelay/omnirelay/commands/placement"
+	"github.com/omnirelay/omnirelay/commands/sequencer"
+	"github.com/omnirelay/omnirelay/commands/shard"
+	"github.com/omnirelay/omnirelay/events"
+)
+
+// Interval is the least time between two steps: a burst of changes is placed
+// once.
+const Interval = 5 * time.Millisecond
+
+// Placer is the controller. It remembers which inputs it found nothing to do
+// for; nothing depends on that memory but the work that it saves.
+type Placer struct {
+	last    int64 // boot time of the last step
+	settled map[string]settled
+}
+
+// settled is an input that asked for nothing, and until when that holds.
+type settled struct {
+	namespace *shard.Namespace
+	nodes     []Node
+	until     int64 // log time at which the next hold ends; 0 is never
+}
+
+// New returns a placer.
+func New() *Placer { return &Placer{settled: map[string]settled{}} }
+
+// Name implements the loop's controller.
+func (p *Placer) Name() string { return "placer" }
+
+// Step implements the loop's controller.
+func (p *Placer) Step(v sequencer.View, now sequencer.Now) ([]commands.Command, time.Duration) {
+	if wait := p.last + int64(Interval) - now.Boot; p.last != 0 && wait > 0 {
+		return nil, time.Duration(wait)
+	}
+	p.last = now.Boot
+	byRole := map[string][]Node{}
+	var cmds []commands.Command
+	until := int64(0)
+	v.Model.Shard.EachNamespace(func(ns *shard.Namespace) bool {
+		role := ns.Spec.EligibleRole
+		nodes, ok := byRole[role]
+		if !ok {
+			nodes = eligibleNodes(v.Model, role)
+			byRole[role] = nodes
+		}
+		c, next := p.namespace(ns, nodes, now.Wall)
+		cmds = append(cmds, c...)
+		if next != 0 && (until == 0 || next < until) {
+			until = next
+		}
+		return true
+	})
+	for name := range p.settled {
+		if _, ok := v.Model.Shard.Namespace(name); !ok {
+			delete(p.settled, name)
+		}
+	}
+	if until != 0 {
+		return cmds, max(Interval, time.Duration(until-now.Wall))
+	}
+	return cmds, time.Minute
+}
+
+// eligibleNodes are those that may be given shards, in the order of ids.
+func eligibleNodes(m *model.Model, role string) []Node {
+	var out []Node
+	m.Membership.EachNode(func(n membership.Node) bool {
+		if n.Role != role || m.Assignable(n.NodeID, role) != nil {
+			return true
+		}
+		w, err := placement.WeightOf(n.Weight)
+		if err != nil { // the decider let only good weights in
+			w = placement.One
+		}
+		out = append(out, Node{placement.Node{ID: n.NodeID, Weight: w, Region: n.Region, Zone: n.Zone}, n.Session})
+		return true
+	})
+	return out
+}
+
+// namespace plans one namespace, unless its inputs are those that it found
+// settled.
+func (p *Placer) namespace(ns *shard.Namespace, nodes []Node, logTime int64) ([]commands.Command, int64) {
+	old, ok := p.settled[ns.Name]
+	if ok && old.namespace == ns && slices.Equal(old.nodes, nodes) && (old.until == 0 || logTime < old.until) {
+		return nil, old.until
+	}
+	cmds := Plan(ns, nodes, logTime)
+	delete(p.settled, ns.Name)
+	until := holdEnd(ns, logTime)
+	if len(cmds) == 0 {
+		p.settled[ns.Name] = settled{namespace: ns, nodes: nodes, until: until}
+	}
+	return cmds, until
+}
+
+// holdEnd is the earliest end of a hold, 0 when no shard is held.
+func holdEnd(ns *shard.Namespace, logTime int64) int64 {
+	until := int64(0)
+	ns.Each(func(_ uint32, sh *shard.Shard) bool {
+		if sh.HeldUntil > logTime && (until == 0 || sh.HeldUntil < until) {
+			until = sh.HeldUntil
+		}
+		return true
+	})
+	return until
+}
+
+// Node is a node that may be given shards.
+type Node struct {
+	placement.Node
+	Session events.Position
+}
+
+// Plan returns the commands that bring a namespace to its strategy's placement,
+// none when it is there. It is pure.
+func Plan(ns *shard.Namespace, nodes []Node, logTime int64) []commands.Command {
+	if ns.Deleting || len(nodes) == 0 {
+		return nil
+	}
+	in, err := Input(ns, nodes, logTime)
+	if err != nil {
+		return nil // more nodes or weight than placement takes: nothing moves
+	}
+	strategy, err := placement.Named(ns.Spec.Strategy)
+	if err != nil {
+		return nil // the decider let only known strategies in
+	}
+	return diff(ns, nodes, in, strategy(in))
+}
+
+// Input is the question that the namespace asks its strategy: who has what, and
+// what stays where it is.
+func Input(ns *shard.Namespace, nodes []Node, logTime int64) (*placement.Input, error) {
+	plain := make([]placement.Node, len(nodes))
+	for i, n := range nodes {
+		plain[i] = n.Node
+	}
+	in, err := placement.NewInput(ns.Name, int(ns.Len()), plain)
+	if err != nil {
+		return nil, fmt.Errorf("place namespace %s: %w", ns.Name, err)
+	}
+	index := make(map[string]int32, len(nodes))
+	for i, n := range in.Nodes() {
+		index[n.ID] = int32(i)
+	}
+	at := func(id string) int32 {
+		if i, ok := index[id]; ok && id != "" {
+			return i
+		}
+		return placement.NoOwner
+	}
+	ns.Each(func(id uint32, sh *shard.Shard) bool {
+		where, fixed := standing(sh, at, logTime)
+		in.Own(int(id), 1, where)
+		if fixed {
+			in.Fix(int(id), 1)
+		}
+		return true
+	})
+	return in, nil
+}
+
+// standing says on which node a shard counts, and whether it stays there.
+func standing(sh *shard.Shard, at func(string) int32, logTime int64) (where int32, fixed bool) {
+	if sh.Owner == "" {
+		if where = at(sh.MoveTo); where == placement.NoOwner {
+			where = at(sh.LastOwner)
+		}
+		return where, sh.Paused
+	}
+	if sh.MoveTo != "" && at(sh.MoveTo) != placement.NoOwner {
+		return at(sh.MoveTo), sh.Paused
+	}
+	where = at(sh.Owner)
+	return where, sh.Paused || sh.HeldUntil > logTime || where == placement.NoOwner
+}
+
+// diff turns the difference between what is and what should be into commands of
+// at most events.MaxAssigned shards each.
+func diff(ns *shard.Namespace, nodes []Node, in *placement.Input, r placement.Result) []commands.Command {
+	sessions := make(map[string]events.Position, len(nodes))
+	for _, n := range nodes {
+		sessions[n.ID] = n.Session
+	}
+	assign := map[int32][]uint32{}
+	move := map[[2]int32][]uint32{}
+	ns.Each(func(id uint32, sh *shard.Shard) bool {
+		to := r.Owner[id]
+		switch {
+		case to == placement.NoOwner || sh.Paused:
+		case sh.Owner == "":
+			assign[to] = append(assign[to], id)
+		case sh.MoveTo == "" && !in.Fixed(int(id)) && in.Current(int(id)) != to:
+			key := [2]int32{in.Current(int(id)), to}
+			move[key] = append(move[key], id)
+		}
+		return true
+	})
+	cmds := assigns(ns.Name, r, sessions, assign)
+	return append(cmds, rebalances(ns.Name, r, move)...)
+}
+
+func assigns(name string, r placement.Result, sessions map[string]events.Position, to map[int32][]uint32) []commands.Command {
+	var cmds []commands.Command
+	c, room := shard.Assign{Namespace: name}, events.MaxAssigned
+	for i := range r.Nodes {
+		for ids := to[int32(i)]; len(ids) > 0; {
+			n := min(room, len(ids))
+			c.Targets = append(c.Targets, shard.Target{NodeID: r.Nodes[i].ID, Session: sessions[r.Nodes[i].ID], Shards: ids[:n]})
+			ids, room = ids[n:], room-n
+			if room == 0 {
+				cmds = append(cmds, c)
+				c, room = shard.Assign{Namespace: name}, events.MaxAssigned
+			}
+		}
+	}
+	if len(c.Targets) > 0 {
+		cmds = append(cmds, c)
+	}
+	return cmds
+}
+
+func rebalances(name string, r placement.Result, moves map[[2]int32][]uint32) []commands.Command {
+	keys := make([][2]int32, 0, len(moves))
+	for k := range moves {
+		keys = append(keys, k)
+	}
+	slices.SortFunc(keys, func(a, b [2]int32) int {
+		if a[0] != b[0] {
+			return int(a[0] - b[0])
+		}
+		return int(a[1] - b[1])
+	})
+	var cmds []commands.Command
+	c, room := shard.Rebalance{Namespace: name}, events.MaxAssigned
+	for _, k := range keys {
+		for ids := moves[k]; len(ids) > 0; {
+			n := min(room, len(ids))
+			c.Moves = append(c.Moves, shard.Relocation{From: r.Nodes[k[0]].ID, To: r.Nodes[k[1]].ID, Shards: ids[:n]})
+			ids, room = ids[n:], room-n
+			if room == 0 {
+				cmds = append(cmds, c)
+				c, room = shard.Rebalance{Namespace: name}, events.MaxAssigned
+			}
+		}
+	}
+	if len(c.Moves) > 0 {
+		cmds = append(cmds, c)
+	}
+	return cmds
+}

@@ -1,0 +1,23 @@
+// Package sessions keeps the leases of nodes on the control leader: it answers
+// heartbeats and closes the sessions whose timer ran out.
+//
+//  1. A heartbeat is answered only while this server leads with authority, and
+//     only for the present session of the node, proven by its secret.
+//  2. A session's timer is the receipt of its last answered heartbeat + TTL.
+//     When authority is gained anew, every timer starts again at TTL + 1 s: the
+//     leader before may have answered until its own authority ended. So every
+//     lease, which the node counts from before the heartbeat was sent, ends
+//     before its expiry decision.
+//  3. Expiry is serialized with answering: a session is first marked, none of
+//     its heartbeats is answered any more, then the close is asked for, again
+//     and again until the session is gone. Marks die with authority.
+//  4. Brake: if more than half of at least five sessions would close within one
+//     TTL, none closes for three TTL: then the control plane is the likelier
+//     patient.
+//  5. What nodes say that they hold is kept in memory only: a new leader hears
+//     it again.
+//
+// [Leases] is pure and has one owner; [Keeper] puts a lock around it for the
+// handlers and the controller's loop. Nothing here is written to the log but
+// the closes.
+package sessions

@@ -1,0 +1,124 @@
+package sessions
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/omnirelay/omnirelay/commands"
+	"github.com/omnirelay/omnirelay/commands/sequencer"
+	"github.com/omnirelay/omnirelay/events"
+)
+
+// Leader is what the keeper asks the sequencer.
+type Leader interface {
+	View() sequencer.View
+	Status() sequencer.Status
+}
+
+// Keeper is the Leases of a server, shared by the handlers of heartbeats and by
+// the controller's loop. Its lock is never held across I/O.
+type Keeper struct {
+	leader Leader
+	clock  sequencer.Clock
+	logger *slog.Logger
+
+	mu      sync.Mutex
+	leases  *Leases
+	braking bool
+	// news has a value after a node said something new, so that the handoff
+	// controller hears of a release at once.
+	news chan struct{}
+}
+
+// NewKeeper returns a keeper that answers for a leader.
+func NewKeeper(leader Leader, clock sequencer.Clock, logger *slog.Logger) *Keeper {
+	return &Keeper{leader: leader, clock: clock, logger: logger, leases: NewLeases(), news: make(chan struct{}, 1)}
+}
+
+// Name implements the loop's controller.
+func (k *Keeper) Name() string { return "sessions" }
+
+// Beat answers a heartbeat. The receipt's time is taken before the authority is
+// checked, so that a pause in between costs the node, not the guarantee.
+func (k *Keeper) Beat(_ context.Context, hb Heartbeat) (Answer, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	now := k.clock().Boot
+	view, ok := k.sync(now)
+	if !ok {
+		return Answer{}, ErrNoAuthority
+	}
+	a, err := k.leases.Beat(view.Model, hb, now)
+	if err == nil && hb.Full {
+		select {
+		case k.news <- struct{}{}:
+		default:
+		}
+	}
+	return a, err
+}
+
+// News delivers a value after a node said something new of what it holds.
+func (k *Keeper) News() <-chan struct{} { return k.news }
+
+// sync brings the leases to the newest view; false without authority.
+func (k *Keeper) sync(now int64) (sequencer.View, bool) {
+	st := k.leader.Status()
+	if !st.Leading || now >= st.AuthorityUntil {
+		return sequencer.View{}, false
+	}
+	view := k.leader.View()
+	k.leases.Sync(view.Model, st.AuthorityGained, now)
+	return view, true
+}
+
+// Step implements the loop's controller.
+func (k *Keeper) Step(_ sequencer.View, now sequencer.Now) ([]commands.Command, time.Duration) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if _, ok := k.sync(now.Boot); !ok {
+		return nil, time.Second
+	}
+	cmds, next := k.leases.Step(now.Boot)
+	until, braking := k.leases.Braking(now.Boot)
+	if braking && !k.braking {
+		k.logger.Error("most sessions fell silent at once: no session is closed for now, check the control plane first",
+			"hold", time.Duration(until-now.Boot))
+	}
+	k.braking = braking
+	if next == 0 {
+		return cmds, time.Second
+	}
+	return cmds, max(0, time.Duration(next-now.Boot))
+}
+
+// EachReleased implements handoff.Reports.
+func (k *Keeper) EachReleased(node string, session events.Position, fn func(string, uint32, events.Position)) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.leases.EachReleased(node, session, fn)
+}
+
+// LastSeen is when a node's heartbeat was last answered by this server.
+func (k *Keeper) LastSeen(node string) (time.Time, bool) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.when(k.leases.LastSeen(node))
+}
+
+// Expires is when a node's session expires if nothing more is heard.
+func (k *Keeper) Expires(node string) (time.Time, bool) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.when(k.leases.Deadline(node))
+}
+
+func (k *Keeper) when(boot int64, ok bool) (time.Time, bool) {
+	if !ok {
+		return time.Time{}, false
+	}
+	now := k.clock()
+	return time.Unix(0, now.Wall+boot-now.Boot), true
+}

@@ -1,0 +1,291 @@
+package sessions
+
+import (
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/omnirelay/omnirelay/commands"
+	"github.com/omnirelay/omnirelay/commands/membership"
+	"github.com/omnirelay/omnirelay/commands/model"
+	"github.com/omnirelay/omnirelay/events"
+	eventsv1 "github.com/omnirelay/omnirelay/events/v1"
+)
+
+// The grace that every timer gets when authority is gained anew, and the brake.
+const (
+	Grace         = time.Second
+	brakeSessions = 5
+	brakeTTLs     = 3
+)
+
+// The reasons for not answering a heartbeat.
+var (
+	// ErrNoAuthority: this server does not lead, or cannot prove it now.
+	ErrNoAuthority = errors.New("no_leader: this server cannot answer heartbeats now")
+	// ErrExpiring: the session is being closed.
+	ErrExpiring = errors.New("session_expiring: the session is being closed")
+)
+
+// State is what a member says of a shard that it holds. The values are those
+// of the wire.
+type State uint8
+
+// The states of a held shard.
+const (
+	Prepared State = 1
+	Owning   State = 2
+	Released State = 3
+)
+
+// Held is one line of what a node says that it holds.
+type Held struct {
+	Namespace string
+	Shard     uint32
+	Fence     events.Position
+	State     State
+}
+
+// Digest is the digest of a held set: SHA-256 over its lines in the order of
+// namespace and shard, each namespace as length and bytes, numbers as big
+// endian. Member and server compute the same.
+func Digest(held []Held) [sha256.Size]byte {
+	held = slices.Clone(held)
+	slices.SortFunc(held, compareHeld)
+	h := sha256.New()
+	var b []byte
+	for _, x := range held {
+		b = binary.BigEndian.AppendUint32(b[:0], uint32(len(x.Namespace)))
+		b = append(b, x.Namespace...)
+		b = binary.BigEndian.AppendUint32(b, x.Shard)
+		b = binary.BigEndian.AppendUint64(b, uint64(x.Fence))
+		h.Write(append(b, byte(x.State)))
+	}
+	return [sha256.Size]byte(h.Sum(nil))
+}
+
+func compareHeld(a, b Held) int {
+	if c := strings.Compare(a.Namespace, b.Namespace); c != 0 {
+		return c
+	}
+	return int(a.Shard) - int(b.Shard)
+}
+
+// Heartbeat is one sign of life.
+type Heartbeat struct {
+	NodeID  string
+	Session events.Position
+	Secret  events.Hash
+	Digest  []byte
+	// Held is the set itself when Full.
+	Held []Held
+	Full bool
+}
+
+// Answer is the lease: TTL from the sending of the heartbeat, on the sender's
+// clock.
+type Answer struct {
+	TTL      time.Duration
+	WantFull bool
+}
+
+// lease is the timer of one session.
+type lease struct {
+	session  events.Position
+	ttl      time.Duration
+	deadline int64 // boot time
+	seen     int64 // boot time of the last answered heartbeat; 0 before
+	expiring bool
+	heard    bool
+	digest   [sha256.Size]byte
+	held     []Held
+}
+
+// Leases are the timers of all sessions. It has one owner.
+type Leases struct {
+	gained  uint64
+	byNode  map[string]*lease
+	brake   int64 // boot time until which no session is closed
+	braking bool
+}
+
+// NewLeases returns no leases; Sync brings them in.
+func NewLeases() *Leases { return &Leases{byNode: map[string]*lease{}} }
+
+// Sync takes over the sessions of a model. When authority was gained anew, all
+// timers and marks start again.
+func (l *Leases) Sync(m *model.Model, gained uint64, now int64) {
+	anew := gained != l.gained
+	if anew {
+		l.gained, l.brake, l.braking = gained, 0, false
+	}
+	live := 0
+	m.Membership.EachNode(func(n membership.Node) bool {
+		if n.Session == 0 {
+			return true
+		}
+		live++
+		x := l.byNode[n.NodeID]
+		switch {
+		case x == nil || x.session != n.Session:
+			x = &lease{session: n.Session, ttl: n.TTL, deadline: now + int64(n.TTL)}
+			if anew {
+				x.deadline += int64(Grace)
+			}
+			l.byNode[n.NodeID] = x
+		case anew:
+			x.deadline, x.expiring = now+int64(n.TTL+Grace), false
+		}
+		return true
+	})
+	if live == len(l.byNode) {
+		return
+	}
+	for id, x := range l.byNode {
+		if !m.Membership.SessionIs(id, x.session) {
+			delete(l.byNode, id)
+		}
+	}
+}
+
+// Beat answers a heartbeat that was received now, against a model that Sync has
+// seen, or says why not. A *commands.Rejected is definite: the session is gone.
+func (l *Leases) Beat(m *model.Model, hb Heartbeat, now int64) (Answer, error) {
+	n, ok := m.Membership.Node(hb.NodeID)
+	if !ok || hb.Session == 0 || n.Session != hb.Session {
+		return Answer{}, commands.Refuse("session_not_found", "node %q has no session %d now", hb.NodeID, hb.Session)
+	}
+	if subtle.ConstantTimeCompare(n.SecretHash[:], hb.Secret[:]) != 1 {
+		return Answer{}, commands.Refuse("secret_mismatch", "the secret is not the one that session %d of %q was opened with", hb.Session, hb.NodeID)
+	}
+	x := l.byNode[hb.NodeID]
+	if x == nil || x.session != hb.Session || x.expiring {
+		return Answer{}, ErrExpiring
+	}
+	x.deadline, x.seen = now+int64(x.ttl), now
+	if hb.Full {
+		x.held, x.digest, x.heard = slices.Clone(hb.Held), Digest(hb.Held), true
+	}
+	return Answer{TTL: x.ttl, WantFull: !x.heard || string(x.digest[:]) != string(hb.Digest)}, nil
+}
+
+// Step marks the sessions whose timer ran out and asks for their close. next is
+// the boot time at which it should be asked again; 0 is when something changes.
+func (l *Leases) Step(now int64) (cmds []commands.Command, next int64) {
+	var due []string
+	for id, x := range l.byNode {
+		if x.expiring || now >= x.deadline {
+			due = append(due, id)
+		} else if next == 0 || x.deadline < next {
+			next = x.deadline
+		}
+	}
+	if len(due) == 0 {
+		return nil, next
+	}
+	if l.brakes(now) {
+		return nil, l.brake
+	}
+	slices.Sort(due)
+	for _, id := range due {
+		x := l.byNode[id]
+		x.expiring = true
+		cmds = append(cmds, membership.CloseSession{
+			NodeID: id, Session: x.session, Cause: eventsv1.SessionCloseCause_SESSION_CLOSE_CAUSE_EXPIRED,
+		})
+	}
+	return cmds, next
+}
+
+// brakes reports whether closes wait now. The brake is put on when more than
+// half of the sessions are due within one TTL, and holds once: sessions that
+// are still silent when it ends are closed.
+func (l *Leases) brakes(now int64) bool {
+	if l.braking {
+		if now < l.brake {
+			return true
+		}
+		if !l.mostDue(now) { // the storm is over; the next one brakes again
+			l.braking = false
+		}
+		return false
+	}
+	if !l.mostDue(now) {
+		return false
+	}
+	var ttl time.Duration
+	for _, x := range l.byNode {
+		ttl = max(ttl, x.ttl)
+	}
+	l.braking, l.brake = true, now+brakeTTLs*int64(ttl)
+	return true
+}
+
+// mostDue reports whether more than half of at least five sessions were not
+// heard for most of their TTL: they would close within one TTL.
+func (l *Leases) mostDue(now int64) bool {
+	silent := 0
+	for _, x := range l.byNode {
+		if x.expiring || x.deadline-now < int64(x.ttl)/2 {
+			silent++
+		}
+	}
+	return len(l.byNode) >= brakeSessions && 2*silent > len(l.byNode)
+}
+
+// Braking reports until when closes wait, and whether they do.
+func (l *Leases) Braking(now int64) (until int64, on bool) {
+	return l.brake, l.braking && now < l.brake
+}
+
+// EachReleased calls fn for every shard that the node's session said it
+// released.
+func (l *Leases) EachReleased(node string, session events.Position, fn func(string, uint32, events.Position)) {
+	x := l.byNode[node]
+	if x == nil || x.session != session {
+		return
+	}
+	for _, h := range x.held {
+		if h.State == Released {
+			fn(h.Namespace, h.Shard, h.Fence)
+		}
+	}
+}
+
+// LastSeen is the boot time of the last answered heartbeat of a node.
+func (l *Leases) LastSeen(node string) (int64, bool) {
+	x := l.byNode[node]
+	if x == nil || x.seen == 0 {
+		return 0, false
+	}
+	return x.seen, true
+}
+
+// Deadline is the boot time at which a node's session expires.
+func (l *Leases) Deadline(node string) (int64, bool) {
+	x := l.byNode[node]
+	if x == nil {
+		return 0, false
+	}
+	return x.deadline, true
+}
+
+// String shows the leases, for transcripts and logs.
+func (l *Leases) String() string {
+	ids := make([]string, 0, len(l.byNode))
+	for id := range l.byNode {
+		ids = append(ids, id)
+	}
+	slices.Sort(ids)
+	var b strings.Builder
+	for _, id := range ids {
+		x := l.byNode[id]
+		fmt.Fprintf(&b, "%s session=%d deadline=%s expiring=%t\n", id, x.session, time.Duration(x.deadline), x.expiring)
+	}
+	return b.String()
+}
