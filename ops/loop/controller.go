@@ -1,0 +1,65 @@
+package loop
+
+import (
+	"context"
+	"time"
+
+	"github.com/omnirelay/omnirelay/commands"
+	"github.com/omnirelay/omnirelay/commands/sequencer"
+)
+
+// Controller is a process manager: a view in, commands out. Step is called by
+// one goroutine, must not block, and decides from its arguments and from what
+// the controller was told; the same view twice gives the same commands.
+type Controller interface {
+	// Name is one lower-case word, the same in every run.
+	Name() string
+	// Step returns what should be submitted now, and after how long to ask again
+	// if nothing is stored meanwhile; 0 means that nothing depends on time.
+	Step(v sequencer.View, now sequencer.Now) (cmds []commands.Command, next time.Duration)
+}
+
+// WokenBy returns the controller, which is also woken by values on a channel: it
+// depends on something beside the log, such as what nodes report.
+func WokenBy(c Controller, wakes <-chan struct{}) Controller { return woken{c, wakes} }
+
+type woken struct {
+	Controller
+	wakes <-chan struct{}
+}
+
+// Reasoned is a command that says why its controller wants it.
+type Reasoned interface {
+	Reason() string
+}
+
+// Sequencer is what the loop asks of one.
+type Sequencer interface {
+	commands.Submitter
+	View() sequencer.View
+	HasAuthority() bool
+}
+
+// The bounds of a Runner.
+const (
+	// BackoffMin and BackoffMax bound the pause after a rejection or failure.
+	BackoffMin = 50 * time.Millisecond
+	BackoffMax = 5 * time.Second
+	// AuthorityPoll is how often a server without authority looks whether it has
+	// it: gaining it again stores no frame that would wake anybody.
+	AuthorityPoll = 100 * time.Millisecond
+	// MaxInFlight bounds the commands of one step that are submitted at once.
+	MaxInFlight = 64
+)
+
+// Clock tells both times; see sequencer.Clock.
+type Clock func() sequencer.Now
+
+// submit sends one command.
+func (r *Runner) submit(ctx context.Context, c Controller, cmd commands.Command) (commands.Receipt, error) {
+	reason := "controller/" + c.Name()
+	if said, ok := cmd.(Reasoned); ok && said.Reason() != "" {
+		reason += ": " + said.Reason()
+	}
+	return r.seq.Submit(ctx, commands.Request{Command: cmd, Actor: "node/" + r.server, Reason: reason})
+}

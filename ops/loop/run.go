@@ -1,0 +1,146 @@
+package loop
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/omnirelay/omnirelay/commands"
+	"github.com/omnirelay/omnirelay/events"
+)
+
+// controllerLoop is the goroutine of one controller; it owns all fields but
+// wake.
+type controllerLoop struct {
+	runner     *Runner
+	controller Controller
+	wake       chan struct{} // of size 1: a wake-up during a step is kept
+
+	passed  events.Position // the view must show this before the next step
+	backoff time.Duration
+}
+
+func newControllerLoop(r *Runner, c Controller) *controllerLoop {
+	return &controllerLoop{runner: r, controller: c, wake: make(chan struct{}, 1)}
+}
+
+func (l *controllerLoop) wakeUp() {
+	select {
+	case l.wake <- struct{}{}:
+	default:
+	}
+}
+
+func (l *controllerLoop) run(ctx context.Context) {
+	var told <-chan struct{} // nil blocks for ever
+	if w, ok := l.controller.(woken); ok {
+		told = w.wakes
+	}
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-timer.C:
+		case <-l.wake:
+		case <-told:
+		}
+		next := l.turn(ctx)
+		if l.backoff > 0 && !l.pause(ctx) {
+			return
+		}
+		if next > 0 {
+			timer.Reset(next)
+		} else {
+			timer.Stop()
+		}
+	}
+}
+
+// pause waits out the backoff, through all wake-ups, and leaves one of its own.
+// It returns false when ctx ended.
+func (l *controllerLoop) pause(ctx context.Context) bool {
+	timer := time.NewTimer(l.backoff)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-timer.C:
+		l.wakeUp()
+		return true
+	}
+}
+
+// turn steps the controller if it may, and returns after how long to look
+// again; 0 waits for a wake-up.
+func (l *controllerLoop) turn(ctx context.Context) time.Duration {
+	r := l.runner
+	view := r.seq.View()
+	if !r.seq.HasAuthority() {
+		l.backoff = 0
+		return AuthorityPoll
+	}
+	if view.Model == nil || view.Mark.Position < l.passed {
+		return 0 // the view that passes it wakes us
+	}
+	name := l.controller.Name()
+	cmds, next := l.controller.Step(view, r.clock())
+	r.metrics.steps.WithLabelValues(name).Inc()
+	if len(cmds) == 0 {
+		l.backoff = 0
+		return next
+	}
+	r.metrics.commands.WithLabelValues(name).Add(float64(len(cmds)))
+	if l.submitAll(ctx, cmds) {
+		l.backoff = 0 // what they stored has woken us, or will
+	} else {
+		l.backoff = min(max(2*l.backoff, BackoffMin), BackoffMax)
+	}
+	return next
+}
+
+// submitAll submits the commands, waits for all answers, and remembers the last
+// receipt. It returns whether all were done.
+func (l *controllerLoop) submitAll(ctx context.Context, cmds []commands.Command) bool {
+	var (
+		group sync.WaitGroup
+		slots = make(chan struct{}, MaxInFlight)
+		mu    sync.Mutex
+		done  = true
+	)
+	for _, cmd := range cmds {
+		slots <- struct{}{}
+		group.Go(func() {
+			defer func() { <-slots }()
+			receipt, err := l.runner.submit(ctx, l.controller, cmd)
+			mu.Lock()
+			defer mu.Unlock()
+			l.passed = max(l.passed, receipt.Position)
+			if err != nil {
+				done = false
+				l.refused(ctx, cmd, err)
+			}
+		})
+	}
+	group.Wait()
+	return done
+}
+
+// refused tells of a command that was not done. A rejection is expected now and
+// then: the view was older than the decision.
+func (l *controllerLoop) refused(ctx context.Context, cmd commands.Command, err error) {
+	if ctx.Err() != nil {
+		return
+	}
+	name := l.controller.Name()
+	l.runner.metrics.rejections.WithLabelValues(name).Inc()
+	log := l.runner.log.With("component", "controller", "controller", name)
+	var rejected *commands.Rejected
+	if errors.As(err, &rejected) {
+		log.Info("command rejected", "command", cmd.CommandName(), "reason", rejected.Reason, "detail", rejected.Message)
+		return
+	}
+	log.Warn("command not done", "command", cmd.CommandName(), "error", err)
+}
