@@ -1,5 +1,11 @@
 package commands
 
+import (
+	"maps"
+	"slices"
+	"unicode/utf8"
+)
+
 // MaxName is the greatest length of a name in bytes.
 const MaxName = 128
 
@@ -33,14 +39,41 @@ func nameByte(c byte, first bool) bool {
 	return false
 }
 
-// CheckText refuses text over max bytes or with control characters.
+// CheckText refuses text over max bytes, with control characters, or that is no
+// UTF-8, which could not be stored.
 func CheckText(field, text string, max int) error {
 	if len(text) > max {
 		return BadField(field, "at most "+itoa(max)+" bytes", "has %d bytes", len(text))
 	}
+	if !utf8.ValidString(text) {
+		return BadField(field, "text in UTF-8", "is not UTF-8")
+	}
 	for i := range len(text) {
 		if text[i] < 0x20 || text[i] == 0x7f {
 			return BadField(field, "text without control characters", "has a control character at byte %d", i+1)
+		}
+	}
+	return nil
+}
+
+// Bounds of labels.
+const (
+	MaxLabels     = 64
+	MaxLabelValue = 256
+)
+
+// CheckLabels refuses, naming the field, too many labels, a key that is no name
+// and a value that is no text.
+func CheckLabels(field string, labels map[string]string) error {
+	if len(labels) > MaxLabels {
+		return BadField(field, "at most 64 labels", "has %d entries", len(labels))
+	}
+	for _, k := range slices.Sorted(maps.Keys(labels)) {
+		if err := CheckName(field, k); err != nil {
+			return err
+		}
+		if err := CheckText(field, labels[k], MaxLabelValue); err != nil {
+			return err
 		}
 	}
 	return nil

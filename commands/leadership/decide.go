@@ -30,7 +30,7 @@ func (s *State) Decide(_ commands.Meta, cmd commands.Command, nodes Nodes) ([]*e
 	case Elect:
 		return s.elect(c, nodes), nil
 	case GrantControl:
-		return s.grantControl(c), nil
+		return s.grantControl(c)
 	}
 	return nil, commands.BadField("command", "a command of leadership", "%q is none", cmd.CommandName())
 }
@@ -71,6 +71,9 @@ func (s *State) campaign(c Campaign, nodes Nodes) ([]*eventsv1.Event, error) {
 	}
 	if c.Scope == events.GlobalScope {
 		return nil, commands.Refuse("scope_reserved", "%s belongs to the servers of the control plane", c.Scope)
+	}
+	if err := commands.CheckLabels("labels", c.Labels); err != nil {
+		return nil, err
 	}
 	if !nodes.SessionIs(c.NodeID, c.Session) {
 		return nil, commands.Refuse("session_not_found", "node %q has no session %d now", c.NodeID, c.Session)
@@ -145,12 +148,15 @@ func (s *State) elect(c Elect, nodes Nodes) []*eventsv1.Event {
 	return evs
 }
 
-func (s *State) grantControl(c GrantControl) []*eventsv1.Event {
+func (s *State) grantControl(c GrantControl) ([]*eventsv1.Event, error) {
+	if err := commands.CheckName("server", c.Server); err != nil {
+		return nil, err // a grant to nobody would end its scope
+	}
 	var evs []*eventsv1.Event
 	if sc, ok := s.scopes.Get(events.GlobalScope); ok && sc.Holder != "" {
 		evs = append(evs, &eventsv1.Event{Kind: &eventsv1.Event_LeadershipExpired{LeadershipExpired: &eventsv1.LeadershipExpired{
 			Scope: events.GlobalScope, NodeId: sc.Holder, Term: uint64(sc.Term),
 		}}})
 	}
-	return append(evs, granted(events.GlobalScope, c.Server, 0, nil))
+	return append(evs, granted(events.GlobalScope, c.Server, 0, nil)), nil
 }

@@ -14,6 +14,6 @@
 //     proves itself by the authority stream, and its grant ends the one before
 //     in the same decision.
 //
-// Rejections: scope_reserved, not_leader, not_candidate, session_not_found,
-// node_cordoned, invalid_field.
+// Rejections: scope_reserved, not_leader, session_not_found, node_cordoned,
+// invalid_field.
 package leadership

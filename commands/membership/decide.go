@@ -45,6 +45,9 @@ func (s *State) joinServer(c JoinServer) ([]*eventsv1.Event, error) {
 	if known && old.Role != ServerRole && !old.Left {
 		return nil, commands.Refuse("node_exists", "%q is a node with role %s", old.NodeID, old.Role)
 	}
+	if err := keepLabels(old, &c.Node); err != nil {
+		return nil, err
+	}
 	return describe(old, known, c.Node), nil
 }
 
@@ -84,8 +87,8 @@ func (s *State) openSession(meta commands.Meta, c OpenSession, policies Policies
 	case known && old.Session != 0:
 		evs = append(evs, closed(old.NodeID, old.Session, eventsv1.SessionCloseCause_SESSION_CLOSE_CAUSE_RESTARTED))
 	}
-	if known && !old.Left {
-		c.Node.Labels = mergeLabels(old.Labels, c.Node.Labels)
+	if err := keepLabels(old, &c.Node); err != nil {
+		return nil, err
 	}
 	evs = append(evs, describe(old, known, c.Node)...)
 	return append(evs, &eventsv1.Event{Kind: &eventsv1.Event_SessionOpened{SessionOpened: &eventsv1.SessionOpened{
@@ -93,15 +96,17 @@ func (s *State) openSession(meta commands.Meta, c OpenSession, policies Policies
 	}}}), nil
 }
 
-// mergeLabels keeps what operators put on a node over its restarts; where both
-// name a label, the node's own word holds.
-func mergeLabels(old, own map[string]string) map[string]string {
-	if len(old) == 0 {
-		return own
+// keepLabels adds to a node's descriptor what operators put on it before it
+// restarted; where both name a label, the node's own word holds. Both together
+// keep the bound, which restarts with ever new labels would pass.
+func keepLabels(old Node, d *Descriptor) error {
+	if old.Left || len(old.Labels) == 0 {
+		return nil
 	}
-	merged := maps.Clone(old)
-	maps.Copy(merged, own)
-	return merged
+	merged := maps.Clone(old.Labels)
+	maps.Copy(merged, d.Labels)
+	d.Labels = merged
+	return commands.CheckLabels("labels", merged)
 }
 
 func sameSecret(a, b events.Hash) bool { return subtle.ConstantTimeCompare(a[:], b[:]) == 1 }

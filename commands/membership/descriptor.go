@@ -2,17 +2,10 @@ package membership
 
 import (
 	"maps"
-	"slices"
 
 	"github.com/omnirelay/omnirelay/commands"
 	"github.com/omnirelay/omnirelay/commands/placement"
 	eventsv1 "github.com/omnirelay/omnirelay/events/v1"
-)
-
-// Bounds of what a node may say of itself.
-const (
-	MaxLabels     = 64
-	MaxLabelValue = 256
 )
 
 // Descriptor is what a node says of itself. Labels are never written to once
@@ -51,28 +44,12 @@ func (d Descriptor) Check() error {
 	if err := checkWeight(d.Weight); err != nil {
 		return err
 	}
-	return checkLabels(d.Labels)
+	return commands.CheckLabels("labels", d.Labels)
 }
 
 func checkWeight(w float64) error {
 	if _, err := placement.WeightOf(w); err != nil {
 		return commands.BadField("weight", "0.001 to 100", "is %v", w)
-	}
-	return nil
-}
-
-func checkLabels(labels map[string]string) error {
-	if len(labels) > MaxLabels {
-		return commands.BadField("labels", "at most 64 labels", "has %d entries", len(labels))
-	}
-	for _, k := range slices.Sorted(maps.Keys(labels)) {
-		v := labels[k]
-		if err := commands.CheckName("labels", k); err != nil {
-			return err
-		}
-		if err := commands.CheckText("labels", v, MaxLabelValue); err != nil {
-			return err
-		}
 	}
 	return nil
 }

@@ -11,10 +11,12 @@
 //  4. Lifecycle: cordon active → cordoned, uncordon cordoned → active; anything
 //     else is invalid_transition.
 //  5. Servers are nodes with role "server" and have no session.
+//  6. What operators labelled stays on a node over its restarts, until it
+//     leaves.
 //
 // The version of a node rises by one with each event about it.
 //
 // Rejections: session_exists, session_not_found, secret_mismatch,
-// invalid_transition, node_is_server, node_not_found, node_left, invalid_field,
-// version_mismatch.
+// invalid_transition, node_exists, node_is_server, node_not_found, node_left,
+// invalid_field, version_mismatch.
 package membership

@@ -15,7 +15,8 @@ const (
 	DefaultSessionTTL = 5 * time.Second
 )
 
-// SetSession sets the time to live of sessions that are opened from now on.
+// SetSession sets the time to live of sessions that are opened from now on, in
+// whole milliseconds; what is beyond them is cut off.
 type SetSession struct {
 	TTL time.Duration
 }

@@ -12,15 +12,16 @@ func (s *State) Decide(meta commands.Meta, c SetSession) ([]*eventsv1.Event, err
 	if c.TTL < MinSessionTTL || c.TTL > MaxSessionTTL {
 		return nil, commands.BadField("sessionTtl", MinSessionTTL.String()+" to "+MaxSessionTTL.String(), "is %s", c.TTL)
 	}
+	ttl := c.TTL.Truncate(time.Millisecond) // what the event can say
 	old, _ := s.policies.Get(id(SessionKind, DefaultName))
 	if err := commands.CheckVersion(meta, "policy", id(SessionKind, DefaultName), old.Version); err != nil {
 		return nil, err
 	}
-	if old.SessionTTL == c.TTL {
+	if old.SessionTTL == ttl {
 		return nil, nil
 	}
 	return []*eventsv1.Event{{Kind: &eventsv1.Event_PolicySet{PolicySet: &eventsv1.PolicySet{
 		Kind: SessionKind, Name: DefaultName, Version: old.Version + 1,
-		Spec: &eventsv1.PolicySet_Session{Session: &eventsv1.SessionPolicy{TtlMs: uint32(c.TTL / time.Millisecond)}},
+		Spec: &eventsv1.PolicySet_Session{Session: &eventsv1.SessionPolicy{TtlMs: uint32(ttl / time.Millisecond)}},
 	}}}}, nil
 }
