@@ -58,7 +58,7 @@ func (sp Spec) Check() error {
 	if sp.ShardCount < 1 || sp.ShardCount > events.MaxShards {
 		return commands.BadField("shardCount", "1 to 1000000", "is %d", sp.ShardCount)
 	}
-	if _, err := placement.Named(sp.Strategy); err != nil {
+	if !slices.Contains(placement.Names(), sp.Strategy) {
 		r := commands.BadField("strategyId", strings.Join(placement.Names(), ", "), "%q is no strategy", sp.Strategy)
 		r.Reason = "strategy_unknown"
 		return r
@@ -213,8 +213,7 @@ func (ns *Namespace) selection(ids []uint32, check func(id uint32, sh *Shard) er
 		return nil, commands.BadField("shardIds", "one to 2000 shard ids", "is empty")
 	}
 	if len(ids) > events.MaxAssigned {
-		return nil, &commands.Rejected{Kind: commands.Invalid, Reason: "too_large", Field: "shardIds",
-			Message: fmt.Sprintf("%d shards in one command", len(ids)), Allowed: "at most 2000"}
+		return nil, tooLarge("shardIds", len(ids))
 	}
 	ids = slices.Clone(ids)
 	slices.Sort(ids)
@@ -231,6 +230,11 @@ func (ns *Namespace) selection(ids []uint32, check func(id uint32, sh *Shard) er
 		}
 	}
 	return ids, nil
+}
+
+func tooLarge(field string, n int) error {
+	return &commands.Rejected{Kind: commands.Invalid, Reason: "too_large", Field: field,
+		Message: fmt.Sprintf("%d shards in one command", n), Allowed: "at most 2000"}
 }
 
 func refuseShard(ns *Namespace, id uint32, reason, format string, args ...any) error {

@@ -1,7 +1,6 @@
 package shard
 
 import (
-	"fmt"
 	"slices"
 	"time"
 
@@ -81,8 +80,7 @@ func (b *binder) add(node string, session events.Position, ids []uint32) {
 
 func (b *binder) events(cause eventsv1.ShardCause) ([]*eventsv1.Event, error) {
 	if len(b.taken) > events.MaxAssigned {
-		return nil, &commands.Rejected{Kind: commands.Invalid, Reason: "too_large", Field: "targets",
-			Message: fmt.Sprintf("%d shards in one command", len(b.taken)), Allowed: "at most 2000"}
+		return nil, tooLarge("targets", len(b.taken))
 	}
 	if len(b.out) == 0 {
 		return nil, nil
@@ -186,6 +184,9 @@ func (s *State) decideRebalance(meta commands.Meta, c Rebalance, nodes Nodes) ([
 		}
 		e.Moves = append(e.Moves, &eventsv1.ShardMove{From: m.From, To: m.To, Shards: events.PackShards(ids)})
 	}
+	if len(taken) > events.MaxAssigned {
+		return nil, tooLarge("moves", len(taken))
+	}
 	if len(e.Moves) == 0 {
 		return nil, nil
 	}
@@ -200,8 +201,7 @@ func (s *State) decideRelease(c Release, nodes Nodes) ([]*eventsv1.Event, error)
 		return nil, commands.Missing("namespace", c.Namespace)
 	}
 	if len(c.Shards) > events.MaxAssigned {
-		return nil, &commands.Rejected{Kind: commands.Invalid, Reason: "too_large", Field: "shards",
-			Message: fmt.Sprintf("%d shards in one command", len(c.Shards)), Allowed: "at most 2000"}
+		return nil, tooLarge("shards", len(c.Shards))
 	}
 	var current []uint32
 	for _, rel := range c.Shards {

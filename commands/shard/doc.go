@@ -19,8 +19,8 @@
 // Rejections: namespace_exists, namespace_not_found, namespace_deleting,
 // namespace_in_use, strategy_unknown, ownership_unsupported,
 // shard_count_shrinks, shard_not_found, shard_owned, shard_paused,
-// shard_not_paused, shard_moving, shard_not_moving, shard_held, shard_unowned,
-// already_owner, not_owner, node_not_found, node_cordoned, node_not_eligible,
+// shard_not_paused, shard_moving, shard_not_moving, shard_held, already_owner,
+// not_owner, node_not_found, node_cordoned, node_not_eligible,
 // session_not_found, deadline_not_reached, target_still_eligible, too_large,
 // invalid_field, version_mismatch.
 package shard

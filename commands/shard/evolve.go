@@ -18,7 +18,9 @@ func (s *State) Evolve(r events.Recorded) {
 	case *eventsv1.Event_NamespaceDeleting:
 		s.deleting(e.NamespaceDeleting.Namespace)
 	case *eventsv1.Event_NamespaceDeleted:
-		s.namespaces.Delete(e.NamespaceDeleted.Namespace)
+		if s.writable(e.NamespaceDeleted.Namespace) != nil {
+			s.namespaces.Delete(e.NamespaceDeleted.Namespace)
+		}
 	case *eventsv1.Event_ShardsAssigned:
 		s.assigned(r, e.ShardsAssigned)
 	case *eventsv1.Event_ShardsReleased:

@@ -1,0 +1,167 @@
+package shard_test
+
+import (
+	"math"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/omnirelay/omnirelay/commands/commandtest"
+	"github.com/omnirelay/omnirelay/commands/model"
+	"github.com/omnirelay/omnirelay/commands/shard"
+	"github.com/omnirelay/omnirelay/events"
+	eventsv1 "github.com/omnirelay/omnirelay/events/v1"
+)
+
+func ptr[T any](v T) *T { return &v }
+
+func TestCreate(t *testing.T) {
+	m := model.New()
+	s := commandtest.New(t, m)
+	create := shard.Create{Namespace: ns, Spec: shard.Spec{ShardCount: 300}}
+	s.When(create).Then(&eventsv1.NamespaceCreated{Namespace: ns, Spec: spec(300)})
+	s.When(create).ThenRejected("namespace_exists")
+	n, _ := m.Shard.Namespace(ns)
+	if n.Len() != 300 || n.Unowned() != 300 || n.Version != 1 || *n.Shard(299) != (shard.Shard{Version: 1}) || n.Shard(300) != nil {
+		t.Errorf("namespace of %d shards, %d unowned, version %d", n.Len(), n.Unowned(), n.Version)
+	}
+	full := shard.Spec{ShardCount: 1, Strategy: "ring", Ownership: lease, EligibleRole: "db", CapacityHint: 2.5}
+	s.When(shard.Create{Namespace: "other", Spec: full}).Then(&eventsv1.NamespaceCreated{Namespace: "other", Spec: &eventsv1.NamespaceSpec{
+		ShardCount: 1, StrategyId: "ring", Ownership: lease, EligibleRole: "db", CapacityHint: 2.5}})
+}
+
+func TestCreateInvalid(t *testing.T) {
+	for field, sp := range map[string]shard.Spec{
+		"shardCount":   {},
+		"strategyId":   {ShardCount: 1, Strategy: "best"},
+		"eligibleRole": {ShardCount: 1, EligibleRole: "a b"},
+		"capacityHint": {ShardCount: 1, CapacityHint: math.NaN()},
+		"ownership":    {ShardCount: 1, Ownership: eventsv1.Ownership_OWNERSHIP_STICKY},
+
+		"ownershipTtlMs": {ShardCount: 1, OwnershipTTL: time.Minute},
+	} {
+		commandtest.New(t, model.New()).When(shard.Create{Namespace: ns, Spec: sp}).ThenInvalid(field)
+	}
+	s := commandtest.New(t, model.New())
+	s.When(shard.Create{Namespace: "no name", Spec: shard.Spec{ShardCount: 1}}).ThenInvalid("namespace")
+	s.When(shard.Create{Namespace: ns, Spec: shard.Spec{ShardCount: events.MaxShards + 1}}).ThenInvalid("shardCount")
+	s.When(shard.Create{Namespace: ns, Spec: shard.Spec{ShardCount: 10_000_000}}).ThenRejected("invalid_field")
+	s.When(shard.Create{Namespace: ns, Spec: shard.Spec{ShardCount: 1, CapacityHint: -1}}).ThenInvalid("capacityHint")
+	s.When(shard.Create{Namespace: ns, Spec: shard.Spec{ShardCount: 1, Strategy: "best"}}).ThenRejected("strategy_unknown")
+	r := s.When(shard.Create{Namespace: ns, Spec: shard.Spec{ShardCount: 1, Ownership: eventsv1.Ownership_OWNERSHIP_FENCED}}).Rejected("ownership_unsupported")
+	if r.Allowed != "lease" {
+		t.Errorf("allows %q, want lease", r.Allowed)
+	}
+	if r := s.When(shard.Create{Namespace: ns, Spec: shard.Spec{ShardCount: 1, Strategy: "best"}}).Rejected("strategy_unknown"); !strings.Contains(r.Allowed, "rendezvous") {
+		t.Errorf("allows %q", r.Allowed)
+	}
+}
+
+func TestUpdate(t *testing.T) {
+	s, m := owned(t)
+	s.When(shard.Update{Namespace: "none"}).ThenRejected("namespace_not_found")
+	s.When(shard.Update{Namespace: ns}).ThenNothing()
+	s.When(shard.Update{Namespace: ns, ShardCount: ptr(uint32(7))}).ThenRejected("shard_count_shrinks")
+	s.When(shard.Update{Namespace: ns, ShardCount: ptr(uint32(events.MaxShards + 1))}).ThenInvalid("shardCount")
+	s.When(shard.Update{Namespace: ns, Strategy: ptr("")}).ThenRejected("strategy_unknown")
+	s.When(shard.Update{Namespace: ns, Strategy: ptr("best")}).ThenRejected("strategy_unknown")
+	s.When(shard.Update{Namespace: ns, EligibleRole: ptr("")}).ThenInvalid("eligibleRole")
+	s.IfVersion(2).When(shard.Update{Namespace: ns, ShardCount: ptr(uint32(200))}).ThenRejected("version_mismatch")
+	grown := spec(200)
+	s.IfVersion(1).When(shard.Update{Namespace: ns, ShardCount: ptr(uint32(200))}).Then(&eventsv1.NamespaceUpdated{Namespace: ns, Spec: grown})
+	s.When(shard.Update{Namespace: ns, ShardCount: ptr(uint32(200))}).ThenNothing()
+	n, _ := m.Shard.Namespace(ns)
+	if n.Len() != 200 || n.Unowned() != 194 || n.Owned("n1") != 4 || n.Version != 2 {
+		t.Errorf("namespace of %d shards, %d unowned, %d of n1, version %d", n.Len(), n.Unowned(), n.Owned("n1"), n.Version)
+	}
+	// Growing touches no shard that was there; what their records show does.
+	if v := at(t, m, 0).Version; v != 2 {
+		t.Errorf("shard 0 has version %d after growth, want 2", v)
+	}
+	grown.StrategyId = "ring"
+	s.When(shard.Update{Namespace: ns, Strategy: ptr("ring")}).Then(&eventsv1.NamespaceUpdated{Namespace: ns, Spec: grown})
+	grown.EligibleRole, grown.CapacityHint = "db", 3
+	s.When(shard.Update{Namespace: ns, EligibleRole: ptr("db"), CapacityHint: ptr(3.0)}).Then(&eventsv1.NamespaceUpdated{Namespace: ns, Spec: grown})
+	if v := at(t, m, 0).Version; v != 4 {
+		t.Errorf("shard 0 has version %d after strategy and hint, want 4", v)
+	}
+	s.When(assign(target("n3", 6, 199))).ThenRejected("node_not_eligible")
+}
+
+func TestDeleteEmpty(t *testing.T) {
+	s, _ := mesh(t)
+	s.When(shard.Delete{Namespace: "none"}).ThenRejected("namespace_not_found")
+	s.When(shard.FinishDelete{Namespace: "none"}).ThenRejected("namespace_not_found")
+	s.When(shard.FinishDelete{Namespace: ns}).ThenRejected("namespace_in_use")
+	s.IfVersion(7).When(shard.Delete{Namespace: ns}).ThenRejected("version_mismatch")
+	s.When(shard.Delete{Namespace: ns}).Then(&eventsv1.NamespaceDeleting{Namespace: ns}, &eventsv1.NamespaceDeleted{Namespace: ns})
+	s.When(shard.Delete{Namespace: ns}).ThenRejected("namespace_not_found")
+	s.When(shard.Create{Namespace: ns, Spec: shard.Spec{ShardCount: 1}}).ThenDone()
+}
+
+// TestDeleteOwned: owners release first; nothing is assigned meanwhile, moves
+// end, and the name is free only after the second fact.
+func TestDeleteOwned(t *testing.T) {
+	s, m := owned(t)
+	s.When(shard.Move{Namespace: ns, Shards: []uint32{0}, To: "n2"}).ThenDone()
+	s.When(shard.Delete{Namespace: ns}).Then(&eventsv1.NamespaceDeleting{Namespace: ns})
+	if sh := at(t, m, 0); sh.Moving() || sh.Owner != "n1" {
+		t.Errorf("shard 0 is %+v", sh)
+	}
+	for _, cmd := range []interface{ CommandName() string }{
+		shard.Create{Namespace: ns, Spec: shard.Spec{ShardCount: 1}}, shard.Update{Namespace: ns}, shard.Delete{Namespace: ns},
+		assign(target("n3", 6, 7)), shard.Move{Namespace: ns, Shards: []uint32{0}, To: "n2"}, shard.Rebalance{Namespace: ns},
+		shard.FailMoves{Namespace: ns, Shards: []uint32{0}}, shard.CancelMoves{Namespace: ns, Shards: []uint32{0}},
+		shard.Pause{Namespace: ns, Shards: []uint32{0}}, shard.Resume{Namespace: ns, Shards: []uint32{0}},
+	} {
+		s.When(cmd).ThenRejected("namespace_deleting")
+	}
+	s.When(shard.FinishDelete{Namespace: ns}).ThenRejected("namespace_in_use")
+	// A release is logged and assigns nothing, whatever it asks for.
+	r := release("n1", 2, 10, 0, 1, 2, 3)
+	r.Else = []shard.Target{target("n3", 6, 0, 1, 2, 3)}
+	s.When(r).Then(released(deleted, of("n1", 2, 0, 1, 2, 3)))
+	// The dead release by their lease.
+	s.When(shard.FinishDelete{Namespace: ns}).ThenRejected("namespace_in_use")
+	s.Given(closed("n2", 4))
+	s.When(shard.FinishDelete{Namespace: ns}).Then(&eventsv1.NamespaceDeleted{Namespace: ns})
+	s.When(shard.FinishDelete{Namespace: ns}).ThenRejected("namespace_not_found")
+	s.When(release("n1", 2, 10, 0)).ThenRejected("namespace_not_found")
+}
+
+// TestCreateAgain: the shards of a name that is used again have higher fences
+// than before (L2).
+func TestCreateAgain(t *testing.T) {
+	s, m := owned(t)
+	s.Given(closed("n1", 2), closed("n2", 4))
+	s.When(shard.Delete{Namespace: ns}).ThenDone()
+	s.When(shard.Create{Namespace: ns, Spec: shard.Spec{ShardCount: 2}}).ThenDone()
+	s.When(assign(target("n3", 6, 0))).ThenDone()
+	if sh := at(t, m, 0); sh.Fence <= 11 || sh.Fence != s.Position() {
+		t.Errorf("fence is %d at position %d", sh.Fence, s.Position())
+	}
+}
+
+// TestOneEventForAll: a namespace of 100,000 shards, and the death of a node
+// that owns a third, are one small event each.
+func TestOneEventForAll(t *testing.T) {
+	s, m := mesh(t)
+	s.When(shard.Create{Namespace: "large", Spec: shard.Spec{ShardCount: 100_000}}).
+		Then(&eventsv1.NamespaceCreated{Namespace: "large", Spec: spec(100_000)})
+	for from := uint32(0); from < 33_000; from += 2000 {
+		var ids []uint32
+		for id := from; id < min(from+2000, 33_000); id++ {
+			ids = append(ids, id)
+		}
+		s.When(shard.Assign{Namespace: "large", Targets: []shard.Target{{NodeID: "n1", Session: 2, Shards: ids}}}).ThenDone()
+	}
+	n, _ := m.Shard.Namespace("large")
+	if n.Owned("n1") != 33_000 || n.Unowned() != 67_000 {
+		t.Fatalf("n1 owns %d, %d are unowned", n.Owned("n1"), n.Unowned())
+	}
+	s.Given(closed("n1", 2))
+	n, _ = m.Shard.Namespace("large")
+	if n.Owned("n1") != 0 || n.Unowned() != 100_000 || n.Shard(32_999).LastOwner != "n1" || n.Shard(33_000).LastOwner != "" {
+		t.Errorf("n1 owns %d, %d are unowned", n.Owned("n1"), n.Unowned())
+	}
+}
