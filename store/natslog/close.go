@@ -1,0 +1,55 @@
+package natslog
+
+import "errors"
+
+// Close ends every Follow with store.ErrClosed, makes the anchor durable, stops
+// the server and leaves the mark of a clean stop. It returns when all goroutines
+// of the store have ended. Calls after the first return what that returned.
+func (s *Store) Close() error {
+	s.closeOnce.Do(func() {
+		close(s.closing)
+		s.closeErr = s.release()
+	})
+	return s.closeErr
+}
+
+// release undoes as much of Open as was done, in the opposite order.
+func (s *Store) release() error {
+	if !s.closed() {
+		close(s.closing) // Open failed
+	}
+	if s.conn != nil {
+		s.conn.Close() // ends the requests of the loops as well
+	}
+	s.loops.Wait()
+	var errs []error
+	if s.server != nil {
+		s.server.stop()
+	}
+	if s.anchor != nil {
+		errs = append(errs, s.anchor.close())
+	}
+	if s.refused != nil { // all of Open was done: the files are ours to vouch for
+		errs = append(errs, s.markStop())
+	}
+	if s.lock != nil {
+		errs = append(errs, s.lock.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// markStop notes the files as they are now that nobody writes them.
+func (s *Store) markStop() error {
+	blocks, err := s.files.list()
+	if err != nil {
+		return err
+	}
+	return writeStopMark(s.cfg.Dir, stopMark{Stream: s.cfg.logStream(), Last: s.tail.last(), Blocks: blocks})
+}
+
+// Restart stops the embedded server and starts it again under the living
+// connection, which is what a test needs to see that everything survives it.
+func (s *Store) Restart() error {
+	s.server.stop()
+	return s.server.start()
+}

@@ -1,0 +1,34 @@
+// Package natslog keeps the log on JetStream, in an embedded NATS server in this
+// process, with an anchor beside it and a check of its files before they are
+// used.
+//
+// It promises:
+//
+//  1. What package store promises of a Log and a Register; storetest holds it to
+//     that. The acknowledged is fsynced (A1).
+//  2. Open serves only a log that reaches the anchor, the caller's known end and
+//     the end of the last clean stop, with the hashes that they name, and whose
+//     files are whole. Anything else is store.ErrLogMissing, or a [*CorruptError]
+//     with file, message and position, and no file was changed (T5, V3).
+//  3. JetStream never reads a block file that this process has neither written
+//     nor verified, because it silently cuts a file at a bad checksum. A stored
+//     message that cannot be read ends Load and Follow with a *CorruptError; none
+//     is passed over.
+//  4. Open creates a log only where there is no sign of an earlier one; State says
+//     so, and the caller decides whether it may begin.
+//  5. A follower at the end gets a message of this process directly after its ack.
+//     A slow one reads from JetStream at its own pace and holds nobody up (V2).
+//  6. Publish, Load, Follow and the register survive a restart of the embedded
+//     server. Nothing is sent later than it was asked for.
+//  7. Close returns when every goroutine has ended, and may be called again.
+//
+// It does not decode frames (but for the position in an error), does not verify
+// the chain, does not know who may publish, and does not build clusters: one
+// replica, [Config] says so. DESIGN.md says what is odd here and why.
+//
+// # Goroutines
+//
+// Open starts two, for the anchor and for the end of the log, beside those of the
+// server and of its client; Close ends them all. Follow runs on its caller's
+// goroutine. Everything exported may be called from any goroutine.
+package natslog

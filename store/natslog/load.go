@@ -1,0 +1,89 @@
+package natslog
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/omnirelay/omnirelay/store"
+)
+
+// Load implements [store.Log]. It asks the leader of the log, never a replica.
+// A message that was stored and cannot be read is a *CorruptError.
+func (s *Store) Load(ctx context.Context, sequence uint64) (store.Message, error) {
+	m, err := s.load(ctx, sequence)
+	if err != nil {
+		return store.Message{}, fmt.Errorf("natslog: load message %d: %w", sequence, err)
+	}
+	return m, nil
+}
+
+func (s *Store) load(ctx context.Context, sequence uint64) (store.Message, error) {
+	if err := s.usable(ctx); err != nil {
+		return store.Message{}, err
+	}
+	if sequence == 0 {
+		return store.Message{}, store.ErrNotFound
+	}
+	if err := s.unread.verify(sequence, sequence); err != nil {
+		return store.Message{}, err
+	}
+	m, err := s.ask(ctx, sequence)
+	if errors.Is(err, store.ErrNotFound) && sequence <= s.tail.last() {
+		// JetStream says "not found" also of a message that it cannot read.
+		return store.Message{}, s.damage(sequence)
+	}
+	if err != nil {
+		return store.Message{}, err
+	}
+	s.tail.know(sequence)
+	return m, nil
+}
+
+func (s *Store) ask(ctx context.Context, sequence uint64) (store.Message, error) {
+	ctx, cancel := s.request(ctx)
+	defer cancel()
+	raw, err := s.log.GetMsg(ctx, sequence)
+	if err != nil {
+		return store.Message{}, translate(err)
+	}
+	if raw.Sequence != sequence {
+		return store.Message{}, fmt.Errorf("%w: the server answered with message %d", store.ErrGap, raw.Sequence)
+	}
+	return store.Message{Sequence: sequence, Data: raw.Data}, nil
+}
+
+// Last implements [store.Log].
+func (s *Store) Last(ctx context.Context) (uint64, error) {
+	if err := s.usable(ctx); err != nil {
+		return 0, fmt.Errorf("natslog: last message: %w", err)
+	}
+	ctx, cancel := s.request(ctx)
+	defer cancel()
+	info, err := s.log.Info(ctx)
+	if err != nil {
+		return 0, fmt.Errorf("natslog: last message: %w", translate(err))
+	}
+	s.tail.know(info.State.LastSeq)
+	return info.State.LastSeq, nil
+}
+
+// damage reads the files to name the place where a stored message is missing.
+func (s *Store) damage(sequence uint64) error {
+	blocks, err := s.files.list()
+	if err != nil {
+		return err
+	}
+	w := &walker{files: s.files, next: 1, floor: s.tail.last()}
+	if err := w.walkAll(blocks); err != nil {
+		return err
+	}
+	e := &CorruptError{
+		File: s.files.dir, Offset: -1, Sequence: sequence, Err: ErrCorrupt,
+		Problem: "the message was stored and the server does not find it",
+	}
+	if w.next <= sequence {
+		return s.files.truncated(blocks, w, sequence)
+	}
+	return e
+}

@@ -1,0 +1,188 @@
+package natslog
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/omnirelay/omnirelay/events"
+	"github.com/omnirelay/omnirelay/store"
+)
+
+// Open takes the directory, verifies what it holds, and starts the embedded
+// server. The store is non-nil if and only if the error is nil. Errors that a
+// caller can act on: store.ErrLocked, store.ErrLogMissing, store.ErrLogTruncated,
+// ErrCorrupt; after them no file has been changed.
+func Open(ctx context.Context, cfg Config) (_ *Store, err error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	s := &Store{
+		cfg:     cfg,
+		tail:    newTail(cfg.TailBytes, cfg.TailFrames),
+		unsure:  make(chan struct{}, 1),
+		closing: make(chan struct{}),
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, s.release())
+		}
+	}()
+	last, err := s.prepare()
+	if err != nil {
+		return nil, err
+	}
+	if err := s.connect(); err != nil {
+		return nil, err
+	}
+	if err := s.openStreams(ctx, last); err != nil {
+		return nil, err
+	}
+	if err := s.verifyMarks(ctx); err != nil {
+		return nil, err
+	}
+	s.tail.know(last)
+	s.loops.Go(s.syncAnchor)
+	s.loops.Go(s.watchEnd)
+	return s, nil
+}
+
+// prepare locks the directory and looks at its files before the server may touch
+// them. It returns the sequence of the last message.
+func (s *Store) prepare() (uint64, error) {
+	err := os.MkdirAll(s.cfg.Dir, 0o750)
+	if err != nil {
+		return 0, fmt.Errorf("natslog: create %s: %w", s.cfg.Dir, err)
+	}
+	if s.lock, err = lockDir(s.cfg.Dir); err != nil {
+		return 0, err
+	}
+	if s.anchor, err = openAnchor(s.cfg.Dir); err != nil {
+		return 0, err
+	}
+	if err := s.chooseEra(); err != nil {
+		return 0, err
+	}
+	s.files = newBlockFiles(s.cfg.Dir, s.cfg.logStream())
+	stop, err := readStopMark(s.cfg.Dir, s.cfg.logStream())
+	if err != nil {
+		return 0, err
+	}
+	found, err := s.inspect(stop)
+	if err != nil {
+		return 0, err
+	}
+	if s.unread, err = newUnread(s.files, found.unread, found.read); err != nil {
+		return 0, err
+	}
+	s.found = Existing
+	if found.last == 0 {
+		s.found = Genesis
+	}
+	return found.last, removeStopMark(s.cfg.Dir)
+}
+
+// chooseEra takes the anchor's era if the caller names none.
+func (s *Store) chooseEra() error {
+	mark, anchored := s.anchor.get()
+	switch {
+	case s.cfg.Era == 0 && anchored:
+		s.cfg.Era = mark.Era
+	case s.cfg.Era == 0:
+		s.cfg.Era = 1
+	case anchored && mark.Era != s.cfg.Era:
+		return fmt.Errorf("natslog: open %s: the anchor is of era %d, era %d was asked for", s.cfg.Dir, mark.Era, s.cfg.Era)
+	}
+	return nil
+}
+
+// inspect reads the files and tells a log that is gone from one that is cut.
+func (s *Store) inspect(stop *stopMark) (inspection, error) {
+	mark, _ := s.anchor.get()
+	floor := max(mark.Sequence, s.cfg.Known.Sequence)
+	blocks, err := s.files.list()
+	if err != nil {
+		return inspection{}, err
+	}
+	if stop != nil {
+		floor = max(floor, stop.Last)
+	}
+	var size int64
+	for _, b := range blocks {
+		size += b.Size
+	}
+	if size == 0 && floor > 0 {
+		return inspection{}, fmt.Errorf("natslog: open %s: %w: message %d was stored in %s, position %d is anchored",
+			s.cfg.Dir, store.ErrLogMissing, floor, s.files.dir, mark.Position)
+	}
+	found, err := s.files.inspect(floor, stop)
+	var damaged *CorruptError
+	if errors.As(err, &damaged) && damaged.Sequence == mark.Sequence+1 && damaged.Position == 0 && mark.Position > 0 {
+		damaged.Position = mark.Position + 1
+	}
+	if err == nil && size > s.cfg.MaxLogBytes {
+		// JetStream would remove the oldest messages to obey.
+		err = fmt.Errorf("natslog: open %s: MaxLogBytes is %d, the log's files have %d", s.cfg.Dir, s.cfg.MaxLogBytes, size)
+	}
+	return found, err
+}
+
+// connect starts the server and a connection that outlives its restarts.
+func (s *Store) connect() error {
+	s.server = &embedded{cfg: s.cfg}
+	if err := s.server.start(); err != nil {
+		return err
+	}
+	log := s.cfg.logger().With("component", "nats")
+	s.requests = newRequests()
+	conn, err := nats.Connect("",
+		nats.InProcessServer(s.server),
+		nats.Name("omnirelay"),
+		nats.ReconnectBufSize(-1), // what is not sent now is not sent later
+		nats.MaxReconnects(-1),
+		nats.ReconnectWait(20*time.Millisecond),
+		nats.ReconnectJitter(0, 0),
+		nats.DisconnectErrHandler(func(*nats.Conn, error) { s.requests.disconnected() }),
+		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
+			log.Warn("connection to the embedded server", "error", err)
+		}),
+	)
+	if err != nil {
+		return fmt.Errorf("natslog: connect to the embedded server: %w", err)
+	}
+	s.conn = conn
+	if err := s.requests.open(conn); err != nil {
+		return fmt.Errorf("natslog: %w", err)
+	}
+	s.js, err = jetstream.New(conn, jetstream.WithDefaultTimeout(s.cfg.AckTimeout))
+	if err != nil {
+		return fmt.Errorf("natslog: %w", err)
+	}
+	return nil
+}
+
+// verifyMarks compares what is stored with what was known to be stored.
+func (s *Store) verifyMarks(ctx context.Context) error {
+	mark, anchored := s.anchor.get()
+	for _, m := range []store.Mark{mark, s.cfg.Known} {
+		if m.Sequence == 0 || m.Hash == (events.Hash{}) {
+			continue
+		}
+		msg, err := s.Load(ctx, m.Sequence)
+		if err != nil {
+			return fmt.Errorf("natslog: verify message %d, position %d: %w", m.Sequence, m.Position, err)
+		}
+		if got := events.HashOf(msg.Data); got != m.Hash {
+			return &CorruptError{
+				File: s.files.dir, Offset: -1, Sequence: m.Sequence, Position: m.Position, Err: ErrCorrupt,
+				Problem: fmt.Sprintf("the message has hash %s, %s was stored (anchored: %t)", got, m.Hash, anchored && m == mark),
+			}
+		}
+	}
+	return nil
+}
