@@ -1,0 +1,137 @@
+package audit
+
+import (
+	"strconv"
+
+	"github.com/omnirelay/omnirelay/events"
+	eventsv1 "github.com/omnirelay/omnirelay/events/v1"
+	"github.com/omnirelay/omnirelay/projections"
+)
+
+// Apply implements [projections.Table].
+func (Table) Apply(rows *projections.Rows, rec events.Recorded) {
+	decision := uint64(rec.Decision)
+	if id := EntityOf(rec.Event); id != "" {
+		rows.IndexPut(key(ByEntity, id).Uint64(decision))
+	}
+	if rec.Position != rec.Decision {
+		return // the rest is once per decision
+	}
+	rows.IndexPut(key(ByActor, rec.Meta.GetActor()).Uint64(decision))
+	if id := rec.Meta.GetCorrelationId(); id != "" {
+		rows.IndexPut(key(ByCorrelation, id).Uint64(decision))
+	}
+}
+
+// EntityOf is the id of what an event is about, as events.Describe gives it,
+// without the cost of a sentence for people. A test holds the two equal.
+func EntityOf(e *eventsv1.Event) string {
+	for _, of := range []func(*eventsv1.Event) string{shardsOf, nodeOf, scopeOf, settingOf} {
+		if id := of(e); id != "" {
+			return id
+		}
+	}
+	return ""
+}
+
+func settingOf(e *eventsv1.Event) string {
+	switch k := e.GetKind().(type) {
+	case *eventsv1.Event_EraStarted:
+		return k.EraStarted.ClusterId
+	case *eventsv1.Event_PolicySet:
+		return k.PolicySet.Kind + "/" + k.PolicySet.Name
+	}
+	return ""
+}
+
+func nodeOf(e *eventsv1.Event) string {
+	switch k := e.GetKind().(type) {
+	case *eventsv1.Event_NodeJoined:
+		return k.NodeJoined.GetNode().GetNodeId()
+	case *eventsv1.Event_NodeUpdated:
+		return k.NodeUpdated.GetNode().GetNodeId()
+	case *eventsv1.Event_NodeLeft:
+		return k.NodeLeft.NodeId
+	case *eventsv1.Event_NodeCordoned:
+		return k.NodeCordoned.NodeId
+	case *eventsv1.Event_NodeUncordoned:
+		return k.NodeUncordoned.NodeId
+	case *eventsv1.Event_SessionOpened:
+		return k.SessionOpened.NodeId
+	case *eventsv1.Event_SessionClosed:
+		return k.SessionClosed.NodeId
+	}
+	return ""
+}
+
+func scopeOf(e *eventsv1.Event) string {
+	switch k := e.GetKind().(type) {
+	case *eventsv1.Event_CandidacyDeclared:
+		return k.CandidacyDeclared.Scope
+	case *eventsv1.Event_CandidacyWithdrawn:
+		return k.CandidacyWithdrawn.Scope
+	case *eventsv1.Event_LeadershipGranted:
+		return k.LeadershipGranted.Scope
+	case *eventsv1.Event_LeadershipResigned:
+		return k.LeadershipResigned.Scope
+	case *eventsv1.Event_LeadershipExpired:
+		return k.LeadershipExpired.Scope
+	}
+	return ""
+}
+
+func shardsOf(e *eventsv1.Event) string {
+	switch k := e.GetKind().(type) {
+	case *eventsv1.Event_NamespaceCreated:
+		return k.NamespaceCreated.Namespace
+	case *eventsv1.Event_NamespaceUpdated:
+		return k.NamespaceUpdated.Namespace
+	case *eventsv1.Event_NamespaceDeleting:
+		return k.NamespaceDeleting.Namespace
+	case *eventsv1.Event_NamespaceDeleted:
+		return k.NamespaceDeleted.Namespace
+	case *eventsv1.Event_ShardsAssigned:
+		return assigned(k.ShardsAssigned.Namespace, k.ShardsAssigned.Assignments)
+	case *eventsv1.Event_ShardsReleased:
+		return assigned(k.ShardsReleased.Namespace, k.ShardsReleased.Releases)
+	case *eventsv1.Event_ShardMoveStarted:
+		sets := make([]*eventsv1.ShardSet, 0, len(k.ShardMoveStarted.Moves))
+		for _, m := range k.ShardMoveStarted.Moves {
+			sets = append(sets, m.Shards)
+		}
+		return shards(k.ShardMoveStarted.Namespace, sets...)
+	case *eventsv1.Event_ShardMoveFailed:
+		return shards(k.ShardMoveFailed.Namespace, k.ShardMoveFailed.Shards)
+	case *eventsv1.Event_ShardMoveCancelled:
+		return shards(k.ShardMoveCancelled.Namespace, k.ShardMoveCancelled.Shards)
+	case *eventsv1.Event_ShardsPaused:
+		return shards(k.ShardsPaused.Namespace, k.ShardsPaused.Shards)
+	case *eventsv1.Event_ShardsResumed:
+		return shards(k.ShardsResumed.Namespace, k.ShardsResumed.Shards)
+	}
+	return ""
+}
+
+func assigned(namespace string, as []*eventsv1.ShardAssignment) string {
+	sets := make([]*eventsv1.ShardSet, 0, len(as))
+	for _, a := range as {
+		sets = append(sets, a.Shards)
+	}
+	return shards(namespace, sets...)
+}
+
+// shards is the one shard of the sets, or the namespace when there are more.
+func shards(namespace string, sets ...*eventsv1.ShardSet) string {
+	total := 0
+	for _, s := range sets {
+		total += events.CountShards(s)
+	}
+	if total != 1 {
+		return namespace
+	}
+	id := namespace
+	for _, s := range sets {
+		events.EachShard(s, func(n uint32) { id = namespace + "/" + strconv.FormatUint(uint64(n), 10) })
+	}
+	return id
+}

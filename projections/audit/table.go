@@ -1,0 +1,31 @@
+package audit
+
+import (
+	"github.com/omnirelay/omnirelay/projections"
+	"github.com/omnirelay/omnirelay/store/kv"
+)
+
+// ID is the table's number.
+const ID = 30
+
+// Table keeps the index; it has no rows.
+type Table struct{}
+
+var _ projections.Table = Table{}
+
+// Spec implements [projections.Table].
+func (Table) Spec() kv.Table { return kv.Table{ID: ID, Name: "audit", Version: 1} }
+
+// Kind is what decisions are looked up by. Append only: it is part of keys.
+type Kind uint32
+
+// The kinds of keys.
+const (
+	ByActor       Kind = 1
+	ByEntity      Kind = 2
+	ByCorrelation Kind = 3
+)
+
+// key is the beginning of the index keys of one value; the position of the
+// decision follows.
+func key(kind Kind, value string) kv.Key { return kv.Key{}.Uint32(uint32(kind)).String(value) }

@@ -1,0 +1,219 @@
+package projectiontest
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/omnirelay/omnirelay/events"
+	eventsv1 "github.com/omnirelay/omnirelay/events/v1"
+)
+
+func (s *Sim) createNamespace() []*eventsv1.Event {
+	if len(s.namespaces) >= 3 {
+		return nil
+	}
+	name := fmt.Sprintf("ns%d", s.Draw(4))
+	if s.namespaces[name] != nil {
+		return nil
+	}
+	ns := &simNamespace{strategy: "optimal", shards: make([]simShard, 1+s.Draw(s.MaxShards))}
+	s.namespaces[name] = ns
+	return []*eventsv1.Event{{Kind: &eventsv1.Event_NamespaceCreated{NamespaceCreated: &eventsv1.NamespaceCreated{Namespace: name, Spec: ns.spec()}}}}
+}
+
+func (ns *simNamespace) spec() *eventsv1.NamespaceSpec {
+	return &eventsv1.NamespaceSpec{ShardCount: uint32(len(ns.shards)), StrategyId: ns.strategy, Ownership: eventsv1.Ownership_OWNERSHIP_LEASE, EligibleRole: "worker"}
+}
+
+func (s *Sim) updateNamespace() []*eventsv1.Event {
+	name, ok := s.active()
+	if !ok {
+		return nil
+	}
+	ns := s.namespaces[name]
+	if s.Draw(2) == 0 {
+		ns.strategy = []string{"ring", "rendezvous", "optimal"}[s.Draw(3)]
+	} else {
+		ns.shards = append(ns.shards, make([]simShard, s.Draw(4))...)
+	}
+	return []*eventsv1.Event{{Kind: &eventsv1.Event_NamespaceUpdated{NamespaceUpdated: &eventsv1.NamespaceUpdated{Namespace: name, Spec: ns.spec()}}}}
+}
+
+func (s *Sim) deleteNamespace() []*eventsv1.Event {
+	if s.Draw(3) > 0 {
+		return nil
+	}
+	name, ok := pick(s, s.namespaces, func(string, *simNamespace) bool { return true })
+	if !ok {
+		return nil
+	}
+	ns := s.namespaces[name]
+	if !ns.deleting {
+		ns.deleting = true
+		for i := range ns.shards {
+			ns.shards[i].moveTo = ""
+		}
+		return []*eventsv1.Event{{Kind: &eventsv1.Event_NamespaceDeleting{NamespaceDeleting: &eventsv1.NamespaceDeleting{Namespace: name}}}}
+	}
+	if owned := ns.ids(func(sh simShard) bool { return sh.owner != "" }); len(owned) > 0 {
+		return []*eventsv1.Event{s.released(name, owned)}
+	}
+	delete(s.namespaces, name)
+	return []*eventsv1.Event{{Kind: &eventsv1.Event_NamespaceDeleted{NamespaceDeleted: &eventsv1.NamespaceDeleted{Namespace: name}}}}
+}
+
+func (s *Sim) active() (string, bool) {
+	return pick(s, s.namespaces, func(_ string, ns *simNamespace) bool { return !ns.deleting })
+}
+
+func (ns *simNamespace) ids(ok func(simShard) bool) []uint32 {
+	var ids []uint32
+	for i, sh := range ns.shards {
+		if ok(sh) {
+			ids = append(ids, uint32(i))
+		}
+	}
+	return ids
+}
+
+// some draws a part of ids, at least one if there is one.
+func (s *Sim) some(ids []uint32) []uint32 {
+	if len(ids) == 0 {
+		return nil
+	}
+	from := s.Draw(len(ids))
+	return ids[from : from+1+s.Draw(len(ids)-from)]
+}
+
+// assign places what nobody owns on one or two nodes, in one event.
+func (s *Sim) assign() []*eventsv1.Event {
+	name, ok := s.active()
+	if !ok {
+		return nil
+	}
+	ns := s.namespaces[name]
+	ids := s.some(ns.ids(func(sh simShard) bool { return sh.owner == "" && !sh.paused }))
+	if len(ids) == 0 {
+		return nil
+	}
+	cut := s.Draw(len(ids) + 1)
+	var as []*eventsv1.ShardAssignment
+	for _, part := range [][]uint32{ids[cut:], ids[:cut]} {
+		id, ok := s.live()
+		if !ok || len(part) == 0 {
+			continue
+		}
+		as = append(as, s.bind(ns, id, part))
+	}
+	if len(as) == 0 {
+		return nil
+	}
+	return []*eventsv1.Event{{Kind: &eventsv1.Event_ShardsAssigned{ShardsAssigned: &eventsv1.ShardsAssigned{Namespace: name, Assignments: as, Cause: eventsv1.ShardCause_SHARD_CAUSE_PLACEMENT}}}}
+}
+
+func (s *Sim) bind(ns *simNamespace, node string, ids []uint32) *eventsv1.ShardAssignment {
+	for _, id := range ids {
+		ns.shards[id].owner, ns.shards[id].moveTo = node, ""
+	}
+	return &eventsv1.ShardAssignment{NodeId: node, Session: s.nodes[node].session, Shards: events.PackShards(ids)}
+}
+
+func (s *Sim) released(name string, ids []uint32) *eventsv1.Event {
+	ns := s.namespaces[name]
+	by := map[string][]uint32{}
+	for _, id := range ids {
+		by[ns.shards[id].owner] = append(by[ns.shards[id].owner], id)
+		ns.shards[id].owner = ""
+	}
+	var rs []*eventsv1.ShardAssignment
+	for _, owner := range slices.Sorted(maps.Keys(by)) {
+		rs = append(rs, &eventsv1.ShardAssignment{NodeId: owner, Session: s.nodes[owner].session, Shards: events.PackShards(by[owner])})
+	}
+	return &eventsv1.Event{Kind: &eventsv1.Event_ShardsReleased{ShardsReleased: &eventsv1.ShardsReleased{Namespace: name, Releases: rs}}}
+}
+
+func (s *Sim) move() []*eventsv1.Event {
+	name, ok := s.active()
+	to, live := s.live()
+	if !ok || !live {
+		return nil
+	}
+	ns := s.namespaces[name]
+	ids := s.some(ns.ids(func(sh simShard) bool { return sh.owner != "" && sh.owner != to && sh.moveTo == "" && !sh.paused }))
+	if len(ids) == 0 {
+		return nil
+	}
+	from := ns.shards[ids[0]].owner
+	var moved []uint32
+	for _, id := range ids {
+		if ns.shards[id].owner == from {
+			ns.shards[id].moveTo = to
+			moved = append(moved, id)
+		}
+	}
+	return []*eventsv1.Event{{Kind: &eventsv1.Event_ShardMoveStarted{ShardMoveStarted: &eventsv1.ShardMoveStarted{
+		Namespace: name, DeadlineMs: 1_800_000_000_000, HoldMs: uint32(s.Draw(2) * 600_000),
+		Moves: []*eventsv1.ShardMove{{From: from, To: to, Shards: events.PackShards(moved)}},
+	}}}}
+}
+
+// finishMove is the handoff: released and assigned in one decision.
+func (s *Sim) finishMove() []*eventsv1.Event {
+	name, ok := s.active()
+	if !ok {
+		return nil
+	}
+	ns := s.namespaces[name]
+	moving := s.some(ns.ids(func(sh simShard) bool {
+		return sh.owner != "" && sh.moveTo != "" && s.nodes[sh.moveTo].session != 0
+	}))
+	if len(moving) == 0 {
+		return nil
+	}
+	to := ns.shards[moving[0]].moveTo
+	ids := slices.DeleteFunc(slices.Clone(moving), func(id uint32) bool { return ns.shards[id].moveTo != to })
+	release := s.released(name, ids)
+	return []*eventsv1.Event{release, {Kind: &eventsv1.Event_ShardsAssigned{ShardsAssigned: &eventsv1.ShardsAssigned{
+		Namespace: name, Assignments: []*eventsv1.ShardAssignment{s.bind(ns, to, ids)},
+	}}}}
+}
+
+func (s *Sim) endMove() []*eventsv1.Event {
+	name, ok := s.active()
+	if !ok {
+		return nil
+	}
+	ns := s.namespaces[name]
+	ids := s.some(ns.ids(func(sh simShard) bool { return sh.moveTo != "" }))
+	for _, id := range ids {
+		ns.shards[id].moveTo = ""
+	}
+	switch {
+	case len(ids) == 0:
+		return nil
+	case s.Draw(2) == 0:
+		return []*eventsv1.Event{{Kind: &eventsv1.Event_ShardMoveFailed{ShardMoveFailed: &eventsv1.ShardMoveFailed{Namespace: name, Shards: events.PackShards(ids), HoldMs: 1000}}}}
+	}
+	return []*eventsv1.Event{{Kind: &eventsv1.Event_ShardMoveCancelled{ShardMoveCancelled: &eventsv1.ShardMoveCancelled{Namespace: name, Shards: events.PackShards(ids)}}}}
+}
+
+func (s *Sim) pause() []*eventsv1.Event {
+	name, ok := s.active()
+	if !ok {
+		return nil
+	}
+	ns := s.namespaces[name]
+	pause := s.Draw(2) == 0
+	ids := s.some(ns.ids(func(sh simShard) bool { return sh.paused != pause }))
+	for _, id := range ids {
+		ns.shards[id].paused = pause
+	}
+	switch {
+	case len(ids) == 0:
+		return nil
+	case pause:
+		return []*eventsv1.Event{{Kind: &eventsv1.Event_ShardsPaused{ShardsPaused: &eventsv1.ShardsPaused{Namespace: name, Shards: events.PackShards(ids)}}}}
+	}
+	return []*eventsv1.Event{{Kind: &eventsv1.Event_ShardsResumed{ShardsResumed: &eventsv1.ShardsResumed{Namespace: name, Shards: events.PackShards(ids)}}}}
+}

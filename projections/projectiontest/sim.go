@@ -1,0 +1,194 @@
+package projectiontest
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+
+	eventsv1 "github.com/omnirelay/omnirelay/events/v1"
+)
+
+// Sim draws plausible decisions. It keeps the least that makes them so.
+type Sim struct {
+	// Draw returns a number in [0, n).
+	Draw func(n int) int
+	// MaxShards bounds a namespace; at least 1.
+	MaxShards int
+
+	next       uint64
+	nodes      map[string]*simNode
+	namespaces map[string]*simNamespace
+	holders    map[string]string // scope → node
+}
+
+type simNode struct {
+	session  uint64
+	cordoned bool
+}
+
+type simNamespace struct {
+	deleting bool
+	strategy string
+	shards   []simShard
+}
+
+type simShard struct {
+	owner  string
+	moveTo string
+	paused bool
+}
+
+// NewSim returns a simulation of an empty mesh.
+func NewSim(draw func(n int) int, maxShards int) *Sim {
+	return &Sim{
+		Draw: draw, MaxShards: maxShards,
+		nodes: map[string]*simNode{}, namespaces: map[string]*simNamespace{}, holders: map[string]string{},
+	}
+}
+
+// Frame appends a frame of one to four decisions to a log.
+func (s *Sim) Frame(tb TB, l *Log) {
+	tb.Helper()
+	s.next = uint64(l.Next())
+	var ds []*eventsv1.Decision
+	for range 1 + s.Draw(4) {
+		es := s.step()
+		s.next += uint64(len(es))
+		ds = append(ds, Decide([]string{"user/ann", "user/bob", "node/s1"}[s.Draw(3)], es...))
+	}
+	l.Append(tb, ds...)
+}
+
+// step draws until an action has something to do; joining always has.
+func (s *Sim) step() []*eventsv1.Event {
+	actions := []func() []*eventsv1.Event{
+		s.join, s.createNamespace, s.assign, s.assign, s.move, s.finishMove, s.endMove, s.pause,
+		s.expire, s.restart, s.leave, s.cordon, s.campaign, s.resign, s.updateNamespace, s.deleteNamespace, s.policy,
+	}
+	for range 8 {
+		if es := actions[s.Draw(len(actions))](); len(es) > 0 {
+			return es
+		}
+	}
+	return s.join()
+}
+
+func pick[K cmp.Ordered, V any](s *Sim, m map[K]V, ok func(K, V) bool) (key K, found bool) {
+	var keys []K
+	for _, k := range slices.Sorted(maps.Keys(m)) {
+		if ok(k, m[k]) {
+			keys = append(keys, k)
+		}
+	}
+	if len(keys) == 0 {
+		return key, false
+	}
+	return keys[s.Draw(len(keys))], true
+}
+
+func (s *Sim) live() (string, bool) {
+	return pick(s, s.nodes, func(_ string, n *simNode) bool { return n.session != 0 })
+}
+
+func (s *Sim) join() []*eventsv1.Event {
+	id := fmt.Sprintf("n%d", s.Draw(6))
+	d := &eventsv1.NodeDescriptor{NodeId: id, Role: "worker", Region: "r", Weight: 1, Labels: map[string]string{"a": "1", "b": fmt.Sprint(s.Draw(3))}}
+	if n := s.nodes[id]; n != nil && n.session != 0 {
+		return []*eventsv1.Event{{Kind: &eventsv1.Event_NodeUpdated{NodeUpdated: &eventsv1.NodeUpdated{Node: d}}}}
+	}
+	s.nodes[id] = &simNode{session: s.next + 1}
+	return []*eventsv1.Event{
+		{Kind: &eventsv1.Event_NodeJoined{NodeJoined: &eventsv1.NodeJoined{Node: d}}},
+		opened(id),
+	}
+}
+
+func opened(id string) *eventsv1.Event {
+	return &eventsv1.Event{Kind: &eventsv1.Event_SessionOpened{SessionOpened: &eventsv1.SessionOpened{NodeId: id, TtlMs: 5000}}}
+}
+
+func (s *Sim) closed(id string, cause eventsv1.SessionCloseCause) *eventsv1.Event {
+	session := s.nodes[id].session
+	s.nodes[id].session = 0
+	for _, ns := range s.namespaces {
+		for i := range ns.shards {
+			if ns.shards[i].owner == id {
+				ns.shards[i].owner = ""
+			}
+		}
+	}
+	maps.DeleteFunc(s.holders, func(_, holder string) bool { return holder == id })
+	return &eventsv1.Event{Kind: &eventsv1.Event_SessionClosed{SessionClosed: &eventsv1.SessionClosed{NodeId: id, Session: session, Cause: cause}}}
+}
+
+func (s *Sim) expire() []*eventsv1.Event {
+	id, ok := s.live()
+	if !ok {
+		return nil
+	}
+	return []*eventsv1.Event{s.closed(id, eventsv1.SessionCloseCause_SESSION_CLOSE_CAUSE_EXPIRED)}
+}
+
+func (s *Sim) restart() []*eventsv1.Event {
+	id, ok := s.live()
+	if !ok {
+		return nil
+	}
+	e := s.closed(id, eventsv1.SessionCloseCause_SESSION_CLOSE_CAUSE_RESTARTED)
+	s.nodes[id].session = s.next + 1
+	return []*eventsv1.Event{e, opened(id)}
+}
+
+func (s *Sim) leave() []*eventsv1.Event {
+	id, ok := s.live()
+	if !ok {
+		return nil
+	}
+	return []*eventsv1.Event{
+		s.closed(id, eventsv1.SessionCloseCause_SESSION_CLOSE_CAUSE_LEFT),
+		{Kind: &eventsv1.Event_NodeLeft{NodeLeft: &eventsv1.NodeLeft{NodeId: id}}},
+	}
+}
+
+func (s *Sim) cordon() []*eventsv1.Event {
+	id, ok := s.live()
+	if !ok {
+		return nil
+	}
+	n := s.nodes[id]
+	if n.cordoned = !n.cordoned; n.cordoned {
+		return []*eventsv1.Event{{Kind: &eventsv1.Event_NodeCordoned{NodeCordoned: &eventsv1.NodeCordoned{NodeId: id}}}}
+	}
+	return []*eventsv1.Event{{Kind: &eventsv1.Event_NodeUncordoned{NodeUncordoned: &eventsv1.NodeUncordoned{NodeId: id}}}}
+}
+
+func (s *Sim) campaign() []*eventsv1.Event {
+	id, ok := s.live()
+	if !ok {
+		return nil
+	}
+	scope := fmt.Sprintf("app/%d", s.Draw(3))
+	session := s.nodes[id].session
+	if s.holders[scope] != "" {
+		return []*eventsv1.Event{{Kind: &eventsv1.Event_CandidacyDeclared{CandidacyDeclared: &eventsv1.CandidacyDeclared{Scope: scope, NodeId: id, Session: session}}}}
+	}
+	s.holders[scope] = id
+	return []*eventsv1.Event{{Kind: &eventsv1.Event_LeadershipGranted{LeadershipGranted: &eventsv1.LeadershipGranted{Scope: scope, NodeId: id, Session: session}}}}
+}
+
+func (s *Sim) resign() []*eventsv1.Event {
+	scope, ok := pick(s, s.holders, func(string, string) bool { return true })
+	if !ok {
+		return nil
+	}
+	id := s.holders[scope]
+	delete(s.holders, scope)
+	return []*eventsv1.Event{{Kind: &eventsv1.Event_LeadershipResigned{LeadershipResigned: &eventsv1.LeadershipResigned{Scope: scope, NodeId: id}}}}
+}
+
+func (s *Sim) policy() []*eventsv1.Event {
+	return []*eventsv1.Event{{Kind: &eventsv1.Event_PolicySet{PolicySet: &eventsv1.PolicySet{
+		Kind: "session", Name: "default", Version: s.next, Spec: &eventsv1.PolicySet_Session{Session: &eventsv1.SessionPolicy{TtlMs: 5000}},
+	}}}}
+}

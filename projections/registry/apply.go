@@ -1,0 +1,255 @@
+package registry
+
+import (
+	"maps"
+	"strings"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	controlv1 "github.com/omnirelay/omnirelay/api/v1"
+	"github.com/omnirelay/omnirelay/events"
+	eventsv1 "github.com/omnirelay/omnirelay/events/v1"
+	"github.com/omnirelay/omnirelay/projections"
+	"github.com/omnirelay/omnirelay/store/kv"
+)
+
+func timestamp(nanos int64) *timestamppb.Timestamp { return timestamppb.New(time.Unix(0, nanos)) }
+
+// Apply implements [projections.Table].
+func (Peers) Apply(rows *projections.Rows, rec events.Recorded) {
+	switch e := rec.Event.GetKind().(type) {
+	case *eventsv1.Event_NodeJoined:
+		changePeer(rows, rec, e.NodeJoined.GetNode().GetNodeId(), func(p *controlv1.Peer) {
+			describe(p, e.NodeJoined.GetNode())
+			p.Status, p.JoinedAt = controlv1.PeerStatus_PEER_STATUS_ALIVE, timestamp(rec.Time)
+		})
+	case *eventsv1.Event_NodeUpdated:
+		changePeer(rows, rec, e.NodeUpdated.GetNode().GetNodeId(), func(p *controlv1.Peer) { describe(p, e.NodeUpdated.GetNode()) })
+	case *eventsv1.Event_NodeLeft:
+		changePeer(rows, rec, e.NodeLeft.NodeId, func(p *controlv1.Peer) { p.Status = controlv1.PeerStatus_PEER_STATUS_LEFT })
+	case *eventsv1.Event_NodeCordoned:
+		changePeer(rows, rec, e.NodeCordoned.NodeId, func(p *controlv1.Peer) { p.Lifecycle = controlv1.PeerLifecycle_PEER_LIFECYCLE_CORDONED })
+	case *eventsv1.Event_NodeUncordoned:
+		changePeer(rows, rec, e.NodeUncordoned.NodeId, func(p *controlv1.Peer) { p.Lifecycle = controlv1.PeerLifecycle_PEER_LIFECYCLE_ACTIVE })
+	case *eventsv1.Event_SessionOpened:
+		changePeer(rows, rec, e.SessionOpened.NodeId, func(p *controlv1.Peer) {
+			p.SessionId, p.Status = int64(rec.Position), controlv1.PeerStatus_PEER_STATUS_ALIVE
+		})
+	case *eventsv1.Event_SessionClosed:
+		changePeer(rows, rec, e.SessionClosed.NodeId, func(p *controlv1.Peer) { sessionClosed(p, e.SessionClosed) })
+	}
+}
+
+func changePeer(rows *projections.Rows, rec events.Recorded, id string, fn func(*controlv1.Peer)) {
+	projections.Update(rows, PeerCodec(), nameKey(id), func(old *controlv1.Peer) *controlv1.Peer {
+		p := &controlv1.Peer{NodeId: id, Lifecycle: controlv1.PeerLifecycle_PEER_LIFECYCLE_ACTIVE}
+		if old != nil {
+			p = proto.CloneOf(old)
+		}
+		fn(p)
+		p.Version++
+		p.UpdatedAt = timestamp(rec.Time)
+		countPeer(rows, old, -1)
+		countPeer(rows, p, 1)
+		rows.Touch(counterChanged)
+		return p
+	})
+}
+
+// countPeer counts peers by status.
+func countPeer(rows *projections.Rows, p *controlv1.Peer, by int64) {
+	if p != nil {
+		rows.Count(statusCounter(p.Status), by)
+	}
+}
+
+func describe(p *controlv1.Peer, d *eventsv1.NodeDescriptor) {
+	p.Role, p.ClusterId, p.Region, p.Zone = d.GetRole(), d.GetClusterId(), d.GetRegion(), d.GetZone()
+	p.Weight, p.MeshVersion, p.Http3Support = d.GetWeight(), d.GetMeshVersion(), d.GetHttp3Support()
+	p.Labels = maps.Clone(d.GetLabels())
+}
+
+// sessionClosed says what became of a node whose present session was closed. A
+// restart opens the next one in the same decision, so the node stays alive.
+func sessionClosed(p *controlv1.Peer, e *eventsv1.SessionClosed) {
+	if p.SessionId != int64(e.Session) {
+		return
+	}
+	p.SessionId = 0
+	if p.Status == controlv1.PeerStatus_PEER_STATUS_LEFT {
+		return
+	}
+	switch e.Cause {
+	case eventsv1.SessionCloseCause_SESSION_CLOSE_CAUSE_LEFT:
+		p.Status = controlv1.PeerStatus_PEER_STATUS_LEFT
+	case eventsv1.SessionCloseCause_SESSION_CLOSE_CAUSE_RESTARTED:
+	default:
+		p.Status = controlv1.PeerStatus_PEER_STATUS_FAILED
+	}
+}
+
+// Apply implements [projections.Table].
+func (Leaders) Apply(rows *projections.Rows, rec events.Recorded) {
+	switch e := rec.Event.GetKind().(type) {
+	case *eventsv1.Event_LeadershipGranted:
+		grant(rows, rec, e.LeadershipGranted)
+	case *eventsv1.Event_LeadershipResigned:
+		vacate(rows, nameKey(e.LeadershipResigned.Scope))
+	case *eventsv1.Event_LeadershipExpired:
+		vacate(rows, nameKey(e.LeadershipExpired.Scope))
+	case *eventsv1.Event_SessionClosed:
+		for _, pk := range rows.IndexKeys(sessionKey(e.SessionClosed.Session)) {
+			vacate(rows, pk)
+		}
+	}
+}
+
+func grant(rows *projections.Rows, rec events.Recorded, e *eventsv1.LeadershipGranted) {
+	pk := nameKey(e.Scope)
+	projections.Update(rows, LeaderCodec(), pk, func(old *controlv1.LeadershipToken) *controlv1.LeadershipToken {
+		unindex(rows, uint64(old.GetSessionId()), pk)
+		index(rows, e.Session, pk)
+		rows.Touch(counterChanged)
+		term := int64(rec.Position)
+		return &controlv1.LeadershipToken{
+			Scope: e.Scope, ScopeKind: scopeKind(e.Scope), LeaderId: e.NodeId, SessionId: int64(e.Session),
+			Term: term, FenceToken: term, Version: term, IssuedAt: timestamp(rec.Time), Labels: maps.Clone(e.Labels),
+		}
+	})
+}
+
+func vacate(rows *projections.Rows, pk kv.Key) {
+	projections.Update(rows, LeaderCodec(), pk, func(old *controlv1.LeadershipToken) *controlv1.LeadershipToken {
+		if old != nil {
+			unindex(rows, uint64(old.SessionId), pk)
+			rows.Touch(counterChanged)
+		}
+		return nil
+	})
+}
+
+// index notes that a session holds a row. Session 0 is no session: the control
+// leader proves itself by the authority stream.
+func index(rows *projections.Rows, session uint64, pk kv.Key) {
+	if session != 0 {
+		rows.IndexPut(append(sessionKey(session), pk...))
+	}
+}
+
+func unindex(rows *projections.Rows, session uint64, pk kv.Key) {
+	if session != 0 {
+		rows.IndexDelete(append(sessionKey(session), pk...))
+	}
+}
+
+// scopeKind is "global-control", "shard" or "custom".
+func scopeKind(scope string) string {
+	switch {
+	case scope == events.GlobalScope:
+		return "global-control"
+	case strings.HasPrefix(scope, "shard/"):
+		return "shard"
+	}
+	return "custom"
+}
+
+// Apply implements [projections.Table].
+func (Candidates) Apply(rows *projections.Rows, rec events.Recorded) {
+	switch e := rec.Event.GetKind().(type) {
+	case *eventsv1.Event_CandidacyDeclared:
+		d := e.CandidacyDeclared
+		pk := candidateKey(d.Scope, d.Session)
+		projections.Update(rows, candidateCodec(), pk, func(*eventsv1.CandidacyDeclared) *eventsv1.CandidacyDeclared {
+			index(rows, d.Session, pk)
+			return d
+		})
+	case *eventsv1.Event_CandidacyWithdrawn:
+		withdraw(rows, e.CandidacyWithdrawn.Session, candidateKey(e.CandidacyWithdrawn.Scope, e.CandidacyWithdrawn.Session))
+	case *eventsv1.Event_LeadershipGranted:
+		withdraw(rows, e.LeadershipGranted.Session, candidateKey(e.LeadershipGranted.Scope, e.LeadershipGranted.Session))
+	case *eventsv1.Event_SessionClosed:
+		for _, pk := range rows.IndexKeys(sessionKey(e.SessionClosed.Session)) {
+			withdraw(rows, e.SessionClosed.Session, pk)
+		}
+	}
+}
+
+func candidateKey(scope string, session uint64) kv.Key { return nameKey(scope).Uint64(session) }
+
+func withdraw(rows *projections.Rows, session uint64, pk kv.Key) {
+	projections.Update(rows, candidateCodec(), pk, func(old *eventsv1.CandidacyDeclared) *eventsv1.CandidacyDeclared {
+		if old != nil {
+			unindex(rows, session, pk)
+		}
+		return nil
+	})
+}
+
+// Apply implements [projections.Table].
+func (Namespaces) Apply(rows *projections.Rows, rec events.Recorded) {
+	switch e := rec.Event.GetKind().(type) {
+	case *eventsv1.Event_NamespaceCreated:
+		c := e.NamespaceCreated
+		changeNamespace(rows, rec, c.Namespace, true, func(n *controlv1.Namespace) {
+			specify(n, c.GetSpec())
+			n.Status, n.CreatedAt = controlv1.NamespaceStatus_NAMESPACE_STATUS_ACTIVE, timestamp(rec.Time)
+		})
+	case *eventsv1.Event_NamespaceUpdated:
+		changeNamespace(rows, rec, e.NamespaceUpdated.Namespace, false, func(n *controlv1.Namespace) { specify(n, e.NamespaceUpdated.GetSpec()) })
+	case *eventsv1.Event_NamespaceDeleting:
+		changeNamespace(rows, rec, e.NamespaceDeleting.Namespace, false, func(n *controlv1.Namespace) {
+			n.Status = controlv1.NamespaceStatus_NAMESPACE_STATUS_DELETING
+		})
+	case *eventsv1.Event_NamespaceDeleted:
+		projections.Update(rows, NamespaceCodec(), nameKey(e.NamespaceDeleted.Namespace), func(old *controlv1.Namespace) *controlv1.Namespace {
+			if old != nil {
+				rows.Touch(counterChanged)
+				rows.Count(counterTotal, -1)
+			}
+			return nil
+		})
+	}
+}
+
+func changeNamespace(rows *projections.Rows, rec events.Recorded, name string, create bool, fn func(*controlv1.Namespace)) {
+	projections.Update(rows, NamespaceCodec(), nameKey(name), func(old *controlv1.Namespace) *controlv1.Namespace {
+		n := &controlv1.Namespace{Namespace: name}
+		switch {
+		case old != nil:
+			n = proto.CloneOf(old)
+		case create:
+			rows.Count(counterTotal, 1)
+		default:
+			return nil
+		}
+		fn(n)
+		n.Version++
+		n.UpdatedAt = timestamp(rec.Time)
+		rows.Touch(counterChanged)
+		return n
+	})
+}
+
+func specify(n *controlv1.Namespace, s *eventsv1.NamespaceSpec) {
+	n.ShardCount, n.StrategyId, n.EligibleRole = int32(s.GetShardCount()), s.GetStrategyId(), s.GetEligibleRole()
+	n.Ownership = controlv1.OwnershipMode(s.GetOwnership())
+	n.OwnershipTtlMs, n.CapacityHint = int64(s.GetOwnershipTtlMs()), s.GetCapacityHint()
+}
+
+// Apply implements [projections.Table].
+func (Policies) Apply(rows *projections.Rows, rec events.Recorded) {
+	if e := rec.Event.GetPolicySet(); e != nil {
+		projections.Update(rows, policyCodec(), policyKey(e.Kind, e.Name), func(*eventsv1.PolicySet) *eventsv1.PolicySet { return e })
+	}
+}
+
+func policyKey(kind, name string) kv.Key { return nameKey(kind).String(name) }
+
+// Apply implements [projections.Table].
+func (Eras) Apply(rows *projections.Rows, rec events.Recorded) {
+	if e := rec.Event.GetEraStarted(); e != nil {
+		projections.Update(rows, eraCodec(), kv.Key{}.Uint64(e.Era), func(*eventsv1.EraStarted) *eventsv1.EraStarted { return e })
+	}
+}

@@ -1,0 +1,138 @@
+package projections
+
+import (
+	"bytes"
+	"encoding/binary"
+
+	"github.com/omnirelay/omnirelay/events"
+	"github.com/omnirelay/omnirelay/store/kv"
+)
+
+// Rows is what a table's Apply may do: change rows, index keys and counters of
+// its own table at the position of the event. Its methods return no errors, for
+// a fact cannot be refused; the first one is kept and ends the projector.
+type Rows struct {
+	table    kv.Table
+	batch    *kv.Batch
+	counters *counters
+	position uint64
+	redo     *kv.Snapshot // what a cut decision had left; nil when none is redone
+	changes  *Changes     // nil when nobody listens
+	limit    int          // bytes of a batch that is full
+	full     func() error // commits what there is and starts another batch
+	err      error
+}
+
+func (r *Rows) fail(err error) {
+	if r.err == nil {
+		r.err = err
+	}
+}
+
+// done reports whether this event has already changed the row, in a commit
+// before a crash.
+func (r *Rows) done(pk []byte) bool {
+	if r.redo == nil {
+		return false
+	}
+	_, at, ok, err := r.redo.Get(r.table, pk)
+	r.fail(err)
+	return ok && at >= r.position
+}
+
+// Update replaces the row under pk by what fn makes of it. fn gets the zero M
+// when there is no row, returns the zero M to have none, and returns its
+// argument, untouched, to change nothing. It must not write to its argument:
+// watchers share it.
+func Update[M comparable](r *Rows, c Codec[M], pk []byte, fn func(old M) M) {
+	if r.err != nil || r.done(pk) {
+		return
+	}
+	var old, none M
+	data, ok, err := r.batch.GetCurrent(r.table, pk)
+	if err == nil && ok {
+		old, err = c.Parse(data)
+	}
+	if err != nil {
+		r.fail(err)
+		return
+	}
+	row := fn(old)
+	if row == old {
+		return
+	}
+	if row == none {
+		r.batch.Delete(r.table, pk, r.position)
+	} else {
+		out, err := c.Append(make([]byte, 0, len(data)+32), row)
+		if err != nil {
+			r.fail(err)
+			return
+		}
+		r.batch.Put(r.table, pk, r.position, out)
+	}
+	if r.changes != nil {
+		r.changes.add(pk, orNil(old), orNil(row))
+	}
+	if r.batch.Size() > r.limit {
+		r.fail(r.full())
+	}
+}
+
+// orNil is nil for the zero M: a nil pointer in an interface would not be.
+func orNil[M comparable](m M) any {
+	var none M
+	if m == none {
+		return nil
+	}
+	return m
+}
+
+// IndexPut adds a key to the table's index of the present.
+func (r *Rows) IndexPut(key []byte) { r.batch.IndexPut(r.table, key) }
+
+// IndexDelete removes a key from the table's index.
+func (r *Rows) IndexDelete(key []byte) { r.batch.IndexDelete(r.table, key) }
+
+// Keys returns the primary keys that start with prefix, as the events before
+// and this one have left them. The table may then change those rows.
+func (r *Rows) Keys(prefix []byte) [][]byte {
+	var keys [][]byte
+	r.fail(r.batch.ScanCurrent(r.table, prefix, func(pk, _ []byte) bool {
+		keys = append(keys, bytes.Clone(pk))
+		return true
+	}))
+	return keys
+}
+
+// IndexKeys returns what follows prefix in the index keys that start with it.
+func (r *Rows) IndexKeys(prefix []byte) [][]byte {
+	var keys [][]byte
+	r.fail(r.batch.ScanIndex(r.table, prefix, func(key []byte) bool {
+		keys = append(keys, bytes.Clone(key[len(prefix):]))
+		return true
+	}))
+	return keys
+}
+
+// Count adds to a counter of the table. Counters are of the present only, and
+// cheap: one that changes a thousand times in a commit is written once.
+func (r *Rows) Count(name string, by int64) { r.fail(r.counters.add(r.batch, r.table, name, by)) }
+
+// Touch sets a counter to the event's position: where something last changed.
+func (r *Rows) Touch(name string) {
+	r.fail(r.counters.set(r.batch, r.table, name, int64(r.position)))
+}
+
+// applyTable runs one table over one event.
+func (r *Rows) applyTable(t Table, rec events.Recorded) error {
+	r.table, r.position, r.err = t.Spec(), uint64(rec.Position), nil
+	t.Apply(r, rec)
+	if r.err == nil {
+		r.err = r.batch.Err()
+	}
+	return r.err
+}
+
+// position8 is a position as a key that sorts as it does.
+func position8(p uint64) []byte { return binary.BigEndian.AppendUint64(nil, p) }

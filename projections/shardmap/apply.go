@@ -1,0 +1,206 @@
+package shardmap
+
+import (
+	"strconv"
+	"time"
+
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	controlv1 "github.com/omnirelay/omnirelay/api/v1"
+	"github.com/omnirelay/omnirelay/events"
+	eventsv1 "github.com/omnirelay/omnirelay/events/v1"
+	"github.com/omnirelay/omnirelay/projections"
+	"github.com/omnirelay/omnirelay/store/kv"
+)
+
+// Apply implements [projections.Table].
+func (Table) Apply(rows *projections.Rows, rec events.Recorded) {
+	a := applier{rows: rows, rec: rec}
+	switch e := rec.Event.GetKind().(type) {
+	case *eventsv1.Event_NamespaceCreated:
+		a.grow(e.NamespaceCreated.Namespace, e.NamespaceCreated.GetSpec())
+	case *eventsv1.Event_NamespaceUpdated:
+		a.grow(e.NamespaceUpdated.Namespace, e.NamespaceUpdated.GetSpec())
+	case *eventsv1.Event_NamespaceDeleting:
+		a.namespace(e.NamespaceDeleting.Namespace, disable)
+	case *eventsv1.Event_NamespaceDeleted:
+		a.namespace(e.NamespaceDeleted.Namespace, nil)
+	case *eventsv1.Event_ShardsAssigned:
+		for _, to := range e.ShardsAssigned.Assignments {
+			a.set(e.ShardsAssigned.Namespace, to.Shards, func(r *row) { a.assign(r, to) })
+		}
+	case *eventsv1.Event_ShardsReleased:
+		for _, by := range e.ShardsReleased.Releases {
+			a.set(e.ShardsReleased.Namespace, by.Shards, unown)
+		}
+	case *eventsv1.Event_ShardMoveStarted:
+		for _, m := range e.ShardMoveStarted.Moves {
+			a.set(e.ShardMoveStarted.Namespace, m.Shards, func(r *row) { startMove(r, e.ShardMoveStarted, m.To) })
+		}
+	case *eventsv1.Event_ShardMoveFailed:
+		hold := e.ShardMoveFailed.HoldMs
+		a.set(e.ShardMoveFailed.Namespace, e.ShardMoveFailed.Shards, func(r *row) {
+			endMove(r)
+			r.HeldUntil = a.after(hold)
+		})
+	case *eventsv1.Event_ShardMoveCancelled:
+		a.set(e.ShardMoveCancelled.Namespace, e.ShardMoveCancelled.Shards, endMove)
+	case *eventsv1.Event_ShardsPaused:
+		a.set(e.ShardsPaused.Namespace, e.ShardsPaused.Shards, func(r *row) { r.Status = controlv1.ShardStatus_SHARD_STATUS_PAUSED })
+	case *eventsv1.Event_ShardsResumed:
+		a.set(e.ShardsResumed.Namespace, e.ShardsResumed.Shards, func(r *row) { r.Status = controlv1.ShardStatus_SHARD_STATUS_ACTIVE })
+	case *eventsv1.Event_SessionClosed:
+		a.sessionClosed(e.SessionClosed.NodeId, int64(e.SessionClosed.Session))
+	}
+}
+
+type row = controlv1.ShardRecord
+
+// applier is one event on its way through the rows.
+type applier struct {
+	rows    *projections.Rows
+	rec     events.Recorded
+	scratch []byte
+	touched string // namespace that was touched last
+}
+
+// set changes the shards of a set; one that has no row is passed over.
+func (a *applier) set(namespace string, set *eventsv1.ShardSet, fn func(*row)) {
+	prefix := namespaceKey(namespace)
+	events.EachShard(set, func(id uint32) { a.edit(prefix.Uint32(id), fn) })
+}
+
+// namespace changes all shards of a namespace; fn nil deletes them.
+func (a *applier) namespace(name string, fn func(*row)) {
+	for _, pk := range a.rows.Keys(namespaceKey(name)) {
+		a.edit(pk, fn)
+	}
+}
+
+// grow adds the shards that a spec has and the rows do not, and changes those
+// whose record shows something else than the spec.
+func (a *applier) grow(namespace string, spec *eventsv1.NamespaceSpec) {
+	prefix := namespaceKey(namespace)
+	for id := range spec.GetShardCount() {
+		pk := prefix.Uint32(id)
+		projections.Update(a.rows, Codec{}, pk, func(old *row) *row {
+			if old == nil {
+				return a.changed(pk, nil, &row{
+					Namespace: namespace, ShardId: strconv.FormatUint(uint64(id), 10), StrategyId: spec.GetStrategyId(),
+					CapacityHint: spec.GetCapacityHint(), Status: controlv1.ShardStatus_SHARD_STATUS_ACTIVE,
+				})
+			}
+			if old.StrategyId == spec.GetStrategyId() && old.CapacityHint == spec.GetCapacityHint() {
+				return old
+			}
+			r := clone(old)
+			r.StrategyId, r.CapacityHint = spec.GetStrategyId(), spec.GetCapacityHint()
+			return a.changed(pk, old, r)
+		})
+	}
+}
+
+// sessionClosed takes from a session what it owned: ownership mode lease.
+func (a *applier) sessionClosed(node string, session int64) {
+	for _, pk := range a.rows.IndexKeys(ownerKey(node)) {
+		projections.Update(a.rows, Codec{}, pk, func(old *row) *row {
+			if old == nil || old.OwnerNodeId != node || old.SessionId != session {
+				return old
+			}
+			r := clone(old)
+			unown(r)
+			return a.changed(pk, old, r)
+		})
+	}
+}
+
+// edit changes one row, if there is one; fn nil deletes it.
+func (a *applier) edit(pk kv.Key, fn func(*row)) {
+	projections.Update(a.rows, Codec{}, pk, func(old *row) *row {
+		if old == nil {
+			return nil
+		}
+		if fn == nil {
+			a.count(pk, old, nil)
+			return nil
+		}
+		r := clone(old)
+		fn(r)
+		return a.changed(pk, old, r)
+	})
+}
+
+// changed completes a row that an event has changed, and keeps index and
+// counters.
+func (a *applier) changed(pk kv.Key, old, r *row) *row {
+	settle(r)
+	r.Version = old.GetVersion() + 1
+	r.UpdatedAt = timestamp(a.rec.Time)
+	r.ChangeTicket = a.rec.Meta.GetChangeTicket()
+	r.Checksum, a.scratch = checksum(a.scratch, r)
+	a.count(pk, old, r)
+	return r
+}
+
+// settle derives the status that is neither paused nor disabled.
+func settle(r *row) {
+	switch r.Status {
+	case controlv1.ShardStatus_SHARD_STATUS_ACTIVE, controlv1.ShardStatus_SHARD_STATUS_DRAINING:
+		r.Status = controlv1.ShardStatus_SHARD_STATUS_ACTIVE
+		if moving(r) {
+			r.Status = controlv1.ShardStatus_SHARD_STATUS_DRAINING
+		}
+	}
+}
+
+// moving reports whether an owner is asked to release the shard.
+func moving(r *row) bool { return r.OwnerNodeId != "" && r.MoveToNodeId != "" }
+
+func disable(r *row) {
+	endMove(r)
+	r.Status = controlv1.ShardStatus_SHARD_STATUS_DISABLED
+}
+
+func (a *applier) assign(r *row, to *eventsv1.ShardAssignment) {
+	r.HeldUntil = nil
+	if r.MoveToNodeId == to.NodeId {
+		r.HeldUntil = a.after(r.MoveHoldMs)
+	}
+	endMove(r)
+	r.OwnerNodeId, r.LeaderId, r.SessionId = to.NodeId, to.NodeId, int64(to.Session)
+	r.FenceToken, r.LastOwnerNodeId = int64(a.rec.Position), ""
+}
+
+func unown(r *row) {
+	r.LastOwnerNodeId, r.OwnerNodeId, r.LeaderId, r.SessionId = r.OwnerNodeId, "", "", 0
+}
+
+func startMove(r *row, e *eventsv1.ShardMoveStarted, to string) {
+	r.MoveToNodeId, r.MoveHoldMs = to, e.HoldMs
+	r.MoveDeadline = timestamp(e.DeadlineMs * int64(time.Millisecond))
+}
+
+func endMove(r *row) { r.MoveToNodeId, r.MoveDeadline, r.MoveHoldMs = "", nil, 0 }
+
+// after is log time plus a hold; nil without one.
+func (a *applier) after(holdMs uint32) *timestamppb.Timestamp {
+	if holdMs == 0 {
+		return nil
+	}
+	return timestamp(a.rec.Time + int64(holdMs)*int64(time.Millisecond))
+}
+
+func timestamp(nanos int64) *timestamppb.Timestamp { return timestamppb.New(time.Unix(0, nanos)) }
+
+// clone copies a row field by field: proto.Clone goes by reflection, and this is
+// on the path of every event. A test holds it complete.
+func clone(r *row) *row {
+	return &row{
+		Namespace: r.Namespace, ShardId: r.ShardId, StrategyId: r.StrategyId,
+		OwnerNodeId: r.OwnerNodeId, LeaderId: r.LeaderId, CapacityHint: r.CapacityHint,
+		Status: r.Status, Version: r.Version, Checksum: r.Checksum,
+		UpdatedAt: r.UpdatedAt, ChangeTicket: r.ChangeTicket, FenceToken: r.FenceToken,
+		SessionId: r.SessionId, LastOwnerNodeId: r.LastOwnerNodeId, MoveToNodeId: r.MoveToNodeId,
+		MoveDeadline: r.MoveDeadline, HeldUntil: r.HeldUntil, MoveHoldMs: r.MoveHoldMs,
+	}
+}

@@ -1,0 +1,69 @@
+package shardmap
+
+import (
+	"slices"
+	"strings"
+
+	controlv1 "github.com/omnirelay/omnirelay/api/v1"
+	"github.com/omnirelay/omnirelay/projections"
+)
+
+var _ projections.Router = Table{}
+
+// Filter says which shards are meant; its zero value means all.
+type Filter struct {
+	Namespace string
+	Owner     string
+	// Statuses: any of them; none means any status.
+	Statuses []controlv1.ShardStatus
+	// Search is a substring of "<namespace>/<id>".
+	Search string
+}
+
+// Match reports whether a row passes; nil never does.
+func (f Filter) Match(r *controlv1.ShardRecord) bool {
+	switch {
+	case r == nil,
+		f.Namespace != "" && f.Namespace != r.Namespace,
+		f.Owner != "" && f.Owner != r.OwnerNodeId,
+		len(f.Statuses) > 0 && !slices.Contains(f.Statuses, r.Status):
+		return false
+	}
+	return f.Search == "" || strings.Contains(r.Namespace+"/"+r.ShardId, f.Search)
+}
+
+// narrow reports whether a row must be decoded to know if it passes, where a
+// list already goes by the namespace.
+func (f Filter) narrow() bool {
+	return f.Owner != "" || len(f.Statuses) > 0 || f.Search != ""
+}
+
+// Routes implements [projections.Router]: a row is watched by its namespace and
+// by its owner.
+func (Table) Routes(of any, add func(key string)) {
+	r, ok := of.(*controlv1.ShardRecord)
+	if !ok {
+		return
+	}
+	add(routeNamespace + r.Namespace)
+	if r.OwnerNodeId != "" {
+		add(routeOwner + r.OwnerNodeId)
+	}
+}
+
+const (
+	routeNamespace = "n/"
+	routeOwner     = "o/"
+)
+
+// Route is the key that a watcher with this filter waits under: the narrowest;
+// empty waits for all.
+func (f Filter) Route() string {
+	switch {
+	case f.Owner != "":
+		return routeOwner + f.Owner
+	case f.Namespace != "":
+		return routeNamespace + f.Namespace
+	}
+	return ""
+}
