@@ -31,13 +31,15 @@ const (
 	damageFrames = 100
 )
 
-func newLogged(t *testing.T) logged {
+func newLogged(t testing.TB) logged { return newLoggedOf(t, damageFrames) }
+
+func newLoggedOf(t testing.TB, frames int) logged {
 	t.Helper()
 	cfg := small(t.TempDir())
-	cfg.MaxLogBytes = 20 << 20
+	cfg.MaxLogBytes = int64(frames+100) * damageFrame
 	s := open(t, cfg)
 	c := &chain{size: damageFrame}
-	c.fill(t, s, damageFrames)
+	c.fill(t, s, frames)
 	l := logged{cfg, c.head}
 	for _, path := range l.blocks(t)[:2] { // full, and from now on old
 		if err := os.Chtimes(path, time.Unix(1e9, 0), time.Unix(1e9, 0)); err != nil {
@@ -49,7 +51,7 @@ func newLogged(t *testing.T) logged {
 }
 
 // crash makes the last stop an unclean one.
-func (l logged) crash(t *testing.T) {
+func (l logged) crash(t testing.TB) {
 	t.Helper()
 	if err := os.Remove(filepath.Join(l.cfg.Dir, "clean")); err != nil {
 		t.Fatal(err)
@@ -57,7 +59,7 @@ func (l logged) crash(t *testing.T) {
 }
 
 // blocks returns the paths of the block files in order.
-func (l logged) blocks(t *testing.T) []string {
+func (l logged) blocks(t testing.TB) []string {
 	t.Helper()
 	paths, err := filepath.Glob(filepath.Join(msgs(l.cfg.Dir), "*.blk"))
 	if err != nil || len(paths) < 3 {

@@ -9,7 +9,7 @@
 //  2. Open serves only a log that reaches the anchor, the caller's known end and
 //     the end of the last clean stop, with the hashes that they name, and whose
 //     files are whole. Anything else is store.ErrLogMissing, or a [*CorruptError]
-//     with file, message and position, and no file was changed (T5, V3).
+//     with file, message and position, and no message file was changed (T5, V3).
 //  3. JetStream never reads a block file that this process has neither written
 //     nor verified, because it silently cuts a file at a bad checksum. A stored
 //     message that cannot be read ends Load and Follow with a *CorruptError; none

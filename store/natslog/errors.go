@@ -19,7 +19,7 @@ var ErrCorrupt = errors.New("log_corrupt: stored bytes are damaged")
 var ErrNoAck = errors.New("no acknowledgement from the log")
 
 // CorruptError names the place at which a log is damaged. It wraps
-// [ErrCorrupt] or store.ErrLogTruncated. Nothing was repaired or removed.
+// [ErrCorrupt] or store.ErrLogTruncated. No message was repaired or removed.
 type CorruptError struct {
 	// File holds the damage; a directory when no single file does.
 	File string
@@ -45,7 +45,7 @@ func (e *CorruptError) Error() string {
 	if e.Offset >= 0 {
 		fmt.Fprintf(&b, " at byte %d", e.Offset)
 	}
-	fmt.Fprintf(&b, ": %s; no file was changed", e.Problem)
+	fmt.Fprintf(&b, ": %s; no message file was changed", e.Problem)
 	return b.String()
 }
 

@@ -17,7 +17,7 @@ import (
 // Open takes the directory, verifies what it holds, and starts the embedded
 // server. The store is non-nil if and only if the error is nil. Errors that a
 // caller can act on: store.ErrLocked, store.ErrLogMissing, store.ErrLogTruncated,
-// ErrCorrupt; after them no file has been changed.
+// ErrCorrupt; after them no message file has been changed.
 func Open(ctx context.Context, cfg Config) (_ *Store, err error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
