@@ -1,0 +1,76 @@
+package harness
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"path/filepath"
+	"testing"
+	"time"
+)
+
+// startWithin bounds a start on a busy machine.
+const startWithin = 30 * time.Second
+
+// Server is an `omnirelay serve` with its directory.
+type Server struct {
+	*Process
+	Data    string
+	Address string
+	args    []string
+}
+
+// StartServer starts a server with a directory of the test's, waits until it is
+// ready, and returns it. args are more flags.
+func StartServer(t testing.TB, args ...string) *Server {
+	t.Helper()
+	s := &Server{Data: filepath.Join(t.TempDir(), "server"), Address: FreeAddress(t), args: args}
+	s.Restart(t)
+	return s
+}
+
+// Restart starts the server again on its directory and address, and waits until
+// it is ready.
+func (s *Server) Restart(t testing.TB) {
+	t.Helper()
+	s.Launch(t)
+	s.AwaitReady(t)
+}
+
+// Launch starts the server and waits for nothing.
+func (s *Server) Launch(t testing.TB) {
+	t.Helper()
+	s.Process = Start(t, "serve", append([]string{"serve", "--insecure", "--name", "s1", "--cluster", "c1",
+		"--data", s.Data, "--http", s.Address}, s.args...)...)
+}
+
+// URL of the server.
+func (s *Server) URL() string { return "http://" + s.Address }
+
+// AwaitReady waits until /readyz says so.
+func (s *Server) AwaitReady(t testing.TB) {
+	t.Helper()
+	Eventually(t, startWithin, "the server is ready", func() error {
+		if s.Ended() {
+			t.Fatalf("the server ended:\n%s", s.tail())
+		}
+		res, err := http.Get(s.URL() + "/readyz")
+		if err != nil {
+			return err
+		}
+		defer res.Body.Close() //nolint:errcheck // nothing was written
+		body, err := io.ReadAll(io.LimitReader(res.Body, 4096))
+		if err == nil && res.StatusCode != http.StatusOK {
+			err = fmt.Errorf("%s: %s", res.Status, body)
+		}
+		return err
+	})
+}
+
+// StartAgent starts an `omnirelay agent` of a node. Its directory is kept under
+// data, so that the same node can be started again.
+func StartAgent(t testing.TB, s *Server, data, node string, args ...string) *Process {
+	t.Helper()
+	return Start(t, node, append([]string{"agent", "--insecure", "--endpoint", s.URL(), "--node-id", node,
+		"--data", filepath.Join(data, node)}, args...)...)
+}

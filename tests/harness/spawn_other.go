@@ -1,0 +1,11 @@
+//go:build !linux
+
+package harness
+
+import "os/exec"
+
+// spawn starts a command. Elsewhere than on Linux it outlives a test process
+// that is killed.
+func spawn(cmd *exec.Cmd) (wait func() error, err error) {
+	return cmd.Wait, cmd.Start()
+}
