@@ -56,6 +56,8 @@ type hold struct {
 	fence   int64
 	running bool     // the callback has started and not returned
 	ending  EndCause // it was told to end; 0 while it was not
+	// stopped: it was told that it may act no more, not even to release.
+	stopped bool
 	// released: the callback returned after a release.
 	released bool
 }
@@ -155,8 +157,10 @@ type (
 		Ref   Ref
 		Fence int64
 	}
-	// End ends the context of an ownership; Ended follows when the callback has
-	// returned.
+	// End tells an ownership to end; Ended follows when the callback has
+	// returned. After EndReleased the callback may act until it returns; should
+	// the lease or the assignment end before, a second End says so, and from
+	// then on it may not.
 	End struct {
 		Ref   Ref
 		Fence int64
@@ -277,10 +281,10 @@ func (c *Core) lost() []Output {
 	var out []Output
 	for _, ref := range c.everything() {
 		h := c.holds[ref]
-		if h.running && h.ending == 0 {
-			h.ending = EndReassigned
-			out = append(out, End{Ref: ref, Fence: h.fence, Cause: EndReassigned})
-		} else if !h.running {
+		if o := c.stop(ref, h); o != nil {
+			out = append(out, o)
+		}
+		if h != nil && !h.running {
 			delete(c.holds, ref)
 		}
 	}
@@ -329,7 +333,7 @@ func (c *Core) ended(x Ended) {
 	case EndReassigned:
 		delete(c.holds, x.Ref)
 	case EndLease:
-		h.ending = 0 // may resume
+		h.ending, h.stopped = 0, false // may resume
 	}
 }
 
@@ -393,10 +397,10 @@ func (c *Core) settle(now int64, ref Ref) Output {
 		return c.settleForeign(now, ref, h, row, mine)
 	case h.released:
 		return nil
+	case h.running && !h.stopped && now >= c.lease:
+		return c.lapse(ref, h)
 	case h.running && h.ending == 0 && (row.Draining || c.leaving):
 		return c.end(ref, h, EndReleased)
-	case h.running && h.ending == 0 && now >= c.lease:
-		return c.end(ref, h, EndLease)
 	case !h.running && (row.Draining || c.leaving):
 		h.released, c.changed = true, true
 	case !h.running && now < c.lease:
@@ -411,11 +415,7 @@ func (c *Core) settle(now int64, ref Ref) Output {
 // fence. A fence at or below one that was held is never started.
 func (c *Core) settleForeign(now int64, ref Ref, h *hold, row Row, mine bool) Output {
 	if h.running {
-		if h.ending == 0 {
-			return c.end(ref, h, EndReassigned)
-		}
-		h.ending = EndReassigned
-		return nil
+		return c.stop(ref, h)
 	}
 	if mine && row.Fence <= h.fence {
 		return nil // an older past: keep what is known of the newer fence
@@ -435,9 +435,33 @@ func (c *Core) start(ref Ref, fence int64) Output {
 	return Start{Ref: ref, Fence: fence}
 }
 
+// end asks a callback to release.
 func (c *Core) end(ref Ref, h *hold, cause EndCause) Output {
 	h.ending = cause
 	return End{Ref: ref, Fence: h.fence, Cause: cause}
+}
+
+// lapse tells a callback that the lease has ended. One that was releasing goes
+// on to be a release when it returns.
+func (c *Core) lapse(ref Ref, h *hold) Output {
+	h.stopped = true
+	if h.ending == 0 {
+		h.ending = EndLease
+	}
+	return End{Ref: ref, Fence: h.fence, Cause: EndLease}
+}
+
+// stop tells a callback that the shard is no longer this session's.
+func (c *Core) stop(ref Ref, h *hold) Output {
+	if h == nil || !h.running || h.ending == EndReassigned {
+		return nil
+	}
+	stopped := h.stopped
+	h.ending, h.stopped = EndReassigned, true
+	if stopped {
+		return nil
+	}
+	return End{Ref: ref, Fence: h.fence, Cause: EndReassigned}
 }
 
 // beat sends a heartbeat when one is due, or at once when the held set changed.

@@ -124,9 +124,11 @@ func (c *Core) answer(p *Pending, receipt commands.Receipt, err error) {
 	c.answers = append(c.answers, Answer{Pending: p, Receipt: receipt, Err: err})
 }
 
-// Published reports what store.Log.Publish returned.
-func (c *Core) Published(now Now, err error) {
-	if c.flight == nil {
+// Published reports what store.Log.Publish returned for an expectation. The
+// flight that asked may be resolved already, by Followed, and another one under
+// way: an expectation names its flight, since a new one always expects more.
+func (c *Core) Published(expect uint64, err error) {
+	if c.flight == nil || c.flight.expect != expect {
 		return
 	}
 	c.flight.busy = false
@@ -137,9 +139,9 @@ func (c *Core) Published(now Now, err error) {
 	c.flight.load = true // an error is no outcome: look what is there
 }
 
-// Loaded reports what store.Log.Load returned for the sequence after the mark.
-func (c *Core) Loaded(now Now, m store.Message, err error) {
-	if c.flight == nil {
+// Loaded reports what store.Log.Load returned for a sequence.
+func (c *Core) Loaded(now Now, sequence uint64, m store.Message, err error) {
+	if c.flight == nil || c.flight.expect+1 != sequence {
 		return
 	}
 	c.flight.busy = false

@@ -71,10 +71,11 @@ func (l *loop) perform(ctx context.Context) time.Duration {
 	now := l.opts.Clock()
 	r := l.core.Ready(now)
 	l.start(ctx, r)
+	// Published first: whoever is woken by OnStored must see the view.
+	l.Sequencer.publish(l.core)
 	if len(r.Stored) > 0 && l.opts.OnStored != nil {
 		l.opts.OnStored(l.core.View())
 	}
-	l.Sequencer.publish(l.core)
 	l.opts.Metrics.observe(l.core.View(), r)
 	for _, a := range r.Answers {
 		if a.Pending.owner != nil {
@@ -98,13 +99,13 @@ func (l *loop) start(ctx context.Context, r Ready) {
 			if err != nil {
 				l.opts.Logger.Warn("publish has no ack, looking what is stored", "sequence", p.Expect+1, "error", err)
 			}
-			return func(c *Core, now Now) { c.Published(now, err) }
+			return func(c *Core, _ Now) { c.Published(p.Expect, err) }
 		})
 	}
 	if seq := r.Load; seq != 0 {
 		l.op(ctx, func(ctx context.Context) func(*Core, Now) {
 			m, err := l.opts.Log.Load(ctx, seq)
-			return func(c *Core, now Now) { c.Loaded(now, m, err) }
+			return func(c *Core, now Now) { c.Loaded(now, seq, m, err) }
 		})
 	}
 	if w := r.Write; w != nil {

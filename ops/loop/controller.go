@@ -28,6 +28,19 @@ type woken struct {
 	wakes <-chan struct{}
 }
 
+// Answerer is a controller that must know how its commands ended. Answered is
+// called once per command, before the next step; a nil error means done.
+type Answerer interface {
+	Answered(cmd commands.Command, err error)
+}
+
+// Answered implements Answerer for the controller that is woken.
+func (w woken) Answered(cmd commands.Command, err error) {
+	if a, ok := w.Controller.(Answerer); ok {
+		a.Answered(cmd, err)
+	}
+}
+
 // Reasoned is a command that says why its controller wants it.
 type Reasoned interface {
 	Reason() string

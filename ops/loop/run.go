@@ -115,6 +115,9 @@ func (l *controllerLoop) submitAll(ctx context.Context, cmds []commands.Command)
 		group.Go(func() {
 			defer func() { <-slots }()
 			receipt, err := l.runner.submit(ctx, l.controller, cmd)
+			if a, ok := l.controller.(Answerer); ok {
+				a.Answered(cmd, err)
+			}
 			mu.Lock()
 			defer mu.Unlock()
 			l.passed = max(l.passed, receipt.Position)

@@ -9,8 +9,10 @@
 //     lease, which the node counts from before the heartbeat was sent, ends
 //     before its expiry decision.
 //  3. Expiry is serialized with answering: a session is first marked, none of
-//     its heartbeats is answered any more, then the close is asked for, again
-//     and again until the session is gone. Marks die with authority.
+//     its heartbeats is answered any more, then the close is asked for. The mark
+//     ends with the session, or when the close was definitely refused. It
+//     outlives a lapse of authority: a leader that takes the register again may
+//     still have the close in flight (found by simulation, seed 148).
 //  4. Brake: if more than half of at least five sessions would close within one
 //     TTL, none closes for three TTL: then the control plane is the likelier
 //     patient.

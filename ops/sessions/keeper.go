@@ -2,11 +2,13 @@ package sessions
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"sync"
 	"time"
 
 	"github.com/omnirelay/omnirelay/commands"
+	"github.com/omnirelay/omnirelay/commands/membership"
 	"github.com/omnirelay/omnirelay/commands/sequencer"
 	"github.com/omnirelay/omnirelay/events"
 )
@@ -92,6 +94,18 @@ func (k *Keeper) Step(_ sequencer.View, now sequencer.Now) ([]commands.Command, 
 		return cmds, time.Second
 	}
 	return cmds, max(0, time.Duration(next-now.Boot))
+}
+
+// Answered implements the loop's answerer: a close that was definitely not
+// stored gives the session its timer back.
+func (k *Keeper) Answered(cmd commands.Command, err error) {
+	c, ok := cmd.(membership.CloseSession)
+	if !ok || err == nil || errors.Is(err, sequencer.ErrOutcomeUnknown) {
+		return
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.leases.Refused(c, k.clock().Boot)
 }
 
 // EachReleased implements handoff.Reports.

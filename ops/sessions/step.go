@@ -100,6 +100,7 @@ type lease struct {
 	ttl      time.Duration
 	deadline int64 // boot time
 	seen     int64 // boot time of the last answered heartbeat; 0 before
+	// expiring: a close was asked for and is not definitely refused.
 	expiring bool
 	heard    bool
 	digest   [sha256.Size]byte
@@ -118,7 +119,9 @@ type Leases struct {
 func NewLeases() *Leases { return &Leases{byNode: map[string]*lease{}} }
 
 // Sync takes over the sessions of a model. When authority was gained anew, all
-// timers and marks start again.
+// timers start again. A mark stays: the close that it belongs to may still be
+// stored by this very leader, which lapsed and took the register again; its
+// answer clears it.
 func (l *Leases) Sync(m *model.Model, gained uint64, now int64) {
 	anew := gained != l.gained
 	if anew {
@@ -139,7 +142,7 @@ func (l *Leases) Sync(m *model.Model, gained uint64, now int64) {
 			}
 			l.byNode[n.NodeID] = x
 		case anew:
-			x.deadline, x.expiring = now+int64(n.TTL+Grace), false
+			x.deadline = now + int64(n.TTL+Grace)
 		}
 		return true
 	})
@@ -179,7 +182,10 @@ func (l *Leases) Beat(m *model.Model, hb Heartbeat, now int64) (Answer, error) {
 func (l *Leases) Step(now int64) (cmds []commands.Command, next int64) {
 	var due []string
 	for id, x := range l.byNode {
-		if x.expiring || now >= x.deadline {
+		if x.expiring {
+			continue // asked for already
+		}
+		if now >= x.deadline {
 			due = append(due, id)
 		} else if next == 0 || x.deadline < next {
 			next = x.deadline
@@ -200,6 +206,15 @@ func (l *Leases) Step(now int64) (cmds []commands.Command, next int64) {
 		})
 	}
 	return cmds, next
+}
+
+// Refused takes the answer that a close was definitely not stored: the mark is
+// cleared, with a full timer. An open outcome is none: the mark stays until the
+// session is gone.
+func (l *Leases) Refused(c membership.CloseSession, now int64) {
+	if x := l.byNode[c.NodeID]; x != nil && x.session == c.Session {
+		x.expiring, x.deadline = false, now+int64(x.ttl+Grace)
+	}
 }
 
 // brakes reports whether closes wait now. The brake is put on when more than

@@ -1,0 +1,304 @@
+package sim
+
+import (
+	"container/heap"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"github.com/omnirelay/omnirelay/commands/sequencer"
+	"github.com/omnirelay/omnirelay/store/memlog"
+)
+
+// epoch is the wall time at which every simulation starts.
+const epoch = int64(1_800_000_000) * int64(time.Second)
+
+// Config is what a seed draws from.
+type Config struct {
+	Servers, Members int
+	Shards           uint32
+	TTL              time.Duration
+	// Storm is how long faults are injected, Calm how long the healed mesh has
+	// to come to rest.
+	Storm, Calm time.Duration
+	// Faults is the chance of a fault, 0 to 1, at each operation or message.
+	Faults float64
+	// Kills is the mean time between two kills or pauses of a process.
+	Kills time.Duration
+}
+
+// Draw is the configuration of a seed.
+func Draw(rng *rand.Rand) Config {
+	return Config{
+		Servers: 1 + rng.IntN(3), Members: 1 + rng.IntN(6), Shards: uint32(1 + rng.IntN(24)),
+		TTL: time.Duration(1+rng.IntN(3)) * time.Second, Storm: 30 * time.Second, Calm: 45 * time.Second,
+		Faults: []float64{0, 0.02, 0.1, 0.3}[rng.IntN(4)],
+		Kills:  []time.Duration{1500 * time.Millisecond, 4 * time.Second, 20 * time.Second}[rng.IntN(3)],
+	}
+}
+
+// World is one simulation.
+type World struct {
+	cfg Config
+	rng *rand.Rand
+	now int64 // true time, nanoseconds since the start
+	q   queue
+	ids uint64
+
+	log *memlog.Log
+	reg *memlog.Register
+
+	servers []*server
+	members []*process
+	clients []*client
+	check   *checker
+	calm    bool
+	err     error
+	trace   func(format string, args ...any)
+}
+
+// event is something that happens at a time.
+type event struct {
+	at int64
+	id uint64
+	fn func()
+}
+
+type queue []event
+
+func (q queue) Len() int { return len(q) }
+func (q queue) Less(i, j int) bool {
+	return q[i].at < q[j].at || q[i].at == q[j].at && q[i].id < q[j].id
+}
+func (q queue) Swap(i, j int) { q[i], q[j] = q[j], q[i] }
+func (q *queue) Push(x any)   { *q = append(*q, x.(event)) }
+func (q *queue) Pop() any {
+	old := *q
+	e := old[len(old)-1]
+	*q = old[:len(old)-1]
+	return e
+}
+
+func (w *World) after(d time.Duration, fn func()) {
+	w.ids++
+	heap.Push(&w.q, event{at: w.now + int64(d), id: w.ids, fn: fn})
+}
+
+// between draws a duration.
+func (w *World) between(lo, hi time.Duration) time.Duration {
+	return lo + time.Duration(w.rng.Int64N(int64(hi-lo)+1))
+}
+
+// chance is true with probability p.
+func (w *World) chance(p float64) bool { return w.rng.Float64() < p }
+
+// fault is true when something goes wrong here and now.
+func (w *World) fault() bool { return !w.calm && w.chance(w.cfg.Faults) }
+
+func (w *World) fail(format string, args ...any) {
+	if w.err == nil {
+		w.err = fmt.Errorf("at %s: %s", time.Duration(w.now), fmt.Sprintf(format, args...))
+		w.tracef("FAILED %v", w.err)
+	}
+}
+
+func (w *World) tracef(format string, args ...any) {
+	if w.trace != nil {
+		w.trace("%12s %s", time.Duration(w.now), fmt.Sprintf(format, args...))
+	}
+}
+
+// network is how long a message takes; lost is true when it never arrives.
+func (w *World) network() (delay time.Duration, lost bool) {
+	if w.fault() {
+		if w.chance(0.5) {
+			return 0, true
+		}
+		return w.between(50*time.Millisecond, 2*w.cfg.TTL), false
+	}
+	return w.between(100*time.Microsecond, 3*time.Millisecond), false
+}
+
+// node is what processes have in common: life, pauses, and clocks.
+type node struct {
+	w           *World
+	name        string
+	alive       bool
+	paused      bool
+	incarnation int
+	backlog     []func()
+	boot0       int64
+	rate        int64 // parts per thousand by which its clock runs fast
+	skew        int64 // of its wall clock
+}
+
+func (w *World) newNode(name string) node {
+	return node{
+		w: w, name: name, alive: true, boot0: w.rng.Int64N(int64(time.Hour)),
+		rate: int64(w.rng.IntN(11) - 5), skew: int64(w.between(0, 800*time.Millisecond)) - int64(400*time.Millisecond),
+	}
+}
+
+func (n *node) clock() sequencer.Now {
+	return sequencer.Now{Wall: epoch + n.w.now + n.skew, Boot: n.boot0 + n.w.now + n.w.now/1000*n.rate}
+}
+
+// until is the true delay after which the node's boot clock shows a time.
+func (n *node) until(boot int64) time.Duration {
+	left := boot - n.clock().Boot
+	if left <= 0 {
+		return 0
+	}
+	return time.Duration(left + left/100 + 1)
+}
+
+// deliver runs fn in the node after a delay, if the same process still lives;
+// while it is paused, when it goes on.
+func (n *node) deliver(d time.Duration, fn func()) {
+	inc := n.incarnation
+	n.w.after(d, func() {
+		switch {
+		case !n.alive || n.incarnation != inc:
+		case n.paused:
+			n.backlog = append(n.backlog, func() {
+				if n.alive && n.incarnation == inc {
+					fn()
+				}
+			})
+		default:
+			fn()
+		}
+	})
+}
+
+func (n *node) pause() { n.paused = true }
+
+func (n *node) resume() {
+	n.paused = false
+	backlog := n.backlog
+	n.backlog = nil
+	for _, fn := range backlog {
+		fn()
+	}
+}
+
+// Run simulates one configuration and returns the first violation.
+func Run(cfg Config, rng *rand.Rand, trace func(string, ...any)) (*World, error) {
+	w := &World{cfg: cfg, rng: rng, trace: trace}
+	w.log = memlog.New(w.logFault)
+	w.reg = memlog.NewRegister(w.registerFault)
+	w.check = newChecker(w)
+	for i := range cfg.Servers {
+		w.servers = append(w.servers, newServer(w, fmt.Sprintf("s%d", i+1)))
+	}
+	for i := range cfg.Members {
+		w.members = append(w.members, newProcess(w, fmt.Sprintf("n%d", i+1)))
+	}
+	for i := range 2 {
+		w.clients = append(w.clients, newClient(w, fmt.Sprintf("user/c%d", i+1)))
+	}
+	w.after(0, w.servers[0].campaign)
+	w.after(w.between(0, cfg.Kills), w.havoc)
+	w.after(cfg.Storm, w.heal)
+	end := int64(cfg.Storm + cfg.Calm)
+	for w.err == nil && len(w.q) > 0 && w.q[0].at <= end {
+		e := heap.Pop(&w.q).(event)
+		w.now = e.at
+		e.fn()
+		w.check.log()
+	}
+	if w.err == nil {
+		w.check.atRest()
+	}
+	return w, w.err
+}
+
+func (w *World) logFault(op memlog.Op) memlog.Fault {
+	if !w.fault() {
+		return memlog.None
+	}
+	if op.Kind != memlog.KindPublish {
+		return memlog.Lost
+	}
+	f := []memlog.Fault{memlog.AckLost, memlog.Lost, memlog.Delayed, memlog.SpuriousRefusal, memlog.Full}[w.rng.IntN(5)]
+	if f == memlog.Delayed {
+		w.after(w.between(time.Millisecond, 3*time.Second), func() {
+			for _, p := range w.log.Delayed() {
+				_ = w.log.Deliver(p.ID) // its caller has gone; what it stored is seen in the log
+			}
+		})
+	}
+	return f
+}
+
+func (w *World) registerFault(memlog.Op) memlog.Fault {
+	if !w.fault() {
+		return memlog.None
+	}
+	return []memlog.Fault{memlog.AckLost, memlog.Lost}[w.rng.IntN(2)]
+}
+
+// havoc kills, pauses or restarts a process, and comes again.
+func (w *World) havoc() {
+	if w.calm {
+		return
+	}
+	w.after(w.between(w.cfg.Kills/2, w.cfg.Kills*3/2), w.havoc)
+	if w.chance(0.5) {
+		s := w.servers[w.rng.IntN(len(w.servers))]
+		w.disturb(&s.node, s.kill, s.restart)
+		return
+	}
+	m := w.members[w.rng.IntN(len(w.members))]
+	w.disturb(&m.node, m.kill, m.restart)
+}
+
+func (w *World) disturb(n *node, kill, restart func()) {
+	if !n.alive || n.paused {
+		return
+	}
+	down := w.between(time.Millisecond, 2*w.cfg.TTL+2*time.Second)
+	if w.chance(0.5) {
+		w.tracef("%s paused for %s", n.name, down)
+		n.pause()
+		inc := n.incarnation
+		w.after(down, func() {
+			if n.paused && n.incarnation == inc {
+				w.tracef("%s goes on", n.name)
+				n.resume()
+			}
+		})
+		return
+	}
+	w.tracef("%s killed for %s", n.name, down)
+	kill()
+	inc := n.incarnation
+	w.after(down, func() {
+		if !n.alive && n.incarnation == inc {
+			w.tracef("%s restarts", n.name)
+			restart()
+		}
+	})
+}
+
+// heal ends all faults: every process lives, every message arrives.
+func (w *World) heal() {
+	w.calm = true
+	w.tracef("calm")
+	for _, s := range w.servers {
+		if s.paused {
+			s.resume()
+		}
+		if !s.alive {
+			s.restart()
+		}
+	}
+	for _, m := range w.members {
+		if m.paused {
+			m.resume()
+		}
+		if !m.alive {
+			m.restart()
+		}
+	}
+}
