@@ -1,0 +1,189 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/urfave/cli/v2"
+	"google.golang.org/protobuf/proto"
+
+	controlv1 "github.com/omnirelay/omnirelay/api/v1"
+	"github.com/omnirelay/omnirelay/cli/render"
+)
+
+// verifyTimeout is the default of log verify: it reads the whole log.
+const verifyTimeout = 10 * time.Minute
+
+func eventFilters() []cli.Flag {
+	return []cli.Flag{
+		&cli.StringFlag{Name: "in", Usage: "events of this log `CONTEXT`: membership, leadership, shard …"},
+		&cli.StringFlag{Name: "type", Usage: "events of this `TYPE`, for example ShardsAssigned"},
+		&cli.StringFlag{Name: "id", Aliases: []string{"entity"}, Usage: "events about this node, namespace, shard (NS/ID) or scope"},
+		&cli.StringFlag{Name: "actor", Usage: "events by this `ACTOR`"},
+		&cli.StringFlag{Name: "correlation", Usage: "events with this correlation `ID`"},
+	}
+}
+
+func logCommand() *cli.Command {
+	return &cli.Command{
+		Name: "log", Usage: "read the log itself",
+		Subcommands: []*cli.Command{
+			verb{name: "tail", usage: "print events, a line each, up to the head or for ever", run: tailLog, flags: append([]cli.Flag{
+				&cli.StringFlag{Name: "from", Usage: "start at position `N`; at the first event if not given"},
+				&cli.IntFlag{Name: "last", Usage: "start `N` positions before the head"},
+				&cli.BoolFlag{Name: "follow", Aliases: []string{"f"}, Usage: "go on with events as they come"},
+			}, eventFilters()...)}.command(),
+			verb{name: "show", usage: "show an event", args: "POSITION", min: 1, max: 1, run: showEvent}.command(),
+			verb{name: "verify", usage: "check the log and its hash chain; exit 8 if they are damaged", timeout: verifyTimeout, run: verifyLog, flags: []cli.Flag{
+				&cli.StringFlag{Name: "from", Usage: "start at position `N`; at the first event if not given"},
+			}}.command(),
+		},
+	}
+}
+
+func auditCommand() *cli.Command {
+	return verb{name: "audit", usage: "list events by who caused them and what they are about", run: audit, flags: append([]cli.Flag{
+		&cli.StringFlag{Name: "from", Usage: "start at position `N`; at the first event if not given"},
+		&cli.IntFlag{Name: "page-size", Usage: "one page of `N` events, not all"},
+	}, eventFilters()...)}.command()
+}
+
+func eventView() render.View[*controlv1.LogEvent] {
+	return render.View[*controlv1.LogEvent]{
+		Ref: func(e *controlv1.LogEvent) string { return number(e.GetPosition()) },
+		Columns: []render.Column[*controlv1.LogEvent]{
+			{Name: "POSITION", Value: func(e *controlv1.LogEvent) string { return number(e.GetPosition()) }},
+			{Name: "TIME", Value: func(e *controlv1.LogEvent) string { return clock(e.GetTime()) }},
+			{Name: "CONTEXT", Wide: true, Value: (*controlv1.LogEvent).GetContext},
+			{Name: "TYPE", Value: (*controlv1.LogEvent).GetType},
+			{Name: "ID", Value: func(e *controlv1.LogEvent) string { return dash(e.GetId()) }},
+			{Name: "ACTOR", Value: func(e *controlv1.LogEvent) string { return dash(e.GetActor()) }},
+			{Name: "REASON", Wide: true, Value: func(e *controlv1.LogEvent) string { return dash(e.GetReason()) }},
+			{Name: "TICKET", Wide: true, Value: func(e *controlv1.LogEvent) string { return dash(e.GetChangeTicket()) }},
+			{Name: "CORRELATION", Wide: true, Value: func(e *controlv1.LogEvent) string { return dash(e.GetCorrelationId()) }},
+			{Name: "SUMMARY", Value: (*controlv1.LogEvent).GetSummary},
+		},
+	}
+}
+
+// from reads --from; 0 means not given.
+func (c *call) from() (int64, error) {
+	if !c.IsSet("from") {
+		return 0, nil
+	}
+	return parsePosition("--from", c.String("from"))
+}
+
+func tailLog(c *call) error {
+	from, err := c.from()
+	if err != nil {
+		return err
+	}
+	if c.IsSet("last") {
+		if from, err = c.last(from); err != nil {
+			return err
+		}
+	}
+	req := &controlv1.TailRequest{
+		After: proto.Int64(max(from-1, 0)), UntilHead: !c.Bool("follow"),
+		Context: c.String("in"), Type: c.String("type"), Id: c.String("id"), Actor: c.String("actor"), CorrelationId: c.String("correlation"),
+	}
+	for e, err := range c.client.Log.Tail(c.feed, req) {
+		if err != nil {
+			return err
+		}
+		if err := render.Line(c.out, eventView(), e); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// last turns --last into a first position.
+func (c *call) last(from int64) (int64, error) {
+	n := int64(c.Int("last"))
+	if from != 0 {
+		return 0, usage("--from and --last are two starts: give one of the two")
+	}
+	if n < 0 {
+		return 0, usage("--last is %d (allowed: 0 or more)", n)
+	}
+	status, err := c.client.System.Status(c.ctx, &controlv1.GetStatusRequest{})
+	if err != nil {
+		return 0, err
+	}
+	return max(status.GetPosition()-n+1, 1), nil
+}
+
+func showEvent(c *call) error {
+	position, err := parsePosition("POSITION", c.Args().First())
+	if err != nil {
+		return err
+	}
+	e, err := c.client.Log.Get(c.ctx, position)
+	if err != nil {
+		return err
+	}
+	return render.Record(c.out, eventView(), e)
+}
+
+func verifyLog(c *call) error {
+	from, err := c.from()
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(c.feed, c.Duration("timeout"))
+	defer cancel()
+	v, err := c.client.Log.Verify(ctx, from)
+	if err != nil {
+		return err
+	}
+	words := fmt.Sprintf("ok: %s, %s, up to position %d, head %s", plural(int(v.GetFrames()), "frame"), plural(int(v.GetEvents()), "event"), v.GetPosition(), v.GetHeadHash())
+	if !v.GetOk() {
+		words = fmt.Sprintf("damaged at position %d: %s; proven up to position %d", v.GetProblemPosition(), v.GetProblem(), v.GetPosition())
+	}
+	if err := render.Message(c.out, v, words); err != nil {
+		return err
+	}
+	if !v.GetOk() {
+		return errDifference
+	}
+	return nil
+}
+
+func audit(c *call) error {
+	from, err := c.from()
+	if err != nil {
+		return err
+	}
+	size, err := c.pageSize()
+	if err != nil {
+		return err
+	}
+	req := &controlv1.ListEventsRequest{
+		From: from, Limit: size,
+		Context: c.String("in"), Type: c.String("type"), Id: c.String("id"), Actor: c.String("actor"), CorrelationId: c.String("correlation"),
+	}
+	if size > 0 {
+		page, err := c.client.Log.List(c.ctx, req)
+		if err != nil {
+			return err
+		}
+		next := ""
+		if page.GetNextFrom() > 0 {
+			next = number(page.GetNextFrom()) // for --from
+		}
+		return render.List(c.out, eventView(), page.GetEvents(), page.GetPosition(), next)
+	}
+	req.Limit = 1000
+	var events []*controlv1.LogEvent
+	for e, err := range c.client.Log.All(c.ctx, req) {
+		if err != nil {
+			return err
+		}
+		events = append(events, e)
+	}
+	_, position := c.client.LastPosition()
+	return render.List(c.out, eventView(), events, position, "")
+}

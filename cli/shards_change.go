@@ -1,0 +1,103 @@
+package cli
+
+import (
+	"fmt"
+	"time"
+
+	controlv1 "github.com/omnirelay/omnirelay/api/v1"
+	"github.com/omnirelay/omnirelay/cli/render"
+)
+
+func simulateShards(c *call) error {
+	req := &controlv1.ShardSimulationRequest{Namespace: c.String("namespace"), StrategyId: c.String("strategy")}
+	for _, node := range c.StringSlice("nodes") {
+		req.Nodes = append(req.Nodes, &controlv1.ShardSimulationNode{NodeId: node, Weight: 1})
+	}
+	var err error
+	if req.Read, err = c.readOptions(time.Now()); err != nil {
+		return err
+	}
+	res, err := c.client.Shards.Simulate(c.ctx, req)
+	if err != nil {
+		return err
+	}
+	switch c.out.Format {
+	case render.JSON, render.YAML:
+		return render.Message(c.out, res, "")
+	}
+	if err := render.List(c.out, simulationView(), res.GetChanges(), res.GetPosition(), ""); err != nil || c.out.Format == render.Name {
+		return err
+	}
+	p := res.GetCertificate()
+	_, err = fmt.Fprintf(c.out.W, "\n%s: %d would move (no fewer than %d can), %d would be placed; max/mean %s/%s now, %s/%s after (lower bound of max %s)\n",
+		res.GetStrategyId(), p.GetMoved(), p.GetLowerBoundMoves(), p.GetPlaced(),
+		decimal(p.GetMaxBefore()), decimal(p.GetMeanBefore()), decimal(p.GetMaxAfter()), decimal(p.GetMeanAfter()), decimal(p.GetLowerBoundMax()))
+	return err
+}
+
+func simulationView() render.View[*controlv1.ShardSimulationChange] {
+	name := func(s *controlv1.ShardSimulationChange) string { return s.GetNamespace() + "/" + s.GetShardId() }
+	return render.View[*controlv1.ShardSimulationChange]{
+		Ref: name,
+		Columns: []render.Column[*controlv1.ShardSimulationChange]{
+			{Name: "SHARD", Value: name},
+			{Name: "FROM", Value: func(s *controlv1.ShardSimulationChange) string { return dash(s.GetCurrentOwner()) }},
+			{Name: "TO", Value: func(s *controlv1.ShardSimulationChange) string { return dash(s.GetProposedOwner()) }},
+		},
+	}
+}
+
+func moveShards(c *call) error {
+	namespace, ids, err := shardRefs(c.Args().Slice())
+	if err != nil {
+		return err
+	}
+	to := c.String("to")
+	if err := c.confirm("move %s of %s to %s?", plural(len(ids), "shard"), namespace, to); err != nil {
+		return err
+	}
+	r, err := c.client.Shards.Move(c.ctx, &controlv1.MoveShardsRequest{Namespace: namespace, ShardIds: ids, ToNodeId: to, Mutation: c.mutation()})
+	if err != nil {
+		return err
+	}
+	return c.receipt(r, fmt.Sprintf("move of %s of %s to %s started", plural(len(ids), "shard"), namespace, to))
+}
+
+func cancelMoves(c *call) error {
+	namespace, ids, err := shardRefs(c.Args().Slice())
+	if err != nil {
+		return err
+	}
+	r, err := c.client.Shards.CancelMove(c.ctx, &controlv1.CancelShardMovesRequest{Namespace: namespace, ShardIds: ids, Mutation: c.mutation()})
+	if err != nil {
+		return err
+	}
+	return c.receipt(r, fmt.Sprintf("move of %s of %s cancelled", plural(len(ids), "shard"), namespace))
+}
+
+func pauseShards(c *call) error {
+	namespace, ids, err := shardRefs(c.Args().Slice())
+	if err != nil {
+		return err
+	}
+	if err := c.confirm("pause %s of %s?", plural(len(ids), "shard"), namespace); err != nil {
+		return err
+	}
+	r, err := c.client.Shards.Pause(c.ctx, &controlv1.PauseShardsRequest{Namespace: namespace, ShardIds: ids, Mutation: c.mutation()})
+	if err != nil {
+		return err
+	}
+	return c.receipt(r, fmt.Sprintf("%s of %s paused", plural(len(ids), "shard"), namespace))
+}
+
+func resumeShards(c *call) error {
+	namespace, ids, err := shardRefs(c.Args().Slice())
+	if err != nil {
+		return err
+	}
+	r, err := c.client.Shards.Resume(c.ctx, &controlv1.ResumeShardsRequest{Namespace: namespace, ShardIds: ids, Mutation: c.mutation()})
+	if err != nil {
+		return err
+	}
+	return c.receipt(r, fmt.Sprintf("%s of %s resumed", plural(len(ids), "shard"), namespace))
+}
