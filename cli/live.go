@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"errors"
 	"io"
 	"iter"
 	"maps"
@@ -73,7 +74,8 @@ func screen[M, T proto.Message](c *call, view render.View[T], feed iter.Seq2[M, 
 		select {
 		case got, ok := <-messages:
 			if !ok || got.err != nil {
-				return got.err
+				// What came last is shown before the error is.
+				return errors.Join(draw(c, view, rows), got.err)
 			}
 			if now, is := step(got.m); is {
 				changed = true
