@@ -23,6 +23,10 @@ type Options struct {
 	// OnStored is called in order for every view that was stored, by the
 	// sequencer's own goroutine: it must be quick. May be nil.
 	OnStored func(View)
+	// Full reports whether the log is so full that only this server's own
+	// commands are still taken, which keep the mesh alive: others get
+	// store.ErrLogFull, and nothing is tried. May be nil.
+	Full func() bool
 	// Metrics may be nil.
 	Metrics *Metrics
 	// SnapshotDir is where the model is saved; empty saves nothing.
@@ -120,6 +124,9 @@ func newCall(p Pending) *call {
 // Submit implements commands.Submitter. When ctx ends first, the error wraps
 // its cause, and [ErrOutcomeUnknown] if the command may have been done.
 func (s *Sequencer) Submit(ctx context.Context, r commands.Request) (commands.Receipt, error) {
+	if s.opts.Full != nil && !r.DryRun && r.Actor != "node/"+s.opts.Server && s.opts.Full() {
+		return commands.Receipt{}, store.ErrLogFull
+	}
 	return s.do(ctx, newCall(Pending{Request: r}))
 }
 
