@@ -41,7 +41,7 @@ func (s *State) joinServer(c JoinServer) ([]*eventsv1.Event, error) {
 	if err := c.Node.Check(); err != nil {
 		return nil, err
 	}
-	old, known := s.nodes.Get(c.Node.NodeID)
+	old, known := s.Node(c.Node.NodeID)
 	if known && old.Role != ServerRole && !old.Left {
 		return nil, commands.Refuse("node_exists", "%q is a node with role %s", old.NodeID, old.Role)
 	}
@@ -77,7 +77,7 @@ func (s *State) openSession(meta commands.Meta, c OpenSession, policies Policies
 	if c.SecretHash == (events.Hash{}) {
 		return nil, commands.BadField("secret", "at least 16 bytes", "is missing")
 	}
-	old, known := s.nodes.Get(c.Node.NodeID)
+	old, known := s.Node(c.Node.NodeID)
 	var evs []*eventsv1.Event
 	switch {
 	case known && old.Role == ServerRole && !old.Left:
@@ -118,7 +118,7 @@ func closed(node string, session events.Position, cause eventsv1.SessionCloseCau
 }
 
 func (s *State) session(node string, session events.Position) (Node, error) {
-	n, ok := s.nodes.Get(node)
+	n, ok := s.Node(node)
 	if !ok {
 		return Node{}, commands.Missing("node", node)
 	}
@@ -151,7 +151,7 @@ func (s *State) leave(c Leave) ([]*eventsv1.Event, error) {
 
 // present returns a node that is in the mesh and has the version asked for.
 func (s *State) present(meta commands.Meta, id string) (Node, error) {
-	n, ok := s.nodes.Get(id)
+	n, ok := s.Node(id)
 	if !ok {
 		return Node{}, commands.Missing("node", id)
 	}

@@ -71,7 +71,7 @@ func TestOpenSessionTTL(t *testing.T) {
 }
 
 func TestOpenSessionAgain(t *testing.T) {
-	d, p := worker("n1")
+	d, _ := worker("n1")
 	// A second process is refused while the session lives, and changes nothing.
 	s := commandtest.New(t, model.New()).Given(joined("n1", "a")...)
 	s.When(membership.OpenSession{Node: d, SecretHash: secret("b")}).ThenRejected("session_exists")
@@ -80,7 +80,7 @@ func TestOpenSessionAgain(t *testing.T) {
 	s.When(membership.OpenSession{Node: d, SecretHash: secret("a")}).
 		Then(&eventsv1.SessionClosed{NodeId: "n1", Session: 2, Cause: restarted}, opened("n1", "a"))
 	// What it says of itself may have changed meanwhile.
-	d, p = worker("n1", func(d *membership.Descriptor) { d.Zone = "z2" })
+	d, p := worker("n1", func(d *membership.Descriptor) { d.Zone = "z2" })
 	s.When(membership.OpenSession{Node: d, SecretHash: secret("a")}).
 		Then(&eventsv1.SessionClosed{NodeId: "n1", Session: 4, Cause: restarted}, &eventsv1.NodeUpdated{Node: p}, opened("n1", "a"))
 	// After its expiry anyone may have the name.

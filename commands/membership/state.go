@@ -24,19 +24,27 @@ type Node struct {
 
 // State holds the nodes. The zero State has none. It has one owner.
 type State struct {
-	nodes btree.Map[string, Node]
+	// nodes are shared between states: a change replaces one, and never writes
+	// to it. Pointers, because the tree copies a page of them at a time.
+	nodes btree.Map[string, *Node]
 }
 
 // Clone returns an independent state that shares what neither changes.
 func (s *State) Clone() *State { return &State{nodes: *s.nodes.Copy()} }
 
 // Node returns a node by its id.
-func (s *State) Node(id string) (Node, bool) { return s.nodes.Get(id) }
+func (s *State) Node(id string) (Node, bool) {
+	n, ok := s.nodes.Get(id)
+	if !ok {
+		return Node{}, false
+	}
+	return *n, true
+}
 
 // EachNode calls fn for every node in the order of their ids, until it returns
 // false.
 func (s *State) EachNode(fn func(Node) bool) {
-	s.nodes.Scan(func(_ string, n Node) bool { return fn(n) })
+	s.nodes.Scan(func(_ string, n *Node) bool { return fn(*n) })
 }
 
 // SessionIs reports whether the node's present session is this one.
@@ -46,13 +54,20 @@ func (s *State) SessionIs(node string, session events.Position) bool {
 }
 
 // Image is the whole state in the order of node ids, for snapshots.
-func (s *State) Image() []Node { return s.nodes.Values() }
+func (s *State) Image() []Node {
+	image := make([]Node, 0, s.nodes.Len())
+	s.EachNode(func(n Node) bool {
+		image = append(image, n)
+		return true
+	})
+	return image
+}
 
 // FromImage is the state that had this image.
 func FromImage(image []Node) *State {
 	s := &State{}
 	for _, n := range image {
-		s.nodes.Set(n.NodeID, n)
+		s.nodes.Set(n.NodeID, &n)
 	}
 	return s
 }
@@ -87,9 +102,9 @@ func (s *State) Evolve(r events.Recorded) {
 }
 
 func (s *State) change(id string, fn func(*Node)) {
-	n, _ := s.nodes.Get(id)
+	n, _ := s.Node(id)
 	fn(&n)
 	n.NodeID = id
 	n.Version++
-	s.nodes.Set(id, n)
+	s.nodes.Set(id, &n)
 }
