@@ -69,4 +69,6 @@ type Error struct {
 	Header, Problem, Allowed string
 }
 
-func (e *Error) Error() string { return "header " + e.Header + " " + e.Problem + " (allowed: " + e.Allowed + ")" }
+func (e *Error) Error() string {
+	return "header " + e.Header + " " + e.Problem + " (allowed: " + e.Allowed + ")"
+}

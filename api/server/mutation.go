@@ -1,0 +1,157 @@
+package server
+
+import (
+	"context"
+	"crypto/sha256"
+	"hash"
+	"time"
+
+	"github.com/google/uuid"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	controlv1 "github.com/omnirelay/omnirelay/api/v1"
+	"github.com/omnirelay/omnirelay/commands"
+	"github.com/omnirelay/omnirelay/events"
+)
+
+// mutating is a request that carries a Mutation.
+type mutating interface {
+	proto.Message
+	GetMutation() *controlv1.Mutation
+}
+
+// mutate decides the command of a request and waits until it is stored.
+func (s *Server) mutate(ctx context.Context, req mutating) (*controlv1.Receipt, error) {
+	c := callOf(ctx)
+	receipt, key, err := s.submit(ctx, c, c.method.scope, req)
+	c.key = key
+	if err != nil {
+		return nil, err
+	}
+	c.answered(receipt.Position)
+	return receiptOf(receipt), nil
+}
+
+// submit turns a request into a command and submits it. It only reads the call:
+// the commands of a stream share one. key is the idempotency key that was used.
+func (s *Server) submit(ctx context.Context, c *call, scope controlv1.Scope, req mutating) (r commands.Receipt, key string, err error) {
+	cmd, err := s.commandOf(req)
+	if err != nil {
+		return r, "", err
+	}
+	actor, err := actorOf(c, scope, req)
+	if err != nil {
+		return r, "", err
+	}
+	m := req.GetMutation()
+	id, err := keyOf(m)
+	if err != nil {
+		return r, "", err
+	}
+	hash, err := hashOf(req, m)
+	if err != nil {
+		return r, "", err
+	}
+	if _, limited := ctx.Deadline(); !limited {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, CommandWait)
+		defer cancel()
+	}
+	r, err = s.deps.Submitter.Submit(ctx, commands.Request{
+		Command: cmd, Actor: actor, Reason: m.GetReason(), ChangeTicket: m.GetChangeTicket(),
+		CorrelationID: correlation(c, m), CausationID: m.GetCausationId(),
+		Key: commands.Key(id), Hash: hash, IfVersion: uint64(m.GetIfVersion()), DryRun: m.GetDryRun(),
+	})
+	return r, id.String(), err
+}
+
+// keyOf is the key of a mutation, or a new one.
+func keyOf(m *controlv1.Mutation) (uuid.UUID, error) {
+	if m.GetIdempotencyKey() == "" {
+		return uuid.NewV7()
+	}
+	return uuid.Parse(m.IdempotencyKey)
+}
+
+// hashOf is what tells two requests with one key apart: the kind of request and
+// all its fields but the key.
+func hashOf(req proto.Message, m *controlv1.Mutation) (out events.Hash, err error) {
+	if m.GetIdempotencyKey() != "" {
+		key := m.IdempotencyKey
+		m.IdempotencyKey = ""
+		defer func() { m.IdempotencyKey = key }()
+	}
+	b, err := proto.MarshalOptions{Deterministic: true}.Marshal(req)
+	if err != nil {
+		return out, err
+	}
+	var h hash.Hash = sha256.New()
+	h.Write([]byte(req.ProtoReflect().Descriptor().FullName()))
+	h.Write([]byte{0})
+	h.Write(b)
+	h.Sum(out[:0])
+	return out, nil
+}
+
+// correlation is what ties a decision to the work of its caller: what the
+// mutation names, else what the request does. A request id that this server
+// made up would tie it to nothing.
+func correlation(c *call, m *controlv1.Mutation) string {
+	if id := m.GetCorrelationId(); id != "" {
+		return id
+	}
+	for _, header := range []string{headerCorrelation, headerRequestID} {
+		if id := c.header.Get(header); id != "" && validateTexts([]text{{header, id, MaxReference}}) == nil {
+			return id
+		}
+	}
+	return ""
+}
+
+// actorOf is who asks for a command. What a node asks for itself is the node's,
+// unless the caller said who it is.
+func actorOf(c *call, scope controlv1.Scope, req proto.Message) (string, error) {
+	node := ""
+	if scope == controlv1.Scope_SCOPE_MEMBER {
+		node = actingNode(req)
+	}
+	if node == "" {
+		return c.identity.Actor, nil
+	}
+	if err := commands.CheckName("nodeId", node); err != nil {
+		return "", err
+	}
+	if !c.identity.MayActAs(node) {
+		return "", notItself(c.identity, node)
+	}
+	if c.identity.Asserted {
+		return c.identity.Actor, nil
+	}
+	return "node/" + node, nil
+}
+
+// actingNode is the node that acts by a request; empty when an operator does.
+func actingNode(req proto.Message) string {
+	switch r := req.(type) {
+	case *controlv1.ResignRequest:
+		if r.SessionId == 0 {
+			return ""
+		}
+		return r.NodeId
+	case interface{ GetNodeId() string }:
+		return r.GetNodeId()
+	}
+	return ""
+}
+
+func receiptOf(r commands.Receipt) *controlv1.Receipt {
+	out := &controlv1.Receipt{Position: int64(r.Position), Replayed: r.Replayed, DryRun: r.DryRun}
+	if r.Time != 0 {
+		out.Time = timestamppb.New(time.Unix(0, r.Time))
+	}
+	for _, e := range r.Events {
+		out.Events = append(out.Events, events.TypeOf(e))
+	}
+	return out
+}

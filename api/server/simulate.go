@@ -1,0 +1,194 @@
+package server
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	controlv1 "github.com/omnirelay/omnirelay/api/v1"
+	"github.com/omnirelay/omnirelay/commands/placement"
+	"github.com/omnirelay/omnirelay/projections/registry"
+	"github.com/omnirelay/omnirelay/projections/shardmap"
+)
+
+// simulation is a placement that is computed and shown, never carried out.
+type simulation struct {
+	namespace *namespace
+	strategy  placement.Strategy
+	input     *placement.Input
+	// now is the time that holds are compared with, Unix nanoseconds.
+	now int64
+	// rows are the shards as they are, by id; kept those that placement leaves
+	// where they are.
+	rows []*record
+}
+
+func (s *Server) simulate(ctx context.Context, q *controlv1.ShardSimulationRequest) (*controlv1.ShardSimulationResponse, error) {
+	r, err := s.read(ctx, q.Read)
+	if err != nil {
+		return nil, err
+	}
+	defer r.Release()
+	ns, err := namespaceAt(r, q.Namespace)
+	if err != nil {
+		return nil, err
+	}
+	sim := &simulation{namespace: ns}
+	name := q.StrategyId
+	if name == "" {
+		name = ns.StrategyId
+	}
+	if sim.strategy, err = placement.Named(name); err != nil {
+		return nil, badField("strategyId", strings.Join(placement.Names(), ", "), "%.80q is no strategy", name)
+	}
+	if sim.now, err = timeOf(r); err != nil {
+		return nil, err
+	}
+	if err := sim.load(r, q.Nodes); err != nil {
+		return nil, err
+	}
+	result := sim.strategy(sim.input)
+	answer := &controlv1.ShardSimulationResponse{
+		Namespace: ns.Namespace, StrategyId: name, GeneratedAt: timestamppb.Now(),
+		Certificate: certificateOf(result.Certificate), Position: int64(r.position()),
+	}
+	sim.report(result, answer)
+	return answer, nil
+}
+
+// timeOf is the time of a reading: now, or that of the decision it is of.
+func timeOf(r *reading) (int64, error) {
+	if r.at == 0 {
+		return max(time.Now().UnixNano(), r.Mark.Time), nil
+	}
+	d, err := r.Decision(r.at)
+	if err != nil {
+		return 0, err
+	}
+	return d.Time, nil
+}
+
+// load makes the input: the nodes that are named, or those eligible at the
+// reading's position, and the shards as they are there.
+func (sim *simulation) load(r *reading, named []*controlv1.ShardSimulationNode) error {
+	nodes, err := namedNodes(named)
+	if err == nil && len(named) == 0 {
+		nodes, err = eligibleNodes(r, sim.namespace.EligibleRole)
+	}
+	if err != nil {
+		return err
+	}
+	if sim.input, err = placement.NewInput(sim.namespace.Namespace, int(sim.namespace.ShardCount), nodes); err != nil {
+		return badField("nodes", "ids that differ, weights of 0.001 to 100", "cannot be placed on: %s", err)
+	}
+	sim.rows = make([]*record, sim.namespace.ShardCount)
+	return eachShard(r, shardmap.Filter{Namespace: sim.namespace.Namespace})(sim.add)
+}
+
+func (sim *simulation) add(row *record) bool {
+	id, err := strconv.Atoi(row.ShardId)
+	if err != nil || id >= len(sim.rows) {
+		return true // no row of this namespace is like that
+	}
+	sim.rows[id] = row
+	sim.input.Own(id, 1, sim.input.Index(countsOn(row)))
+	if row.Status == controlv1.ShardStatus_SHARD_STATUS_PAUSED || row.HeldUntil.AsTime().UnixNano() > sim.now {
+		sim.input.Fix(id, 1)
+	}
+	return true
+}
+
+// countsOn is the node that a shard counts on: where it is going, its owner, or
+// its last one while it has none.
+func countsOn(row *record) string {
+	switch {
+	case row.MoveToNodeId != "":
+		return row.MoveToNodeId
+	case row.OwnerNodeId != "":
+		return row.OwnerNodeId
+	}
+	return row.LastOwnerNodeId
+}
+
+func namedNodes(named []*controlv1.ShardSimulationNode) ([]placement.Node, error) {
+	if len(named) > MaxSimulated {
+		return nil, badField("nodes", fmt.Sprintf("at most %d nodes", MaxSimulated), "has %d entries", len(named))
+	}
+	nodes := make([]placement.Node, len(named))
+	for i, n := range named {
+		nodes[i] = placement.Node{ID: n.NodeId, Weight: placement.One, Region: n.Region, Zone: n.Zone}
+		if n.NodeId == "" {
+			return nil, badField(fmt.Sprintf("nodes[%d].nodeId", i), "the id of a node, or one that could be", "is missing")
+		}
+		if n.Weight == 0 {
+			continue
+		}
+		w, err := placement.WeightOf(n.Weight)
+		if err != nil {
+			return nil, badField(fmt.Sprintf("nodes[%d].weight", i), "0.001 to 100, or 0 for 1", "is %v", n.Weight)
+		}
+		nodes[i].Weight = w
+	}
+	return nodes, nil
+}
+
+func eligibleNodes(r *reading, role string) (nodes []placement.Node, err error) {
+	err = registry.EachPeer(r.View, "", r.at, func(p *peer) bool {
+		if p.Role != role || p.SessionId == 0 || p.Lifecycle != controlv1.PeerLifecycle_PEER_LIFECYCLE_ACTIVE {
+			return true
+		}
+		n := placement.Node{ID: p.NodeId, Weight: placement.One, Region: p.Region, Zone: p.Zone}
+		if w, err := placement.WeightOf(p.Weight); err == nil {
+			n.Weight = w
+		}
+		nodes = append(nodes, n)
+		return true
+	})
+	return nodes, err
+}
+
+// report writes who would own what, and whose owner would change.
+func (sim *simulation) report(result placement.Result, answer *controlv1.ShardSimulationResponse) {
+	answer.Assignments = make([]*controlv1.ShardSimulationAssignment, 0, len(sim.rows))
+	for id, row := range sim.rows {
+		owner := result.OwnerID(id)
+		if sim.input.Fixed(id) {
+			owner = row.GetOwnerNodeId() // stays, even where it is not among the nodes
+		}
+		shard := strconv.Itoa(id)
+		answer.Assignments = append(answer.Assignments, &controlv1.ShardSimulationAssignment{
+			Namespace: answer.Namespace, ShardId: shard, OwnerNodeId: owner,
+			Capacity: row.GetCapacityHint(), LocalityHint: locality(result, id),
+		})
+		if owner != row.GetOwnerNodeId() {
+			answer.Changes = append(answer.Changes, &controlv1.ShardSimulationChange{
+				Namespace: answer.Namespace, ShardId: shard,
+				CurrentOwner: row.GetOwnerNodeId(), ProposedOwner: owner, ChangesOwner: true,
+			})
+		}
+	}
+}
+
+// locality is where the proposed owner is: "region/zone".
+func locality(result placement.Result, id int) string {
+	if result.Owner[id] == placement.NoOwner {
+		return ""
+	}
+	n := result.Nodes[result.Owner[id]]
+	if n.Region == "" && n.Zone == "" {
+		return ""
+	}
+	return n.Region + "/" + n.Zone
+}
+
+func certificateOf(c placement.Certificate) *controlv1.PlacementCertificate {
+	return &controlv1.PlacementCertificate{
+		MaxBefore: c.MaxBefore, MeanBefore: c.MeanBefore, MaxAfter: c.MaxAfter, MeanAfter: c.MeanAfter,
+		Moved: int64(c.Moved), Placed: int64(c.Placed),
+		LowerBoundMoves: int64(c.LowerBoundMoves), LowerBoundMax: c.LowerBoundMax,
+	}
+}
