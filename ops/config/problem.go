@@ -42,7 +42,7 @@ func (e *Error) Error() string {
 	for i, p := range e.Problems {
 		lines[i] = p.Error()
 	}
-	return "settings: " + strings.Join(lines, "\n          ")
+	return "settings: " + strings.Join(lines, "\n")
 }
 
 // Unwrap lets errors.As find a [*Problem].

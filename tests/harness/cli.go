@@ -22,7 +22,7 @@ type Result struct {
 // CLI runs `omnirelay args…` against a server and waits for its end.
 func (s *Server) CLI(t testing.TB, args ...string) Result {
 	t.Helper()
-	return CLI(t, append(environ(t), "OMNIRELAY_ENDPOINT="+s.URL(), "XDG_CONFIG_HOME="+t.TempDir()), args...)
+	return CLI(t, append(Environ(t.TempDir()), "OMNIRELAY_ENDPOINT="+s.URL()), args...)
 }
 
 // CLI runs `omnirelay args…` with an environment and waits for its end.

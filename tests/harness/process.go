@@ -27,12 +27,19 @@ const maxOutput = 1 << 20
 // shownOutput is how much of that a failed test shows.
 const shownOutput = 8 << 10
 
-// Start runs the binary until the test ends.
+// Start runs the binary until the test ends, in a home of its own.
 func Start(t testing.TB, name string, args ...string) *Process {
+	t.Helper()
+	return StartIn(t, t.TempDir(), name, args...)
+}
+
+// StartIn runs the binary until the test ends. home is where it finds and keeps
+// the user's contexts.
+func StartIn(t testing.TB, home, name string, args ...string) *Process {
 	t.Helper()
 	p := &Process{t: t, name: name, cmd: exec.Command(Binary(t), args...), out: &output{}, done: make(chan struct{})}
 	p.cmd.Stdout, p.cmd.Stderr = p.out, p.out
-	p.cmd.Env = environ(t)
+	p.cmd.Env = Environ(home)
 	wait, err := spawn(p.cmd)
 	if err != nil {
 		t.Fatalf("start %s: %v", name, err)
@@ -50,13 +57,13 @@ func Start(t testing.TB, name string, args ...string) *Process {
 	return p
 }
 
-// environ keeps what a process needs of the environment, and no setting of
+// Environ keeps what a process needs of the environment, and no setting of
 // ours: the machine's would change what is tested.
-func environ(t testing.TB) []string {
-	t.Helper()
-	var env []string
+func Environ(home string) []string {
+	env := []string{"HOME=" + home}
 	for _, entry := range os.Environ() {
-		if !strings.HasPrefix(entry, "OMNIRELAY_") && !strings.HasPrefix(entry, "XDG_") {
+		name, _, _ := strings.Cut(entry, "=")
+		if name != "HOME" && !strings.HasPrefix(name, "OMNIRELAY_") && !strings.HasPrefix(name, "XDG_") {
 			env = append(env, entry)
 		}
 	}
@@ -68,21 +75,21 @@ func (p *Process) Pid() int { return p.cmd.Process.Pid }
 
 // Kill ends it at once, as kill -9 does, and waits until it is gone.
 func (p *Process) Kill() {
-	p.signal(syscall.SIGKILL)
+	p.Signal(syscall.SIGKILL)
 	<-p.done
 }
 
 // Pause stops it without ending it; Continue lets it go on.
-func (p *Process) Pause() { p.signal(syscall.SIGSTOP) }
+func (p *Process) Pause() { p.Signal(syscall.SIGSTOP) }
 
 // Continue ends a Pause.
-func (p *Process) Continue() { p.signal(syscall.SIGCONT) }
+func (p *Process) Continue() { p.Signal(syscall.SIGCONT) }
 
 // Stop asks it to end, as an operator does, and waits. It fails the test if it
 // has not ended within a time.
 func (p *Process) Stop(within time.Duration) (code int) {
 	p.t.Helper()
-	p.signal(syscall.SIGTERM)
+	p.Signal(syscall.SIGTERM)
 	return p.Wait(within)
 }
 
@@ -110,7 +117,8 @@ func (p *Process) Ended() bool {
 	}
 }
 
-func (p *Process) signal(s syscall.Signal) {
+// Signal sends a signal; to a process that is gone it does nothing.
+func (p *Process) Signal(s syscall.Signal) {
 	if err := p.cmd.Process.Signal(s); err != nil && !errors.Is(err, os.ErrProcessDone) {
 		p.t.Errorf("%s: send %s: %v", p.name, s, err)
 	}
