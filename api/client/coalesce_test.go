@@ -322,6 +322,36 @@ func TestCommanderStops(t *testing.T) {
 	}
 }
 
+// One call for many commands: one effect each, although the first attempt's
+// answer is lost.
+func TestSubmitBatch(t *testing.T) {
+	var l ledger
+	var calls atomic.Int64
+	f := &fake{batch: func(b *controlv1.CommandBatch) (*controlv1.AckBatch, error) {
+		acks, err := l.batch(b)
+		if calls.Add(1) == 1 {
+			return nil, refusal(connect.CodeUnavailable, "lost", &controlv1.ErrorDetail{})
+		}
+		acks.Acks[1] = &controlv1.Ack{Id: 1, Code: uint32(connect.CodeFailedPrecondition), Detail: &controlv1.ErrorDetail{Reason: "node_cordoned", Position: 3}}
+		return acks, err
+	}}
+	c := dial(t, nil, serve(t, f.handler()).URL)
+	acks, err := c.Commands.SubmitBatch(bounded(t), []*controlv1.Command{command("a"), command("b"), command("c")})
+	if err != nil || len(acks) != 3 || l.effects() != 3 {
+		t.Fatalf("%d acks, %v, %d effects", len(acks), err, l.effects())
+	}
+	var e *client.Error
+	if err := client.AckError(acks[1]); !errors.As(err, &e) || e.Reason != "node_cordoned" || e.Position != 3 {
+		t.Errorf("second: %v", err)
+	}
+	if err := client.AckError(acks[2]); err != nil {
+		t.Errorf("third: %v", err)
+	}
+	if _, err := c.Commands.SubmitBatch(bounded(t), []*controlv1.Command{{}}); !errors.As(err, &e) || e.Code != connect.CodeInvalidArgument {
+		t.Errorf("empty command: %v", err)
+	}
+}
+
 func shardOf(ref *controlv1.ShardRef) *controlv1.ShardRecord {
 	if ref.GetShardId() == "none" {
 		return &controlv1.ShardRecord{}
@@ -358,7 +388,11 @@ func TestLookuper(t *testing.T) {
 		}
 	}
 	server := serve(t, f.handler())
-	for name, change := range map[string]func(*client.Config){"stream": nil, "batches": func(cfg *client.Config) { cfg.Protocol = client.ProtocolHTTP1 }} {
+	for name, change := range map[string]func(*client.Config){
+		"stream":  nil,
+		"mixed":   func(cfg *client.Config) { cfg.Protocol = client.ProtocolMixed },
+		"batches": func(cfg *client.Config) { cfg.Protocol = client.ProtocolHTTP1 },
+	} {
 		t.Run(name, func(t *testing.T) {
 			l := dial(t, change, server.URL).NewLookuper()
 			runner(t, l.Run)
@@ -393,12 +427,14 @@ func waitFor(t testing.TB, condition func() bool) {
 }
 
 func BenchmarkCommander(b *testing.B) {
+	var messages atomic.Int64
 	f := &fake{stream: func(_ context.Context, s *connect.BidiStream[controlv1.CommandBatch, controlv1.AckBatch]) error {
 		for {
 			batch, err := s.Receive()
 			if err != nil {
 				return nil
 			}
+			messages.Add(1)
 			acks := &controlv1.AckBatch{}
 			for _, c := range batch.GetCommands() {
 				acks.Acks = append(acks.Acks, &controlv1.Ack{Id: c.GetId(), Receipt: &controlv1.Receipt{Position: 1}})
@@ -414,6 +450,7 @@ func BenchmarkCommander(b *testing.B) {
 			stop := runner(b, m.Run)
 			ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 			defer cancel()
+			messages.Store(0)
 			var left atomic.Int64
 			left.Store(int64(b.N))
 			var group sync.WaitGroup
@@ -430,6 +467,7 @@ func BenchmarkCommander(b *testing.B) {
 			}
 			group.Wait()
 			b.StopTimer()
+			b.ReportMetric(float64(b.N)/float64(messages.Load()), "commands/message")
 			stop()
 		})
 	}

@@ -94,7 +94,7 @@ func (m *Commander) Submit(ctx context.Context, command *controlv1.Command) (*co
 // judgeAck judges an error that the server gave one command.
 func judgeAck(e *Error) verdict {
 	switch e.Code {
-	case connect.CodeUnavailable, connect.CodeDeadlineExceeded:
+	case connect.CodeUnavailable, connect.CodeDeadlineExceeded, connect.CodeCanceled:
 		return unknown
 	case connect.CodeResourceExhausted:
 		if e.RetryAfter > 0 {

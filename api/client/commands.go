@@ -20,7 +20,8 @@ type Commands struct {
 // SubmitBatch submits up to 1,000 commands and returns their acks in the order
 // of the commands; each may have failed by itself, see [AckError]. Ids are set
 // here. An attempt that ends unknown is made again as a whole, with the same
-// keys.
+// keys. A caller that wants to repeat the call itself, after an unknown
+// outcome, sets keys of its own in the commands.
 func (s *Commands) SubmitBatch(ctx context.Context, commands []*controlv1.Command) ([]*controlv1.Ack, error) {
 	batch := &controlv1.CommandBatch{Commands: make([]*controlv1.Command, len(commands))}
 	for i, command := range commands {
@@ -33,7 +34,7 @@ func (s *Commands) SubmitBatch(ctx context.Context, commands []*controlv1.Comman
 		newKeyIn(slot)
 		batch.Commands[i] = own
 	}
-	res, err := read(ctx, s.c, s.rpc.SubmitBatch, batch)
+	res, err := call(ctx, s.c, s.rpc.SubmitBatch, batch, &key{mutation: &controlv1.Mutation{}})
 	if err != nil {
 		return nil, err
 	}

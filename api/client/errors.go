@@ -3,7 +3,6 @@ package client
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"strings"
 	"time"
@@ -40,7 +39,8 @@ type Error struct {
 	// RetryAfter is the server's hint; 0 without one.
 	RetryAfter time.Duration
 	// OutcomeUnknown: the mutation may have happened. Repeated with
-	// IdempotencyKey, it has one effect and its outcome is told.
+	// IdempotencyKey, it has one effect and its outcome is told. The key is
+	// empty for a batch, whose commands have one each.
 	OutcomeUnknown bool
 	IdempotencyKey string
 
@@ -52,6 +52,22 @@ type FieldError struct {
 	Field, Reason, Allowed string
 }
 
+// beside is what a field says beyond the message: servers often put it there
+// too, and nobody wants to read it twice.
+func (f FieldError) beside(message string) string {
+	var s string
+	if !strings.Contains(message, f.Field) {
+		s += "; " + f.Field
+	}
+	if !strings.Contains(message, f.Reason) {
+		s += ": " + f.Reason
+	}
+	if !strings.Contains(message, f.Allowed) {
+		s += " (allowed: " + f.Allowed + ")"
+	}
+	return s
+}
+
 // Error is one line: what, where, what is allowed.
 func (e *Error) Error() string {
 	var b strings.Builder
@@ -59,23 +75,16 @@ func (e *Error) Error() string {
 	if e.Message == "" {
 		b.WriteString(e.Code.String())
 	}
-	for i, f := range e.Fields {
-		// A server may have put the fields in its message as well.
-		if strings.Contains(e.Message, f.Field) {
-			continue
-		}
-		if i == 0 {
-			b.WriteString(":")
-		} else {
-			b.WriteString(";")
-		}
-		fmt.Fprintf(&b, " %s: %s", f.Field, f.Reason)
-		if f.Allowed != "" {
-			fmt.Fprintf(&b, " (allowed: %s)", f.Allowed)
-		}
+	for _, f := range e.Fields {
+		b.WriteString(f.beside(e.Message))
 	}
 	if e.OutcomeUnknown {
-		fmt.Fprintf(&b, "; the outcome is unknown, repeat it with idempotency key %s", e.IdempotencyKey)
+		b.WriteString("; the outcome is unknown, repeat it with ")
+		if e.IdempotencyKey == "" {
+			b.WriteString("the same keys") // a batch has one per command
+		} else {
+			b.WriteString("idempotency key " + e.IdempotencyKey)
+		}
 	}
 	return b.String()
 }
@@ -149,7 +158,8 @@ func judge(ctx context.Context, a *attempt, err error) verdict {
 	}
 	e := asError(err)
 	switch e.Code {
-	case connect.CodeUnavailable, connect.CodeDeadlineExceeded:
+	case connect.CodeUnavailable, connect.CodeDeadlineExceeded, connect.CodeCanceled:
+		// Canceled, but not by us: a server that stops.
 		return unknown
 	case connect.CodeResourceExhausted:
 		// Over a limit: refused before anything was decided.
