@@ -1,0 +1,103 @@
+package node
+
+import (
+	"net"
+	"time"
+
+	"github.com/omnirelay/omnirelay/commands"
+	"github.com/omnirelay/omnirelay/commands/policy"
+	"github.com/omnirelay/omnirelay/ops/config"
+	"github.com/omnirelay/omnirelay/ops/telemetry"
+	"github.com/omnirelay/omnirelay/store/natslog"
+)
+
+// Config of a server.
+type Config struct {
+	// Name of the server and of its cluster.
+	Name    string
+	Cluster string
+	// Data is the directory; see the package comment.
+	Data string
+	// HTTP is the address of the API.
+	HTTP string
+	// SessionTTL is the first value of the policy; it counts at genesis only.
+	SessionTTL time.Duration
+	// Insecure serves plaintext without identity, on loopback only.
+	Insecure bool
+	// Route is the address for other servers, Peers those of all servers.
+	Route string
+	Peers []string
+	Log   telemetry.LogConfig
+}
+
+// DefaultConfig is a single server on loopback.
+func DefaultConfig() Config {
+	return Config{
+		Name: "s1", Cluster: "c1", Data: "data", HTTP: "127.0.0.1:8080",
+		SessionTTL: policy.DefaultSessionTTL, Log: telemetry.DefaultLogConfig(),
+	}
+}
+
+// Settings is the table that fills a Config.
+func Settings(c *Config) *config.Table {
+	return config.NewTable(append([]*config.Setting{
+		config.String(&c.Name, "name", "name of this server, unique in its cluster").
+			Check(nameAllowed, func() bool { return commands.CheckName("name", c.Name) == nil }),
+		config.String(&c.Cluster, "cluster", "name of the cluster").
+			Check("1 to 63 letters, digits and hyphens", func() bool {
+				return commands.CheckName("cluster", c.Cluster) == nil && natslog.DefaultConfig("x", c.Cluster).Validate() == nil
+			}),
+		config.String(&c.Data, "data", "directory of the log and all else that is kept").Required("a directory"),
+		config.String(&c.HTTP, "http", "address of the API, REST and the event streams").
+			Check("HOST:PORT", func() bool { return isAddress(c.HTTP) }).
+			Check("an address of this machine's loopback, such as 127.0.0.1:8080, because --insecure serves without encryption and identity",
+				func() bool { return !c.Insecure || IsLoopback(c.HTTP) }),
+		config.Duration(&c.SessionTTL, "session-ttl", "first value of the session policy: how long a silent node keeps what it owns").
+			Check(policy.MinSessionTTL.String()+" to "+policy.MaxSessionTTL.String(), func() bool {
+				return c.SessionTTL >= policy.MinSessionTTL && c.SessionTTL <= policy.MaxSessionTTL
+			}),
+		config.Bool(&c.Insecure, "insecure", "plaintext without identity, loopback addresses only").
+			Check("true; this release has no certificates yet, so that it serves only with --insecure and only on loopback",
+				func() bool { return c.Insecure }),
+		config.String(&c.Route, "route", "address for the other servers of the cluster").
+			Check("HOST:PORT on loopback, or nothing", func() bool { return c.Route == "" || IsLoopback(c.Route) }),
+		config.Strings(&c.Peers, "peers", "route addresses of all servers, this one included").
+			Check("at most one; clusters of several servers are not in this release", func() bool { return len(c.Peers) <= 1 }).
+			Check("the address of --route", func() bool {
+				return len(c.Peers) == 0 || c.Route == "" || c.Peers[0] == c.Route
+			}),
+	}, LogSettings(&c.Log)...)...)
+}
+
+// LogSettings are the settings of log lines, the same for every process.
+func LogSettings(c *telemetry.LogConfig) []*config.Setting {
+	return []*config.Setting{
+		config.String(&c.Format, "log-format", "text or json").
+			Check("text, json", func() bool { return c.Format == "text" || c.Format == "json" }),
+		config.String(&c.Level, "log-level", "debug, info, warn or error; component=level after a comma").
+			Check("debug, info, warn, error, and component=level after a comma", func() bool {
+				return new(telemetry.Levels).Set(c.Level) == nil
+			}),
+	}
+}
+
+const nameAllowed = "1 to 128 of a-z A-Z 0-9 . _ -, beginning with a letter or digit"
+
+func isAddress(address string) bool {
+	_, port, err := net.SplitHostPort(address)
+	return err == nil && port != ""
+}
+
+// IsLoopback tells whether only this machine can reach an address. A name other
+// than localhost is not looked up: it may point elsewhere tomorrow.
+func IsLoopback(address string) bool {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return false
+	}
+	if host == "localhost" {
+		return true
+	}
+	ip := net.ParseIP(host)
+	return ip != nil && ip.IsLoopback()
+}

@@ -1,0 +1,29 @@
+package node
+
+import (
+	"github.com/omnirelay/omnirelay/commands"
+	"github.com/omnirelay/omnirelay/commands/control"
+	"github.com/omnirelay/omnirelay/commands/membership"
+	"github.com/omnirelay/omnirelay/commands/model"
+	"github.com/omnirelay/omnirelay/commands/policy"
+)
+
+// introduce is what this server decides in its own first frame: genesis on an
+// empty log, and what it says of itself, which decides nothing when the log
+// says so already.
+func introduce(cfg Config, version string) func(*model.Model) []commands.Request {
+	actor := "node/" + cfg.Name
+	return func(m *model.Model) []commands.Request {
+		var requests []commands.Request
+		if m.Position == 0 {
+			requests = append(requests,
+				commands.Request{Actor: actor, Reason: "genesis", Command: control.StartEra{Cluster: cfg.Cluster}},
+				commands.Request{Actor: actor, Reason: "genesis", Command: policy.SetSession{TTL: cfg.SessionTTL}},
+			)
+		}
+		return append(requests, commands.Request{Actor: actor, Reason: "server started",
+			Command: membership.JoinServer{Node: membership.Descriptor{
+				NodeID: cfg.Name, Role: membership.ServerRole, ClusterID: cfg.Cluster, Weight: 1, MeshVersion: version,
+			}}})
+	}
+}

@@ -1,0 +1,81 @@
+package node
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/omnirelay/omnirelay/events"
+)
+
+// readyLag is how many events the projection may be behind before reads are
+// sent elsewhere.
+const readyLag = 10_000
+
+// waitingFor says what is missing until this server is ready, empty when it is.
+func (s *server) waitingFor() []string {
+	var missing []string
+	for _, p := range s.parts.status() {
+		if p.State != Running {
+			missing = append(missing, fmt.Sprintf("%s is %s", p.Component, p.State))
+		}
+	}
+	view := s.seq.View()
+	if view.Mark.Position == 0 {
+		missing = append(missing, "sequencer has not caught up with the log")
+	}
+	if scope, ok := view.Model.Leadership.Scope(events.GlobalScope); !ok || scope.Holder == "" {
+		missing = append(missing, "no control leader is known")
+	} else if scope.Holder == s.cfg.Name && !s.seq.HasAuthority() {
+		missing = append(missing, "this server leads and cannot prove its authority")
+	}
+	if at := s.rows.Position(); at == 0 {
+		missing = append(missing, "projection has no view yet")
+	} else if at+readyLag < view.Mark.Position {
+		missing = append(missing, fmt.Sprintf("projection is at position %d of %d", at, view.Mark.Position))
+	}
+	return missing
+}
+
+// How often the watch looks: until the server is ready, and afterwards.
+const (
+	watchStarting = 5 * time.Millisecond
+	watchReady    = 250 * time.Millisecond
+)
+
+// watch tells, once each, that the server became ready, and when leadership is
+// gained and lost.
+func (s *server) watch(ctx context.Context) error {
+	tick := time.NewTicker(watchStarting)
+	defer tick.Stop()
+	ready, leading := false, false
+	for {
+		if now := s.seq.HasAuthority(); now != leading {
+			leading = now
+			s.tellLeadership(leading)
+		}
+		if !ready && len(s.waitingFor()) == 0 {
+			ready = true
+			tick.Reset(watchReady)
+			s.log.Info("server ready", "address", s.address, "position", uint64(s.seq.View().Mark.Position),
+				"took", time.Since(s.began).Round(time.Millisecond))
+			if s.opts.OnReady != nil {
+				s.opts.OnReady(s.address)
+			}
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+func (s *server) tellLeadership(leading bool) {
+	st := s.seq.Status()
+	if leading {
+		s.log.Info("leadership gained", "term", uint64(st.Term), "gained", st.AuthorityGained)
+		return
+	}
+	s.log.Warn("leadership lost: no authority", "term", uint64(st.Term))
+}

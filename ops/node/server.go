@@ -1,0 +1,236 @@
+package node
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/omnirelay/omnirelay/commands/sequencer"
+	"github.com/omnirelay/omnirelay/events"
+	"github.com/omnirelay/omnirelay/ops/handoff"
+	"github.com/omnirelay/omnirelay/ops/loop"
+	"github.com/omnirelay/omnirelay/ops/placer"
+	"github.com/omnirelay/omnirelay/ops/sessions"
+	"github.com/omnirelay/omnirelay/ops/succession"
+	"github.com/omnirelay/omnirelay/ops/telemetry"
+	"github.com/omnirelay/omnirelay/projections"
+	"github.com/omnirelay/omnirelay/projections/audit"
+	"github.com/omnirelay/omnirelay/projections/registry"
+	"github.com/omnirelay/omnirelay/projections/shardmap"
+	"github.com/omnirelay/omnirelay/store"
+	"github.com/omnirelay/omnirelay/store/kv"
+	"github.com/omnirelay/omnirelay/store/natslog"
+)
+
+// Options of a server beside its settings.
+type Options struct {
+	// Version of the release, for the mesh to know.
+	Version string
+	// Logger may be nil: slog.Default.
+	Logger *slog.Logger
+	// Registry takes the metrics and answers /metrics; nil makes one.
+	Registry *prometheus.Registry
+	// OnReady is called once, with the address, when the server is ready. It must
+	// not block.
+	OnReady func(address string)
+}
+
+// server is the parts while they run.
+type server struct {
+	cfg   Config
+	opts  Options
+	log   *slog.Logger
+	began time.Time
+	parts *supervisor
+
+	dir     *directory
+	address string
+	store   *natslog.Store
+	rows    *projections.Projector
+	seq     *sequencer.Sequencer
+	keeper  *sessions.Keeper
+	runner  *loop.Runner
+}
+
+// Run opens and runs a server until ctx ends or a part fails. [Explain] has
+// the fields of its error.
+func Run(ctx context.Context, cfg Config, opts Options) error {
+	if opts.Logger == nil {
+		opts.Logger = slog.Default()
+	}
+	if opts.Registry == nil {
+		opts.Registry = telemetry.NewRegistry(opts.Version)
+	}
+	s := &server{cfg: cfg, opts: opts, log: opts.Logger, began: time.Now(), parts: newSupervisor(opts.Logger)}
+	s.log.Info("server starting", "version", opts.Version, "data", cfg.Data)
+	if cfg.Insecure {
+		s.log.Warn("insecure: plaintext, and callers are who they say they are; loopback only", "address", cfg.HTTP)
+	}
+	err := s.open(ctx)
+	if err == nil {
+		select {
+		case <-ctx.Done():
+			s.log.Info("server stopping")
+		case err = <-s.parts.failed:
+			s.log.Error("component failed, server stopping", Explain(err)...)
+		}
+	} else if ctx.Err() != nil {
+		err = nil // asked to stop while starting
+	}
+	if stopped := s.parts.stop(); stopped != nil {
+		err = errors.Join(err, stopped)
+	}
+	return err
+}
+
+// open starts all parts in order.
+func (s *server) open(ctx context.Context) error {
+	listener, err := listen(s.cfg.HTTP)
+	if err != nil {
+		return err
+	}
+	s.address = listener.Addr().String()
+	for _, step := range []struct {
+		name string
+		do   func(context.Context) error
+	}{
+		{"data directory", s.openDirectory},
+		{"log", s.openLog},
+		{"projection", s.openRows},
+		{"sequencer", s.startSequencer},
+		{"controllers", s.startControllers},
+		{"api", func(context.Context) error { return s.startAPI(listener) }},
+	} {
+		if err := step.do(ctx); err != nil {
+			return errors.Join(fmt.Errorf("start %s: %w", step.name, err), closed(listener))
+		}
+	}
+	return nil
+}
+
+// closed closes a listener that may be closed already.
+func closed(l net.Listener) error {
+	if err := l.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
+		return err
+	}
+	return nil
+}
+
+func (s *server) openDirectory(context.Context) error {
+	dir, err := openDirectory(s.cfg.Data, s.cfg.Name, s.cfg.Cluster)
+	if err != nil {
+		return err
+	}
+	s.dir = dir
+	s.parts.holds("data directory", time.Second, dir.close)
+	return nil
+}
+
+func (s *server) openLog(ctx context.Context) error {
+	snapshot, err := loadSnapshot(s.dir.snapshotDir(), s.log)
+	if err != nil {
+		return err
+	}
+	cfg := natslog.DefaultConfig(s.dir.logDir(), s.cfg.Cluster)
+	cfg.ServerName, cfg.Logger = s.dir.natsName(), s.log.With("component", "log")
+	// What the snapshot shows was stored: a log that ends before it is cut.
+	cfg.Known = store.Mark{Sequence: snapshot.Mark.Sequence, Head: events.Head{Position: snapshot.Mark.Position}}
+	s.store, err = natslog.Open(ctx, cfg)
+	if err != nil {
+		return err
+	}
+	s.parts.holds("log", 2*time.Second, s.store.Close)
+	if s.store.State() == natslog.Genesis {
+		had, err := s.dir.hasRows()
+		if err != nil {
+			return err
+		}
+		if had {
+			return fmt.Errorf("%w: projections are in %s, and %s holds no log", store.ErrLogMissing, s.dir.rowsDir(), s.dir.logDir())
+		}
+	}
+	snapshot, err = checkSnapshot(ctx, snapshot, s.store, s.log)
+	if err != nil {
+		return err
+	}
+	return s.newSequencer(snapshot)
+}
+
+// newSequencer makes the sequencer; it starts after the projections are open,
+// which may refuse the directory.
+func (s *server) newSequencer(snapshot sequencer.View) error {
+	var incarnation, logID [16]byte
+	_, _ = rand.Read(incarnation[:]) // never fails, says its documentation
+	_, _ = rand.Read(logID[:])
+	s.seq = sequencer.New(sequencer.Options{
+		Config: sequencer.Config{
+			Server: s.cfg.Name, Incarnation: hex.EncodeToString(incarnation[:]), NewLogID: logID,
+			Introduce: introduce(s.cfg, s.opts.Version),
+		},
+		Log: s.store, Register: s.store.Register(), Clock: sequencer.SystemClock,
+		Logger:  s.log.With("component", "sequencer"),
+		Metrics: sequencer.NewMetrics(s.opts.Registry), SnapshotDir: s.dir.snapshotDir(),
+		OnStored: s.stored,
+	}, snapshot)
+	s.keeper = sessions.NewKeeper(s.seq, sequencer.SystemClock, s.log.With("component", "sessions"))
+	s.runner = loop.New(loop.Config{
+		Server: s.cfg.Name, Sequencer: s.seq, Logger: s.log, Metrics: s.opts.Registry,
+	},
+		s.keeper, placer.New(), succession.New(),
+		loop.WokenBy(handoff.New(s.keeper), s.keeper.News()),
+	)
+	return nil
+}
+
+// stored keeps the anchor beside the log, and wakes who looks at views.
+func (s *server) stored(v sequencer.View) {
+	if err := s.store.Anchor(v.Mark); err != nil {
+		s.log.Error("anchor not written", "position", uint64(v.Mark.Position), "error", err)
+	}
+	s.runner.Wake()
+}
+
+func (s *server) openRows(ctx context.Context) error {
+	cfg := projections.DefaultConfig(s.dir.rowsDir(),
+		shardmap.Table{}, registry.Peers{}, registry.Leaders{}, registry.Namespaces{},
+		registry.Candidates{}, registry.Policies{}, registry.Eras{}, audit.Table{})
+	cfg.Metrics, cfg.Logger = s.opts.Registry, s.log.With("component", "projection")
+	rows, err := projections.Open(ctx, s.store, cfg)
+	if err != nil {
+		return err
+	}
+	s.rows = rows
+	rows.Listen(newJournal(s.log, s.began))
+	s.parts.holds("rows", 2*time.Second, s.closeRows)
+	return nil
+}
+
+// closeRows closes the rows as soon as no call holds a view any more, for a
+// second at most.
+func (s *server) closeRows() error {
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for over := time.Now().Add(time.Second); ; <-tick.C {
+		if err := s.rows.Close(); !errors.Is(err, kv.ErrInUse) || time.Now().After(over) {
+			return err
+		}
+	}
+}
+
+func (s *server) startSequencer(context.Context) error {
+	s.parts.runs("projection", time.Second, s.rows.Run)
+	s.parts.runs("sequencer", 2*time.Second, s.seq.Run)
+	return nil
+}
+
+func (s *server) startControllers(context.Context) error {
+	s.parts.runs("controllers", time.Second, s.runner.Run)
+	return nil
+}
