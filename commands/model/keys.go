@@ -25,9 +25,11 @@ const (
 
 // keys remembers the effect of each key until log time has passed its window.
 // Keys carry their own time (UUIDv7), so they are kept in buckets by the
-// minute of that time: one look-up finds a key, and a bucket ends whole. A
-// decision comes at most KeyWindow after its key, and its entry is owed for
-// KeyWindow after the decision; a bucket therefore lives for two windows.
+// minute of that time: one look-up finds a key, and a bucket ends whole. An
+// entry is owed for KeyWindow after its decision. That is mostly within
+// KeyWindow of its key, but not after a silence: log time stands still then, and
+// a key of before it is still good. So each bucket knows how long it is owed. A
+// bucket waits for the ones before it, at most as long as they are owed.
 type keys struct {
 	buckets btree.Map[int64, *bucket]
 	total   int
@@ -45,6 +47,8 @@ type bucket struct {
 	token    *token
 	entries  btree.Map[string, effect]
 	perActor btree.Map[string, int]
+	// until is the log time to which the last of the entries is owed.
+	until int64
 }
 
 // effect is what a key did.
@@ -65,7 +69,7 @@ func (k *keys) writable(minute int64) *bucket {
 	case !ok:
 		b = &bucket{token: k.token}
 	case b.token != k.token:
-		b = &bucket{token: k.token, entries: *b.entries.Copy(), perActor: *b.perActor.Copy()}
+		b = &bucket{token: k.token, entries: *b.entries.Copy(), perActor: *b.perActor.Copy(), until: b.until}
 	default:
 		return b
 	}
@@ -147,6 +151,7 @@ func (k *keys) evolve(r events.Recorded) {
 
 func (k *keys) put(key commands.Key, actor string, e effect) {
 	b := k.writable(minuteOf(key))
+	b.until = max(b.until, max(key.Time(), e.Time)+int64(KeyWindow))
 	if _, replaced := b.entries.Set(entryID(key, actor), e); replaced {
 		return
 	}
@@ -167,7 +172,7 @@ func add(m *btree.Map[string, int], actor string, by int) {
 func (k *keys) prune(logTime int64) {
 	for {
 		minute, b, ok := k.buckets.Min()
-		if !ok || (minute+1)*int64(time.Minute)+2*int64(KeyWindow) >= logTime {
+		if !ok || b.until >= logTime {
 			return
 		}
 		k.buckets.Delete(minute)

@@ -33,6 +33,8 @@ type Model struct {
 	// Unknown is the first position of an event that this release does not
 	// know; 0 while there is none.
 	Unknown events.Position
+
+	frozen bool
 }
 
 // New returns the model of an empty log.
@@ -45,6 +47,7 @@ func New() *Model {
 
 // Clone returns an independent model and freezes the original.
 func (m *Model) Clone() *Model {
+	m.frozen = true
 	return &Model{
 		Control: m.Control, Policy: m.Policy.Clone(), Membership: m.Membership.Clone(),
 		Leadership: m.Leadership.Clone(), Shard: m.Shard.Clone(), keys: m.keys.clone(),
@@ -53,7 +56,10 @@ func (m *Model) Clone() *Model {
 }
 
 // Freeze makes the model a value that anyone may read and nobody evolves.
-func (m *Model) Freeze() { m.Shard.Freeze() }
+func (m *Model) Freeze() {
+	m.frozen = true
+	m.Shard.Freeze()
+}
 
 // Decide decides a command, without its idempotency key: see [Model.Recall].
 func (m *Model) Decide(meta commands.Meta, cmd commands.Command) ([]*eventsv1.Event, error) {
@@ -80,8 +86,12 @@ func (m *Model) Decide(meta commands.Meta, cmd commands.Command) ([]*eventsv1.Ev
 	return nil, &commands.Rejected{Kind: commands.Invalid, Reason: "command_unknown", Message: cmd.CommandName() + " is no command"}
 }
 
-// Evolve applies a recorded event to every context.
+// Evolve applies a recorded event to every context. It panics when the model is
+// frozen: others read it.
 func (m *Model) Evolve(r events.Recorded) {
+	if m.frozen {
+		panic("model: evolve of a frozen model at position " + r.Position.String())
+	}
 	m.Control.Evolve(r)
 	m.Policy.Evolve(r)
 	m.Membership.Evolve(r)
@@ -100,41 +110,4 @@ func (m *Model) EvolveFrame(f *eventsv1.Frame) {
 		m.Evolve(r)
 		return nil
 	})
-}
-
-// nodes answers what the contexts ask membership.
-type nodes struct{ *membership.State }
-
-// Cordoned implements leadership.Nodes.
-func (n nodes) Cordoned(id string) bool {
-	node, _ := n.Node(id)
-	return node.Cordoned
-}
-
-// Session implements shard.Nodes.
-func (n nodes) Session(id string) events.Position {
-	node, _ := n.Node(id)
-	return node.Session
-}
-
-// Assignable implements shard.Nodes (S3).
-func (n nodes) Assignable(id, role string) error {
-	node, ok := n.Node(id)
-	switch {
-	case !ok:
-		return commands.Missing("node", id)
-	case node.Cordoned:
-		return commands.Refuse("node_cordoned", "node %q is cordoned and takes no shards", id)
-	case node.Role != role:
-		return commands.Refuse("node_not_eligible", "node %q has role %s, the namespace is placed on %s", id, node.Role, role)
-	case node.Left || node.Session == 0:
-		return commands.Refuse("node_not_eligible", "node %q has no live session", id)
-	}
-	return nil
-}
-
-// Assignable is nil if a node may be given shards of a namespace with this
-// eligible role.
-func (m *Model) Assignable(node, role string) error {
-	return nodes{m.Membership}.Assignable(node, role)
 }

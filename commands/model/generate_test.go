@@ -1,0 +1,319 @@
+package model_test
+
+import (
+	"encoding/binary"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"github.com/omnirelay/omnirelay/commands"
+	"github.com/omnirelay/omnirelay/commands/control"
+	"github.com/omnirelay/omnirelay/commands/leadership"
+	"github.com/omnirelay/omnirelay/commands/membership"
+	"github.com/omnirelay/omnirelay/commands/model"
+	"github.com/omnirelay/omnirelay/commands/placement"
+	"github.com/omnirelay/omnirelay/commands/policy"
+	"github.com/omnirelay/omnirelay/commands/shard"
+	"github.com/omnirelay/omnirelay/events"
+	eventsv1 "github.com/omnirelay/omnirelay/events/v1"
+)
+
+// draw makes commands that are plausible in the state of a model: mostly good,
+// sometimes stale, now and then wrong. Its choices come from one number per
+// frame: rapid's own prefer small numbers and would seldom come to the later
+// ones. So it is frames that a failure is shrunk by.
+type draw struct {
+	rnd *rand.Rand
+	m   *model.Model
+}
+
+func (d draw) int(n int) int   { return d.rnd.IntN(n) }
+func (d draw) rarely() bool    { return d.int(8) == 0 }
+func (d draw) node() string    { return fmt.Sprintf("n%d", d.int(4)) }
+func (d draw) name() string    { return []string{"a", "b"}[d.int(2)] }
+func (d draw) scope() string   { return []string{"x", "y/z", "shard/a/0"}[d.int(3)] }
+func (d draw) server() string  { return []string{"s0", "s1"}[d.int(2)] }
+func (d draw) weight() float64 { return float64(1+d.int(3)) / 2 }
+
+// live is mostly a node with a session that takes shards.
+func (d draw) live() string {
+	for range 6 {
+		if n, ok := d.m.Membership.Node(d.node()); ok && n.Session != 0 && !n.Cordoned {
+			return n.NodeID
+		}
+	}
+	return d.node()
+}
+
+// owner is mostly a node that owns shards of the namespace.
+func (d draw) owner(name string) string {
+	ns, ok := d.m.Shard.Namespace(name)
+	for range 6 {
+		if id := d.node(); ok && ns.Owned(id) > 0 {
+			return id
+		}
+	}
+	return d.node()
+}
+
+// existing is mostly a namespace that is there.
+func (d draw) existing() string {
+	for range 4 {
+		name := d.name()
+		if _, ok := d.m.Shard.Namespace(name); ok {
+			return name
+		}
+	}
+	return d.name()
+}
+
+// session is the present one of a node, or any other position.
+func (d draw) session(id string) events.Position {
+	if n, ok := d.m.Membership.Node(id); ok && !d.rarely() {
+		return n.Session
+	}
+	return events.Position(d.int(int(d.m.Position) + 2))
+}
+
+func (d draw) labels() map[string]string {
+	if d.int(3) > 0 {
+		return nil
+	}
+	return map[string]string{[]string{"k", "l"}[d.int(2)]: []string{"", "v", "w"}[d.int(3)]}
+}
+
+func (d draw) descriptor() membership.Descriptor {
+	role := "worker"
+	if d.rarely() {
+		role = "gateway"
+	}
+	return membership.Descriptor{NodeID: d.node(), Role: role, Weight: d.weight(), Labels: d.labels()}
+}
+
+// secret of a node: its own, or another process's.
+func (d draw) secret(id string) events.Hash {
+	if d.rarely() {
+		id += "'"
+	}
+	return events.HashOf([]byte(id))
+}
+
+// shards picks ids of a namespace that satisfy want, and seldom any others.
+func (d draw) shards(ns string, want func(*shard.Shard) bool) []uint32 {
+	n, ok := d.m.Shard.Namespace(ns)
+	if !ok {
+		return []uint32{0}
+	}
+	var ids []uint32
+	n.Each(func(id uint32, sh *shard.Shard) bool {
+		if want(sh) {
+			ids = append(ids, id)
+		}
+		return true
+	})
+	if len(ids) == 0 || d.rarely() {
+		return []uint32{uint32(d.int(int(n.Len()) + 1))}
+	}
+	from := d.int(len(ids))
+	return ids[from : from+1+d.int(len(ids)-from)]
+}
+
+func anyShard(*shard.Shard) bool      { return true }
+func unowned(sh *shard.Shard) bool    { return sh.Owner == "" && !sh.Paused }
+func ownedShard(sh *shard.Shard) bool { return sh.Owner != "" && !sh.Paused && sh.MoveTo == "" }
+func movingShard(sh *shard.Shard) bool {
+	return sh.MoveTo != ""
+}
+
+func (d draw) command() commands.Command {
+	switch k := d.int(20); {
+	case k < 3:
+		return d.membership()
+	case k < 6:
+		return d.leadership()
+	case k < 9:
+		return d.namespace()
+	case k == 9 && d.int(3) == 0:
+		return policy.SetSession{TTL: time.Duration(d.int(4)) * time.Second}
+	case k == 10 && d.rarely():
+		return control.StartEra{Cluster: "c1"}
+	case k < 14:
+		if c := d.pending(); c != nil {
+			return c
+		}
+	}
+	return d.ownership()
+}
+
+// pending finishes something that waits, as controllers do; nil if nothing
+// does. It is what makes rare commands frequent enough.
+func (d draw) pending() commands.Command {
+	var all []commands.Command
+	d.m.Leadership.EachScope(func(sc leadership.Scope) bool {
+		if sc.Holder == "" {
+			all = append(all, leadership.Elect{Scopes: []string{sc.Name}})
+		}
+		return true
+	})
+	d.m.Shard.EachNamespace(func(ns *shard.Namespace) bool {
+		moves := d.shards(ns.Name, movingShard)
+		switch {
+		case ns.Deleting && ns.Unowned() == int(ns.Len()):
+			all = append(all, shard.FinishDelete{Namespace: ns.Name})
+		case ns.Moving() > 0 && !ns.Deleting:
+			all = append(all, shard.CancelMoves{Namespace: ns.Name, Shards: moves, TargetLost: d.int(2) == 0},
+				shard.FailMoves{Namespace: ns.Name, Shards: moves})
+		}
+		return true
+	})
+	if len(all) == 0 {
+		return nil
+	}
+	return all[d.int(len(all))]
+}
+
+func (d draw) membership() commands.Command {
+	id := d.node()
+	switch d.int(8) {
+	case 0, 1, 2:
+		node := d.descriptor()
+		return membership.OpenSession{Node: node, SecretHash: d.secret(node.NodeID)}
+	case 3:
+		return membership.CloseSession{NodeID: id, Session: d.session(id), Cause: eventsv1.SessionCloseCause_SESSION_CLOSE_CAUSE_EXPIRED}
+	case 4:
+		return membership.Leave{NodeID: id, Session: d.session(id), SecretHash: d.secret(id)}
+	case 5:
+		if d.rarely() {
+			return membership.JoinServer{Node: membership.Descriptor{NodeID: d.server(), Weight: 1, Labels: d.labels()}}
+		}
+		return membership.Cordon{NodeID: id}
+	case 6:
+		d.m.Membership.EachNode(func(n membership.Node) bool {
+			if n.Cordoned {
+				id = n.NodeID
+			}
+			return !n.Cordoned
+		})
+		return membership.Uncordon{NodeID: id}
+	}
+	w := d.weight()
+	return membership.Update{NodeID: id, Labels: d.labels(), Weight: &w}
+}
+
+func (d draw) leadership() commands.Command {
+	id := d.node()
+	switch d.int(7) {
+	case 0, 1, 2:
+		id = d.live()
+		return leadership.Campaign{Scope: d.scope(), NodeID: id, Session: d.session(id), Priority: int32(d.int(3) - 1), Labels: d.labels()}
+	case 3:
+		sc, _ := d.m.Leadership.Scope(d.scope())
+		if sc.Name == "" || d.rarely() {
+			return leadership.Resign{Scope: d.scope(), NodeID: id, Session: d.session(id)}
+		}
+		return leadership.Resign{Scope: sc.Name, NodeID: sc.Holder, Term: sc.Term}
+	case 5:
+		// More than one candidate is what elections are about.
+		return leadership.Campaign{Scope: "x", NodeID: id, Session: d.session(id), Priority: int32(d.int(3))}
+	case 4:
+		return leadership.Elect{Scopes: []string{d.scope(), d.scope()}}
+	}
+	return leadership.GrantControl{Server: d.server()}
+}
+
+func (d draw) namespace() commands.Command {
+	name := d.existing()
+	switch d.int(8) {
+	case 0, 1:
+		name = d.name()
+		// Above and below the size of a page of shards.
+		return shard.Create{Namespace: name, Spec: shard.Spec{ShardCount: uint32([]int{1, 5, 140}[d.int(3)])}}
+	case 2:
+		count := uint32(d.int(160))
+		return shard.Update{Namespace: name, ShardCount: &count}
+	case 3:
+		strategy := placement.Names()[d.int(3)]
+		hint := float64(d.int(2))
+		return shard.Update{Namespace: name, Strategy: &strategy, CapacityHint: &hint}
+	case 4:
+		if ns, ok := d.m.Shard.Namespace(name); ok && ns.Deleting {
+			return shard.FinishDelete{Namespace: name}
+		}
+		return shard.Delete{Namespace: name}
+	case 5:
+		return shard.Pause{Namespace: name, Shards: d.shards(name, anyShard)}
+	}
+	return shard.Resume{Namespace: name, Shards: d.shards(name, func(sh *shard.Shard) bool { return sh.Paused })}
+}
+
+func (d draw) target(ids []uint32) shard.Target {
+	id := d.live()
+	return shard.Target{NodeID: id, Session: d.session(id), Shards: ids}
+}
+
+func (d draw) ownership() commands.Command {
+	name := d.existing()
+	switch d.int(12) {
+	case 0, 1, 2, 10:
+		return shard.Assign{Namespace: name, Targets: []shard.Target{d.target(d.shards(name, unowned))}}
+	case 3:
+		return shard.Move{Namespace: name, Shards: d.shards(name, func(sh *shard.Shard) bool { return !sh.Paused && !sh.Moving() }), To: d.live()}
+	case 4:
+		from := d.owner(name)
+		ids := d.shards(name, func(sh *shard.Shard) bool { return sh.Owner == from && ownedShard(sh) })
+		return shard.Rebalance{Namespace: name, Moves: []shard.Relocation{{From: from, To: d.live(), Shards: ids}}}
+	case 5:
+		return shard.FailMoves{Namespace: name, Shards: d.shards(name, movingShard)}
+	case 6:
+		return shard.CancelMoves{Namespace: name, Shards: d.shards(name, movingShard), TargetLost: d.int(2) == 0}
+	}
+	return d.release(name)
+}
+
+// release gives up shards of a node, with fences of which some are stale.
+func (d draw) release(name string) commands.Command {
+	id := d.owner(name)
+	r := shard.Release{Namespace: name, NodeID: id, Session: d.session(id)}
+	ids := d.shards(name, func(sh *shard.Shard) bool { return sh.Owner == id })
+	n, ok := d.m.Shard.Namespace(name)
+	for _, shardID := range ids {
+		fence := events.Position(1)
+		if ok && n.Shard(shardID) != nil && !d.rarely() {
+			fence = n.Shard(shardID).Fence
+		}
+		r.Shards = append(r.Shards, shard.Released{Shard: shardID, Fence: fence})
+	}
+	if d.int(2) == 0 {
+		r.Else = []shard.Target{d.target(ids)}
+	}
+	return r
+}
+
+// request puts a command under an actor and mostly under a key that is dated
+// around log time, or sends one again that was sent before.
+func (w *world) request(d draw) commands.Request {
+	if len(w.retries) > 0 && d.int(6) == 0 {
+		return w.retries[d.int(len(w.retries))]
+	}
+	req := commands.Request{Command: d.command(), Actor: []string{"user/a", "node/b"}[d.int(2)]}
+	if d.int(2) == 0 {
+		base, around := w.now, time.Duration(0)
+		if d.int(3) == 0 {
+			base = w.stored.Time
+			around = []time.Duration{-time.Second, 30 * time.Second, 61 * time.Second, -14 * time.Minute, -16 * time.Minute}[d.int(5)]
+		}
+		req.Key = keyAt(base+int64(around), d.rnd.Uint64())
+		req.Hash = events.HashOf([]byte(req.Command.CommandName()))
+		w.retries = append(w.retries, req)
+	}
+	return req
+}
+
+// keyAt is a UUIDv7 of this time, Unix nanoseconds.
+func keyAt(at int64, random uint64) commands.Key {
+	var k commands.Key
+	binary.BigEndian.PutUint64(k[:8], uint64(max(at, 0)/1_000_000)<<16)
+	binary.BigEndian.PutUint64(k[8:], random)
+	k[6], k[8] = 0x70|k[6]&0x0f, 0x80|k[8]&0x3f
+	return k
+}

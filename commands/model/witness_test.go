@@ -1,0 +1,295 @@
+package model_test
+
+import (
+	"fmt"
+
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+
+	"github.com/omnirelay/omnirelay/commands/model"
+	"github.com/omnirelay/omnirelay/commands/shard"
+	"github.com/omnirelay/omnirelay/events"
+	eventsv1 "github.com/omnirelay/omnirelay/events/v1"
+)
+
+// witness is a second, dumb model: maps of single rows, without sharing, counts
+// or packing. It fails the test when an event on the log breaks an invariant,
+// and is compared with the model after each frame.
+type witness struct {
+	t          *rapid.T
+	nodes      map[string]*node
+	namespaces map[string]*namespace
+	holders    map[string]holder
+	// terms and fences are the last of each scope and shard, for ever.
+	terms, fences map[string]events.Position
+}
+
+type node struct {
+	role           string
+	session        events.Position
+	cordoned, left bool
+}
+
+type namespace struct {
+	spec     *eventsv1.NamespaceSpec
+	deleting bool
+	shards   []row
+}
+
+// row is what of a shard others may rely on.
+type row struct {
+	Owner          string
+	Session, Fence events.Position
+	MoveTo         string
+	Paused         bool
+	Version        uint64
+}
+
+type holder struct {
+	Node          string
+	Session, Term events.Position
+}
+
+func newWitness(t *rapid.T) *witness {
+	return &witness{t: t, nodes: map[string]*node{}, namespaces: map[string]*namespace{}, holders: map[string]holder{},
+		terms: map[string]events.Position{}, fences: map[string]events.Position{}}
+}
+
+func (w *witness) must(ok bool, r events.Recorded, format string, args ...any) {
+	if !ok {
+		w.t.Fatalf("position %d, %s: %s", r.Position, events.TypeOf(r.Event), fmt.Sprintf(format, args...))
+	}
+}
+
+func (w *witness) see(r events.Recorded) {
+	w.seeNode(r)
+	w.seeLeadership(r)
+	w.seeNamespace(r)
+	w.seeShards(r)
+}
+
+func (w *witness) node(id string) *node {
+	if w.nodes[id] == nil {
+		w.nodes[id] = &node{}
+	}
+	return w.nodes[id]
+}
+
+func (w *witness) seeNode(r events.Recorded) {
+	switch e := r.Event.Kind.(type) {
+	case *eventsv1.Event_NodeJoined:
+		n := w.node(e.NodeJoined.Node.NodeId)
+		n.role, n.left = e.NodeJoined.Node.Role, false
+	case *eventsv1.Event_NodeUpdated:
+		w.node(e.NodeUpdated.Node.NodeId).role = e.NodeUpdated.Node.Role
+	case *eventsv1.Event_NodeLeft:
+		n := w.node(e.NodeLeft.NodeId)
+		w.must(n.session == 0, r, "leaves with session %d", n.session)
+		n.left = true
+	case *eventsv1.Event_NodeCordoned:
+		w.node(e.NodeCordoned.NodeId).cordoned = true
+	case *eventsv1.Event_NodeUncordoned:
+		w.node(e.NodeUncordoned.NodeId).cordoned = false
+	case *eventsv1.Event_SessionOpened:
+		n := w.node(e.SessionOpened.NodeId)
+		w.must(n.session == 0, r, "opens beside session %d", n.session)
+		n.session = r.Position
+	case *eventsv1.Event_SessionClosed:
+		n := w.node(e.SessionClosed.NodeId)
+		w.must(n.session != 0 && n.session == events.Position(e.SessionClosed.Session), r, "closes %d, the present one is %d", e.SessionClosed.Session, n.session)
+		n.session = 0
+	}
+}
+
+func (w *witness) seeLeadership(r events.Recorded) {
+	end := func(scope, node string, term uint64) {
+		h := w.holders[scope]
+		w.must(h.Node == node && h.Term == events.Position(term), r, "ends %q term %d, held by %+v", node, term, h)
+		delete(w.holders, scope)
+	}
+	switch e := r.Event.Kind.(type) {
+	case *eventsv1.Event_LeadershipGranted:
+		g := e.LeadershipGranted
+		_, held := w.holders[g.Scope]
+		w.must(!held, r, "%s is held by %+v (L1, L4)", g.Scope, w.holders[g.Scope])
+		w.must(r.Position > w.terms[g.Scope], r, "term %d after %d (L2)", r.Position, w.terms[g.Scope])
+		if g.Scope != events.GlobalScope {
+			n := w.node(g.NodeId)
+			w.must(g.Session != 0 && n.session == events.Position(g.Session) && !n.cordoned, r, "granted to %+v", *n)
+		}
+		w.holders[g.Scope] = holder{g.NodeId, events.Position(g.Session), r.Position}
+		w.terms[g.Scope] = r.Position
+	case *eventsv1.Event_LeadershipResigned:
+		end(e.LeadershipResigned.Scope, e.LeadershipResigned.NodeId, e.LeadershipResigned.Term)
+	case *eventsv1.Event_LeadershipExpired:
+		end(e.LeadershipExpired.Scope, e.LeadershipExpired.NodeId, e.LeadershipExpired.Term)
+	case *eventsv1.Event_SessionClosed:
+		for scope, h := range w.holders {
+			if h.Session == events.Position(e.SessionClosed.Session) {
+				delete(w.holders, scope)
+			}
+		}
+	}
+}
+
+func (w *witness) seeNamespace(r events.Recorded) {
+	switch e := r.Event.Kind.(type) {
+	case *eventsv1.Event_NamespaceCreated:
+		w.must(w.namespaces[e.NamespaceCreated.Namespace] == nil, r, "exists")
+		ns := &namespace{spec: e.NamespaceCreated.Spec}
+		ns.grow()
+		w.namespaces[e.NamespaceCreated.Namespace] = ns
+	case *eventsv1.Event_NamespaceUpdated:
+		ns := w.namespaces[e.NamespaceUpdated.Namespace]
+		old := ns.spec
+		ns.spec = e.NamespaceUpdated.Spec
+		w.must(ns.spec.ShardCount >= old.ShardCount && !ns.deleting, r, "shrinks, or is being deleted")
+		if old.StrategyId != ns.spec.StrategyId || old.CapacityHint != ns.spec.CapacityHint {
+			ns.each(func(sh *row) {})
+		}
+		ns.grow()
+	case *eventsv1.Event_NamespaceDeleting:
+		ns := w.namespaces[e.NamespaceDeleting.Namespace]
+		ns.deleting = true
+		ns.each(func(sh *row) { sh.MoveTo = "" })
+	case *eventsv1.Event_NamespaceDeleted:
+		ns := w.namespaces[e.NamespaceDeleted.Namespace]
+		w.must(ns.deleting, r, "is not being deleted")
+		for id, sh := range ns.shards {
+			w.must(sh.Owner == "", r, "shard %d is owned by %s", id, sh.Owner)
+		}
+		delete(w.namespaces, e.NamespaceDeleted.Namespace)
+	case *eventsv1.Event_SessionClosed:
+		for _, ns := range w.namespaces {
+			for i := range ns.shards {
+				if sh := &ns.shards[i]; sh.Session == events.Position(e.SessionClosed.Session) {
+					sh.Owner, sh.Session = "", 0
+					sh.Version++
+				}
+			}
+		}
+	}
+}
+
+func (ns *namespace) grow() {
+	for len(ns.shards) < int(ns.spec.ShardCount) {
+		ns.shards = append(ns.shards, row{Version: 1})
+	}
+}
+
+// each touches every shard, which raises its version (S4).
+func (ns *namespace) each(fn func(*row)) {
+	for i := range ns.shards {
+		fn(&ns.shards[i])
+		ns.shards[i].Version++
+	}
+}
+
+func (w *witness) seeShards(r events.Recorded) {
+	touch := func(name string, set *eventsv1.ShardSet, fn func(key string, ns *namespace, sh *row)) {
+		ns := w.namespaces[name]
+		w.must(ns != nil, r, "no namespace %s", name)
+		for _, id := range events.UnpackShards(set) {
+			w.must(int(id) < len(ns.shards), r, "no shard %d", id)
+			fn(fmt.Sprintf("%s/%d", name, id), ns, &ns.shards[id])
+			ns.shards[id].Version++
+		}
+	}
+	switch e := r.Event.Kind.(type) {
+	case *eventsv1.Event_ShardsAssigned:
+		for _, a := range e.ShardsAssigned.Assignments {
+			touch(e.ShardsAssigned.Namespace, a.Shards, func(key string, ns *namespace, sh *row) { w.assign(r, a, key, ns, sh) })
+		}
+	case *eventsv1.Event_ShardsReleased:
+		for _, a := range e.ShardsReleased.Releases {
+			touch(e.ShardsReleased.Namespace, a.Shards, func(key string, _ *namespace, sh *row) {
+				w.must(sh.Owner == a.NodeId && sh.Session == events.Position(a.Session), r, "%s is not %s's to release (S7)", key, a.NodeId)
+				sh.Owner, sh.Session = "", 0
+			})
+		}
+	case *eventsv1.Event_ShardMoveStarted:
+		for _, m := range e.ShardMoveStarted.Moves {
+			touch(e.ShardMoveStarted.Namespace, m.Shards, func(key string, _ *namespace, sh *row) {
+				w.must(!sh.Paused, r, "%s is paused (S10)", key)
+				w.must(sh.Owner == m.From && m.From != m.To && (sh.MoveTo == "" || sh.Owner == ""), r, "%s moves from %s to %s, it is %+v", key, m.From, m.To, *sh)
+				sh.MoveTo = m.To
+			})
+		}
+	case *eventsv1.Event_ShardMoveFailed:
+		touch(e.ShardMoveFailed.Namespace, e.ShardMoveFailed.Shards, func(_ string, _ *namespace, sh *row) { sh.MoveTo = "" })
+	case *eventsv1.Event_ShardMoveCancelled:
+		touch(e.ShardMoveCancelled.Namespace, e.ShardMoveCancelled.Shards, func(_ string, _ *namespace, sh *row) { sh.MoveTo = "" })
+	case *eventsv1.Event_ShardsPaused:
+		touch(e.ShardsPaused.Namespace, e.ShardsPaused.Shards, func(_ string, _ *namespace, sh *row) { sh.Paused = true })
+	case *eventsv1.Event_ShardsResumed:
+		touch(e.ShardsResumed.Namespace, e.ShardsResumed.Shards, func(_ string, _ *namespace, sh *row) { sh.Paused = false })
+	}
+}
+
+func (w *witness) assign(r events.Recorded, a *eventsv1.ShardAssignment, key string, ns *namespace, sh *row) {
+	n := w.node(a.NodeId)
+	w.must(sh.Owner == "", r, "%s is owned by %s (S1)", key, sh.Owner)
+	w.must(!sh.Paused, r, "%s is paused (S10)", key)
+	w.must(!ns.deleting, r, "%s is being deleted", key)
+	w.must(n.session != 0 && n.session == events.Position(a.Session) && !n.cordoned && !n.left && n.role == ns.spec.EligibleRole, r,
+		"%s goes to %s, which is %+v (S3)", key, a.NodeId, *n)
+	w.must(r.Position > w.fences[key], r, "%s: fence %d after %d (L2)", key, r.Position, w.fences[key])
+	w.fences[key] = r.Position
+	sh.Owner, sh.Session, sh.Fence, sh.MoveTo = a.NodeId, events.Position(a.Session), r.Position, ""
+}
+
+// compare wants the model to say what the witness saw, and its counts to be
+// those of a recount.
+func (w *witness) compare(m *model.Model) {
+	names := 0
+	m.Shard.EachNamespace(func(ns *shard.Namespace) bool {
+		names++
+		seen := w.namespaces[ns.Name]
+		if seen == nil || ns.Deleting != seen.deleting || int(ns.Len()) != len(seen.shards) {
+			w.t.Fatalf("namespace %s of %d shards, deleting %v; seen %+v", ns.Name, ns.Len(), ns.Deleting, seen)
+		}
+		w.compareShards(ns, seen)
+		return true
+	})
+	if names != len(w.namespaces) {
+		w.t.Fatalf("%d namespaces, seen %d", names, len(w.namespaces))
+	}
+	for scope, h := range w.holders {
+		if sc, _ := m.Leadership.Scope(scope); (holder{sc.Holder, sc.Session, sc.Term}) != h {
+			w.t.Fatalf("%s is led by %+v, seen %+v", scope, sc, h)
+		}
+	}
+	for id, seen := range w.nodes {
+		n, _ := m.Membership.Node(id)
+		if got := (node{n.Role, n.Session, n.Cordoned, n.Left}); got != *seen {
+			w.t.Fatalf("node %s is %+v, seen %+v", id, got, *seen)
+		}
+	}
+}
+
+func (w *witness) compareShards(ns *shard.Namespace, seen *namespace) {
+	owned, unowned, moving := map[string]int{}, 0, 0
+	ns.Each(func(id uint32, sh *shard.Shard) bool {
+		got := row{sh.Owner, sh.Session, sh.Fence, sh.MoveTo, sh.Paused, sh.Version}
+		if diff := cmp.Diff(seen.shards[id], got); diff != "" {
+			w.t.Fatalf("shard %s/%d (-seen +model):\n%s", ns.Name, id, diff)
+		}
+		if sh.Owner == "" {
+			unowned++
+			return true
+		}
+		owned[sh.Owner]++
+		if sh.MoveTo != "" {
+			moving++
+		}
+		return true
+	})
+	if unowned != ns.Unowned() || moving != ns.Moving() {
+		w.t.Fatalf("%s counts %d unowned and %d moving, a recount %d and %d", ns.Name, ns.Unowned(), ns.Moving(), unowned, moving)
+	}
+	for id := range w.nodes {
+		if owned[id] != ns.Owned(id) {
+			w.t.Fatalf("%s counts %d of %s, a recount %d", ns.Name, ns.Owned(id), id, owned[id])
+		}
+	}
+}
