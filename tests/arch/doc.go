@@ -16,7 +16,11 @@
 //     says nothing (util, common, base, manager, helper).
 //  4. Hygiene. No init function, no mutable package variable, no test that
 //     sleeps, no test that is skipped without saying why.
-//  5. Each of these rules is itself tested on small sources that break it.
+//  5. Slices. Every event type has a golden, a description, one evolve in the
+//     context of its block of field numbers (and elsewhere only for a reason), and
+//     a table that shows it. Every RPC names its scope.
+//  6. The rules that read sources are themselves tested on small ones that break
+//     them.
 //
 // Generated files are exempt from all but the names. Build constraints are not
 // evaluated: a file for another system obeys the same rules. A folder with its
