@@ -20,10 +20,11 @@ func (h *Hub[T]) Watch(ctx context.Context, o Options[T], fn func(Item[T]) error
 	}
 	defer h.leave(o.Route, q)
 	w := watcher[T]{hub: h, queue: q, options: o, fn: fn, emitter: emitter[T]{fn: fn}}
-	if err := w.start(ctx); err != nil {
-		return err
+	err = w.start(ctx)
+	if err == nil {
+		err = w.run(ctx)
 	}
-	err = w.run(ctx)
+	// What is stored may reach Options.Until, before anything is followed.
 	if errors.Is(err, errEnd) {
 		return nil
 	}
