@@ -56,8 +56,8 @@ func leaderChangeView() render.View[*controlv1.LeadershipEvent] {
 		Ref: (*controlv1.LeadershipEvent).GetScope,
 		Columns: []render.Column[*controlv1.LeadershipEvent]{
 			{Name: "POSITION", Value: func(e *controlv1.LeadershipEvent) string { return known(e.GetPosition()) }},
-			{Name: "KIND", Value: func(e *controlv1.LeadershipEvent) string { return v1json.EnumWord(e.GetKind()) }},
-			{Name: "SCOPE", Value: (*controlv1.LeadershipEvent).GetScope},
+			{Name: "KIND", Width: 12, Value: func(e *controlv1.LeadershipEvent) string { return v1json.EnumWord(e.GetKind()) }},
+			{Name: "SCOPE", Width: 16, Value: (*controlv1.LeadershipEvent).GetScope},
 			{Name: "LEADER", Value: func(e *controlv1.LeadershipEvent) string { return dash(e.GetLeaderId()) }},
 			{Name: "TERM", Value: func(e *controlv1.LeadershipEvent) string { return known(e.GetToken().GetTerm()) }},
 			{Name: "REASON", Value: (*controlv1.LeadershipEvent).GetReason},

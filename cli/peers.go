@@ -74,7 +74,7 @@ func peerChangeView() render.View[*controlv1.PeerNotification] {
 		Ref: peer((*controlv1.Peer).GetNodeId),
 		Columns: []render.Column[*controlv1.PeerNotification]{
 			{Name: "POSITION", Value: func(n *controlv1.PeerNotification) string { return known(n.GetEventPosition()) }},
-			{Name: "EVENT", Value: func(n *controlv1.PeerNotification) string {
+			{Name: "EVENT", Width: 16, Value: func(n *controlv1.PeerNotification) string {
 				if n.GetEvent() == "" && n.GetPrevious() == nil {
 					return "snapshot"
 				}

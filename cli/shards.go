@@ -93,13 +93,13 @@ func shardChangeView() render.View[*controlv1.ShardDiffNotification] {
 				}
 				return known(n.GetPosition())
 			}},
-			{Name: "EVENT", Value: func(n *controlv1.ShardDiffNotification) string {
+			{Name: "EVENT", Width: 16, Value: func(n *controlv1.ShardDiffNotification) string {
 				if n.GetHistory().GetEvent() == "" && n.GetPrevious() == nil {
 					return "snapshot"
 				}
 				return dash(n.GetHistory().GetEvent())
 			}},
-			{Name: "SHARD", Value: func(n *controlv1.ShardDiffNotification) string {
+			{Name: "SHARD", Width: 12, Value: func(n *controlv1.ShardDiffNotification) string {
 				row, _ := shardOf(n)
 				return shardName(row)
 			}},

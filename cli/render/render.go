@@ -2,6 +2,7 @@ package render
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"io"
 	"strings"
@@ -17,7 +18,10 @@ import (
 type Column[T any] struct {
 	Name string
 	// Wide columns are shown with -o wide alone.
-	Wide  bool
+	Wide bool
+	// Width is the least width in a feed, which cannot know what comes; 0 means
+	// 8.
+	Width int
 	Value func(T) string
 }
 
@@ -92,7 +96,7 @@ func Line[T proto.Message](o Output, v View[T], item T) error {
 	}
 	cells := make([]string, 0, len(v.Columns))
 	for _, c := range v.shown(o) {
-		cells = append(cells, fmt.Sprintf("%-8s", printable(c.Value(item))))
+		cells = append(cells, fmt.Sprintf("%-*s", cmp.Or(c.Width, 8), printable(c.Value(item))))
 	}
 	return o.line([]byte(strings.TrimRight(strings.Join(cells, "  "), " ")))
 }
