@@ -145,8 +145,13 @@ func markSet(m protoreflect.Message, seen map[string]bool) {
 }
 
 func fillGoldens(t *testing.T) {
+	samplesOf := map[string]int{}
 	for _, m := range samples() {
-		path := filepath.Join("testdata", string(m.ProtoReflect().Descriptor().Name())+".json")
+		name := string(m.ProtoReflect().Descriptor().Name())
+		if samplesOf[name]++; samplesOf[name] > 1 {
+			name = fmt.Sprintf("%s.%d", name, samplesOf[name])
+		}
+		path := filepath.Join("testdata", name+".json")
 		if _, err := os.Stat(path); err == nil {
 			continue
 		}

@@ -12,7 +12,8 @@ import (
 )
 
 // samples is one event of each type, with every field set. What is added to a
-// type later goes to a further sample, never into one that has a golden.
+// type later goes to a further sample right behind, never into one that has a
+// golden; -fill writes it to <Type>.2.json.
 func samples() []proto.Message {
 	node := &eventsv1.NodeDescriptor{
 		NodeId: "n1", Role: "worker", ClusterId: "c1", Region: "eu-1", Zone: "eu-1a", Weight: 1.5,
