@@ -41,11 +41,17 @@ func (s *Server) openSessionCommand(r *controlv1.OpenSessionRequest) (commands.C
 	if err != nil {
 		return nil, err
 	}
+	if r.Incarnation < 1 {
+		return nil, badField("incarnation", "1 for the first process of a data directory, and more for each after it", "is %d", r.Incarnation)
+	}
 	weight := r.Weight
 	if weight == 0 {
 		weight = 1
 	}
-	return membership.OpenSession{SecretHash: hash, Node: membership.Descriptor{
+	if r.Incarnation < 1 {
+		return nil, badField("incarnation", "1 or more", "is %d", r.Incarnation)
+	}
+	return membership.OpenSession{SecretHash: hash, Incarnation: uint64(r.Incarnation), Node: membership.Descriptor{
 		NodeID: r.NodeId, Role: r.Role, ClusterID: s.deps.ClusterID, Region: r.Region, Zone: r.Zone,
 		Weight: weight, Labels: r.Labels, MeshVersion: r.MeshVersion, HTTP3Support: r.Http3Support,
 	}}, nil

@@ -87,7 +87,12 @@ type OpenSessionRequest struct {
 	Http3Support bool              `protobuf:"varint,8,opt,name=http3_support,json=http3Support,proto3" json:"http3_support,omitempty"`
 	// At least 16 random bytes, kept in the data directory under a file lock.
 	// Shows that this process follows the one that holds the session.
-	Secret        []byte    `protobuf:"bytes,9,opt,name=secret,proto3" json:"secret,omitempty"`
+	Secret []byte `protobuf:"bytes,9,opt,name=secret,proto3" json:"secret,omitempty"`
+	// Counts the processes that used the data directory, from 1, kept there under
+	// the same lock. A live session is replaced only by a higher one. All attempts
+	// of one open carry the same idempotency key: a repeated one is answered with
+	// the session that the first one opened.
+	Incarnation   int64     `protobuf:"varint,11,opt,name=incarnation,proto3" json:"incarnation,omitempty"`
 	Mutation      *Mutation `protobuf:"bytes,10,opt,name=mutation,proto3" json:"mutation,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -184,6 +189,13 @@ func (x *OpenSessionRequest) GetSecret() []byte {
 		return x.Secret
 	}
 	return nil
+}
+
+func (x *OpenSessionRequest) GetIncarnation() int64 {
+	if x != nil {
+		return x.Incarnation
+	}
+	return 0
 }
 
 func (x *OpenSessionRequest) GetMutation() *Mutation {
@@ -605,7 +617,7 @@ var File_api_v1_session_proto protoreflect.FileDescriptor
 
 const file_api_v1_session_proto_rawDesc = "" +
 	"\n" +
-	"\x14api/v1/session.proto\x12\x19omnirelay.mesh.control.v1\x1a\x13api/v1/common.proto\x1a\x14api/v1/options.proto\"\xb4\x03\n" +
+	"\x14api/v1/session.proto\x12\x19omnirelay.mesh.control.v1\x1a\x13api/v1/common.proto\x1a\x14api/v1/options.proto\"\xd6\x03\n" +
 	"\x12OpenSessionRequest\x12\x17\n" +
 	"\anode_id\x18\x01 \x01(\tR\x06nodeId\x12\x12\n" +
 	"\x04role\x18\x02 \x01(\tR\x04role\x12\x16\n" +
@@ -615,7 +627,8 @@ const file_api_v1_session_proto_rawDesc = "" +
 	"\x06labels\x18\x06 \x03(\v29.omnirelay.mesh.control.v1.OpenSessionRequest.LabelsEntryR\x06labels\x12!\n" +
 	"\fmesh_version\x18\a \x01(\tR\vmeshVersion\x12#\n" +
 	"\rhttp3_support\x18\b \x01(\bR\fhttp3Support\x12\x16\n" +
-	"\x06secret\x18\t \x01(\fR\x06secret\x12?\n" +
+	"\x06secret\x18\t \x01(\fR\x06secret\x12 \n" +
+	"\vincarnation\x18\v \x01(\x03R\vincarnation\x12?\n" +
 	"\bmutation\x18\n" +
 	" \x01(\v2#.omnirelay.mesh.control.v1.MutationR\bmutation\x1a9\n" +
 	"\vLabelsEntry\x12\x10\n" +

@@ -191,7 +191,7 @@ func TestRestartEndsLeadership(t *testing.T) {
 	s := commandtest.New(t, m).Given(members()...)
 	s.When(campaign("n1", 2, 0)).ThenDone()
 	d := membership.Descriptor{NodeID: "n1", Role: "worker", Weight: 1}
-	s.When(membership.OpenSession{Node: d, SecretHash: events.HashOf([]byte("n1"))}).ThenDone() // 8 closed, 9 opened
+	s.When(membership.OpenSession{Node: d, SecretHash: events.HashOf([]byte("n1")), Incarnation: 1}).ThenDone() // 8 closed, 9 opened
 	wantLeader(t, m, "", 0)
 	s.When(campaign("n1", 2, 0)).ThenRejected("session_not_found")
 	s.When(campaign("n1", 9, 0)).Then(granted("n1", 9))

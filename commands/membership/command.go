@@ -18,6 +18,8 @@ type OpenSession struct {
 	Node Descriptor
 	// SecretHash is the SHA-256 of the secret in the node's data directory.
 	SecretHash events.Hash
+	// Incarnation counts the processes that used the data directory, from 1.
+	Incarnation uint64
 }
 
 // CloseSession ends a lease whose timer ran out.

@@ -77,14 +77,18 @@ func (s *State) openSession(meta commands.Meta, c OpenSession, policies Policies
 	if c.SecretHash == (events.Hash{}) {
 		return nil, commands.BadField("secret", "at least 16 bytes", "is missing")
 	}
+	if c.Incarnation == 0 {
+		return nil, commands.BadField("incarnation", "1 or more", "is missing")
+	}
 	old, known := s.Node(c.Node.NodeID)
-	var evs []*eventsv1.Event
-	switch {
-	case known && old.Role == ServerRole && !old.Left:
+	if known && old.Role == ServerRole && !old.Left {
 		return nil, commands.Refuse("node_is_server", "%q is a server of the control plane", old.NodeID)
-	case known && old.Session != 0 && !sameSecret(old.SecretHash, c.SecretHash):
-		return nil, commands.Refuse("session_exists", "node %q has a live session (%d) of another process", old.NodeID, old.Session)
-	case known && old.Session != 0:
+	}
+	if err := mayOpen(old, c); err != nil {
+		return nil, err
+	}
+	var evs []*eventsv1.Event
+	if old.Session != 0 {
 		evs = append(evs, closed(old.NodeID, old.Session, eventsv1.SessionCloseCause_SESSION_CLOSE_CAUSE_RESTARTED))
 	}
 	if err := keepLabels(old, &c.Node); err != nil {
@@ -92,7 +96,8 @@ func (s *State) openSession(meta commands.Meta, c OpenSession, policies Policies
 	}
 	evs = append(evs, describe(old, known, c.Node)...)
 	return append(evs, &eventsv1.Event{Kind: &eventsv1.Event_SessionOpened{SessionOpened: &eventsv1.SessionOpened{
-		NodeId: c.Node.NodeID, TtlMs: uint32(policies.SessionTTL() / time.Millisecond), SecretHash: c.SecretHash[:],
+		NodeId: c.Node.NodeID, TtlMs: uint32(policies.SessionTTL() / time.Millisecond),
+		SecretHash: c.SecretHash[:], Incarnation: c.Incarnation,
 	}}}), nil
 }
 
@@ -107,6 +112,23 @@ func keepLabels(old Node, d *Descriptor) error {
 	maps.Copy(merged, d.Labels)
 	d.Labels = merged
 	return commands.CheckLabels("labels", merged)
+}
+
+// mayOpen refuses a process that does not follow the one that had the last
+// session. Who shows the same secret holds the same data directory; the
+// incarnation says which of its processes it is, so that an open that was long on
+// its way replaces nothing.
+func mayOpen(old Node, c OpenSession) error {
+	ours := sameSecret(old.SecretHash, c.SecretHash)
+	switch {
+	case old.Session != 0 && !ours:
+		return commands.Refuse("session_exists", "node %q has a live session (%d) of another process", old.NodeID, old.Session)
+	case ours && c.Incarnation < old.Incarnation:
+		return commands.Refuse("incarnation_stale", "process %d of node %q is followed by process %d", c.Incarnation, old.NodeID, old.Incarnation)
+	case old.Session != 0 && c.Incarnation == old.Incarnation:
+		return commands.Refuse("session_exists", "process %d of node %q has session %d already; repeat the open with its first key to be told so", c.Incarnation, old.NodeID, old.Session)
+	}
+	return nil
 }
 
 func sameSecret(a, b events.Hash) bool { return subtle.ConstantTimeCompare(a[:], b[:]) == 1 }

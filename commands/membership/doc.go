@@ -4,8 +4,10 @@
 //  1. A node has at most one live session. Its id is the position of its
 //     SessionOpened, so ids only rise and nothing can reset them.
 //  2. A second process with the id of a node whose session lives is refused,
-//     unless it proves by the session's secret that it follows the first; then
-//     the old session closes in the same decision, before the new one opens.
+//     unless it proves by the session's secret, and a higher incarnation, that
+//     it follows the first; then the old session closes in the same decision,
+//     before the new one opens. An open that was delayed on its way closes
+//     nothing: it has the incarnation of the session, or a lower one.
 //  3. A session closes once. Closing an older session than the present one is
 //     refused, so that a late expiry never closes a new session.
 //  4. Lifecycle: cordon active → cordoned, uncordon cordoned → active; anything
@@ -16,7 +18,7 @@
 //
 // The version of a node rises by one with each event about it.
 //
-// Rejections: session_exists, session_not_found, secret_mismatch,
+// Rejections: session_exists, incarnation_stale, session_not_found, secret_mismatch,
 // invalid_transition, node_exists, node_is_server, node_not_found, node_left,
 // invalid_field, version_mismatch.
 package membership

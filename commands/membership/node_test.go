@@ -65,7 +65,7 @@ func TestCordonStays(t *testing.T) {
 	s.When(membership.Cordon{NodeID: "n1"}).ThenDone()
 	s.When(membership.Leave{NodeID: "n1", Session: 2, SecretHash: secret("a")}).ThenDone() // 4, 5
 	d, _ := worker("n1")
-	s.When(membership.OpenSession{Node: d, SecretHash: secret("b")}).ThenDone() // 6, 7
+	s.When(open(d, "b", 1)).ThenDone() // 6, 7
 	s.When(shard.Create{Namespace: "demo", Spec: shard.Spec{ShardCount: 1}}).ThenDone()
 	s.When(shard.Assign{Namespace: "demo", Targets: []shard.Target{{NodeID: "n1", Session: 7, Shards: []uint32{0}}}}).ThenRejected("node_cordoned")
 }
@@ -104,12 +104,12 @@ func TestDescriptorBounds(t *testing.T) {
 	} {
 		d, _ := worker("n1", change)
 		s := commandtest.New(t, model.New())
-		s.When(membership.OpenSession{Node: d, SecretHash: secret("a")}).ThenInvalid(field)
+		s.When(open(d, "a", 1)).ThenInvalid(field)
 	}
 	// Text that is no UTF-8 could not be stored: it would stop every decision of
 	// its frame.
 	d, _ := worker("n1", labels("k", "\xff"))
-	commandtest.New(t, model.New()).When(membership.OpenSession{Node: d, SecretHash: secret("a")}).ThenInvalid("labels")
+	commandtest.New(t, model.New()).When(open(d, "a", 1)).ThenInvalid("labels")
 }
 
 // TestVersions: the version of a node rises by one with each event about it.

@@ -43,21 +43,25 @@ func labels(kv ...string) func(*membership.Descriptor) {
 
 func secret(of string) events.Hash { return events.HashOf([]byte(of)) }
 
-func opened(id, of string) *eventsv1.SessionOpened {
+func open(d membership.Descriptor, of string, incarnation uint64) membership.OpenSession {
+	return membership.OpenSession{Node: d, SecretHash: secret(of), Incarnation: incarnation}
+}
+
+func opened(id, of string, incarnation uint64) *eventsv1.SessionOpened {
 	h := secret(of)
-	return &eventsv1.SessionOpened{NodeId: id, TtlMs: 5000, SecretHash: h[:]}
+	return &eventsv1.SessionOpened{NodeId: id, TtlMs: 5000, SecretHash: h[:], Incarnation: incarnation}
 }
 
 // joined is a node with a session at position 2.
 func joined(id, of string) []proto.Message {
 	_, p := worker(id)
-	return []proto.Message{&eventsv1.NodeJoined{Node: p}, opened(id, of)}
+	return []proto.Message{&eventsv1.NodeJoined{Node: p}, opened(id, of, 1)}
 }
 
 func TestOpenSession(t *testing.T) {
 	s := commandtest.New(t, model.New())
 	d, p := worker("n1", labels("rack", "r1"))
-	s.When(membership.OpenSession{Node: d, SecretHash: secret("a")}).Then(&eventsv1.NodeJoined{Node: p}, opened("n1", "a"))
+	s.When(open(d, "a", 1)).Then(&eventsv1.NodeJoined{Node: p}, opened("n1", "a", 1))
 }
 
 // TestOpenSessionTTL: a session has the time to live of its policy.
@@ -66,26 +70,32 @@ func TestOpenSessionTTL(t *testing.T) {
 	s.When(policy.SetSession{TTL: 7 * time.Second}).ThenDone()
 	d, p := worker("n1")
 	h := secret("a")
-	s.When(membership.OpenSession{Node: d, SecretHash: secret("a")}).
-		Then(&eventsv1.NodeJoined{Node: p}, &eventsv1.SessionOpened{NodeId: "n1", TtlMs: 7000, SecretHash: h[:]})
+	s.When(open(d, "a", 1)).
+		Then(&eventsv1.NodeJoined{Node: p}, &eventsv1.SessionOpened{NodeId: "n1", TtlMs: 7000, SecretHash: h[:], Incarnation: 1})
 }
 
 func TestOpenSessionAgain(t *testing.T) {
 	d, _ := worker("n1")
 	// A second process is refused while the session lives, and changes nothing.
 	s := commandtest.New(t, model.New()).Given(joined("n1", "a")...)
-	s.When(membership.OpenSession{Node: d, SecretHash: secret("b")}).ThenRejected("session_exists")
+	s.When(open(d, "b", 1)).ThenRejected("session_exists")
 	// The same node, proven by its secret, replaces its session; the old one
 	// closes first.
-	s.When(membership.OpenSession{Node: d, SecretHash: secret("a")}).
-		Then(&eventsv1.SessionClosed{NodeId: "n1", Session: 2, Cause: restarted}, opened("n1", "a"))
+	s.When(open(d, "a", 2)).
+		Then(&eventsv1.SessionClosed{NodeId: "n1", Session: 2, Cause: restarted}, opened("n1", "a", 2))
+	// An open that was delayed on its way replaces nothing: neither one of the
+	// process that has the session, nor one of a process before it.
+	s.When(open(d, "a", 2)).ThenRejected("session_exists")
+	s.When(open(d, "a", 1)).ThenRejected("incarnation_stale")
 	// What it says of itself may have changed meanwhile.
 	d, p := worker("n1", func(d *membership.Descriptor) { d.Zone = "z2" })
-	s.When(membership.OpenSession{Node: d, SecretHash: secret("a")}).
-		Then(&eventsv1.SessionClosed{NodeId: "n1", Session: 4, Cause: restarted}, &eventsv1.NodeUpdated{Node: p}, opened("n1", "a"))
-	// After its expiry anyone may have the name.
+	s.When(open(d, "a", 3)).
+		Then(&eventsv1.SessionClosed{NodeId: "n1", Session: 4, Cause: restarted}, &eventsv1.NodeUpdated{Node: p}, opened("n1", "a", 3))
+	// After its expiry a process before it may still not have the name, any other
+	// may.
 	s.When(membership.CloseSession{NodeID: "n1", Session: 7, Cause: expired}).ThenDone()
-	s.When(membership.OpenSession{Node: d, SecretHash: secret("b")}).Then(opened("n1", "b"))
+	s.When(open(d, "a", 2)).ThenRejected("incarnation_stale")
+	s.When(open(d, "b", 1)).Then(opened("n1", "b", 1))
 }
 
 // TestOpenSessionKeepsLabels: what an operator labelled survives a restart,
@@ -95,11 +105,11 @@ func TestOpenSessionKeepsLabels(t *testing.T) {
 	s.When(membership.Update{NodeID: "n1", Labels: map[string]string{"team": "x", "rack": "r1"}}).ThenDone() // position 3
 	d, _ := worker("n1", labels("rack", "r2"))
 	_, p := worker("n1", labels("rack", "r2", "team", "x"))
-	s.When(membership.OpenSession{Node: d, SecretHash: secret("a")}).
-		Then(&eventsv1.SessionClosed{NodeId: "n1", Session: 2, Cause: restarted}, &eventsv1.NodeUpdated{Node: p}, opened("n1", "a"))
+	s.When(open(d, "a", 2)).
+		Then(&eventsv1.SessionClosed{NodeId: "n1", Session: 2, Cause: restarted}, &eventsv1.NodeUpdated{Node: p}, opened("n1", "a", 2))
 	s.When(membership.Leave{NodeID: "n1", Session: 6, SecretHash: secret("a")}).ThenDone()
 	_, p = worker("n1", labels("rack", "r2"))
-	s.When(membership.OpenSession{Node: d, SecretHash: secret("c")}).Then(&eventsv1.NodeJoined{Node: p}, opened("n1", "c"))
+	s.When(open(d, "c", 1)).Then(&eventsv1.NodeJoined{Node: p}, opened("n1", "c", 1))
 }
 
 // TestOpenSessionLabelBound: restarts with ever new labels do not pass the
@@ -113,20 +123,21 @@ func TestOpenSessionLabelBound(t *testing.T) {
 		return d
 	}
 	s := commandtest.New(t, model.New())
-	s.When(membership.OpenSession{Node: many("x"), SecretHash: secret("a")}).ThenDone()
-	s.When(membership.OpenSession{Node: many("x"), SecretHash: secret("a")}).ThenDone()
-	s.When(membership.OpenSession{Node: many("y"), SecretHash: secret("a")}).ThenInvalid("labels")
+	s.When(open(many("x"), "a", 1)).ThenDone()
+	s.When(open(many("x"), "a", 2)).ThenDone()
+	s.When(open(many("y"), "a", 3)).ThenInvalid("labels")
 }
 
 func TestOpenSessionRefused(t *testing.T) {
 	d, _ := worker("s1")
 	_, server := worker("s1", func(d *membership.Descriptor) { d.Role = membership.ServerRole })
 	s := commandtest.New(t, model.New()).Given(&eventsv1.NodeJoined{Node: server})
-	s.When(membership.OpenSession{Node: d, SecretHash: secret("a")}).ThenRejected("node_is_server")
+	s.When(open(d, "a", 1)).ThenRejected("node_is_server")
 	d, _ = worker("n1", func(d *membership.Descriptor) { d.Role = membership.ServerRole })
-	s.When(membership.OpenSession{Node: d, SecretHash: secret("a")}).ThenInvalid("role")
+	s.When(open(d, "a", 1)).ThenInvalid("role")
 	d, _ = worker("n1")
-	s.When(membership.OpenSession{Node: d}).ThenInvalid("secret")
+	s.When(membership.OpenSession{Node: d, Incarnation: 1}).ThenInvalid("secret")
+	s.When(open(d, "a", 0)).ThenInvalid("incarnation")
 }
 
 func TestCloseSession(t *testing.T) {
@@ -140,7 +151,7 @@ func TestCloseSession(t *testing.T) {
 	s.When(membership.CloseSession{NodeID: "n1", Cause: expired}).ThenRejected("session_not_found")
 	// A late expiry of the old session does not reach the new one.
 	d, _ := worker("n1")
-	s.When(membership.OpenSession{Node: d, SecretHash: secret("b")}).Then(opened("n1", "b"))
+	s.When(open(d, "b", 1)).Then(opened("n1", "b", 1))
 	s.When(membership.CloseSession{NodeID: "n1", Session: 2, Cause: expired}).ThenRejected("session_not_found")
 }
 
@@ -155,7 +166,7 @@ func TestLeave(t *testing.T) {
 	s.When(membership.Leave{NodeID: "n1", Session: 2, SecretHash: secret("a")}).ThenRejected("session_not_found")
 	s.When(membership.Cordon{NodeID: "n1"}).ThenRejected("node_left")
 	d, p := worker("n1")
-	s.When(membership.OpenSession{Node: d, SecretHash: secret("b")}).Then(&eventsv1.NodeJoined{Node: p}, opened("n1", "b"))
+	s.When(open(d, "b", 1)).Then(&eventsv1.NodeJoined{Node: p}, opened("n1", "b", 1))
 }
 
 // TestSecondClose: a SessionClosed of an older session, should one be on the
@@ -163,7 +174,7 @@ func TestLeave(t *testing.T) {
 func TestSecondClose(t *testing.T) {
 	m := model.New()
 	s := commandtest.New(t, m).Given(joined("n1", "a")...)
-	s.Given(&eventsv1.SessionClosed{NodeId: "n1", Session: 2, Cause: expired}, opened("n1", "b"),
+	s.Given(&eventsv1.SessionClosed{NodeId: "n1", Session: 2, Cause: expired}, opened("n1", "b", 1),
 		&eventsv1.SessionClosed{NodeId: "n1", Session: 2, Cause: expired})
 	if !m.Membership.SessionIs("n1", 4) || m.Membership.SessionIs("n1", 0) || m.Membership.SessionIs("n2", 4) {
 		t.Error("session 4 of n1 is not the present one")

@@ -17,9 +17,12 @@ type Node struct {
 	Left     bool   `cbor:"22,keyasint,omitempty"`
 	// Session is the present session; 0 without one.
 	Session events.Position `cbor:"23,keyasint,omitempty"`
-	// TTL and SecretHash are of the present session.
+	// TTL is that of the present session, SecretHash that of the last one.
 	TTL        time.Duration `cbor:"24,keyasint,omitempty"`
 	SecretHash events.Hash   `cbor:"25,keyasint,omitempty"`
+	// Incarnation of the process that opened the last session. Like SecretHash it
+	// outlives the session.
+	Incarnation uint64 `cbor:"26,keyasint,omitempty"`
 }
 
 // State holds the nodes. The zero State has none. It has one owner.
@@ -91,11 +94,12 @@ func (s *State) Evolve(r events.Recorded) {
 		s.change(e.SessionOpened.NodeId, func(n *Node) {
 			n.Session, n.TTL = r.Position, time.Duration(e.SessionOpened.TtlMs)*time.Millisecond
 			copy(n.SecretHash[:], e.SessionOpened.SecretHash)
+			n.Incarnation = e.SessionOpened.Incarnation
 		})
 	case *eventsv1.Event_SessionClosed:
 		s.change(e.SessionClosed.NodeId, func(n *Node) {
 			if n.Session == events.Position(e.SessionClosed.Session) {
-				n.Session, n.TTL, n.SecretHash = 0, 0, events.Hash{}
+				n.Session, n.TTL = 0, 0
 			}
 		})
 	}

@@ -110,7 +110,7 @@ func TestSessionClosed(t *testing.T) {
 func TestRestart(t *testing.T) {
 	s, m := owned(t)
 	d := membership.Descriptor{NodeID: "n1", Role: "worker", Weight: 1}
-	s.When(membership.OpenSession{Node: d, SecretHash: events.HashOf([]byte("n1"))}).ThenDone() // 12 closed, 13 opened
+	s.When(membership.OpenSession{Node: d, SecretHash: events.HashOf([]byte("n1")), Incarnation: 1}).ThenDone() // 12 closed, 13 opened
 	wantOwner(t, m, 0, "", 0, 10)
 	s.When(assign(target("n1", 2, 0))).ThenRejected("session_not_found")
 	s.When(release("n1", 2, 10, 0)).ThenNothing()

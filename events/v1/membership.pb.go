@@ -419,7 +419,11 @@ type SessionOpened struct {
 	// From the session policy at the decision, milliseconds.
 	TtlMs uint32 `protobuf:"varint,2,opt,name=ttl_ms,json=ttlMs,proto3" json:"ttl_ms,omitempty"`
 	// SHA-256 of the secret that the node keeps in its data directory.
-	SecretHash    []byte `protobuf:"bytes,3,opt,name=secret_hash,json=secretHash,proto3" json:"secret_hash,omitempty"`
+	SecretHash []byte `protobuf:"bytes,3,opt,name=secret_hash,json=secretHash,proto3" json:"secret_hash,omitempty"`
+	// Counts the processes that used the data directory, from 1: an open that was
+	// delayed on its way cannot replace the session of a later process, nor of
+	// the very process that sent it twice.
+	Incarnation   uint64 `protobuf:"varint,4,opt,name=incarnation,proto3" json:"incarnation,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -473,6 +477,13 @@ func (x *SessionOpened) GetSecretHash() []byte {
 		return x.SecretHash
 	}
 	return nil
+}
+
+func (x *SessionOpened) GetIncarnation() uint64 {
+	if x != nil {
+		return x.Incarnation
+	}
+	return 0
 }
 
 // SessionClosed ends a lease and releases what it held: leaderships, and
@@ -566,12 +577,13 @@ const file_events_v1_membership_proto_rawDesc = "" +
 	"\fNodeCordoned\x12\x17\n" +
 	"\anode_id\x18\x01 \x01(\tR\x06nodeId\")\n" +
 	"\x0eNodeUncordoned\x12\x17\n" +
-	"\anode_id\x18\x01 \x01(\tR\x06nodeId\"`\n" +
+	"\anode_id\x18\x01 \x01(\tR\x06nodeId\"\x82\x01\n" +
 	"\rSessionOpened\x12\x17\n" +
 	"\anode_id\x18\x01 \x01(\tR\x06nodeId\x12\x15\n" +
 	"\x06ttl_ms\x18\x02 \x01(\rR\x05ttlMs\x12\x1f\n" +
 	"\vsecret_hash\x18\x03 \x01(\fR\n" +
-	"secretHash\"\x80\x01\n" +
+	"secretHash\x12 \n" +
+	"\vincarnation\x18\x04 \x01(\x04R\vincarnation\"\x80\x01\n" +
 	"\rSessionClosed\x12\x17\n" +
 	"\anode_id\x18\x01 \x01(\tR\x06nodeId\x12\x18\n" +
 	"\asession\x18\x02 \x01(\x04R\asession\x12<\n" +

@@ -47,21 +47,21 @@ func (c *client) next() {
 	cmd := c.command()
 	c.n++
 	o := &op{request: commands.Request{
-		Actor: c.name, Reason: "sim", Command: cmd, Key: c.key(), Hash: events.HashOf(fmt.Appendf(nil, "%#v", cmd)),
+		Actor: c.name, Reason: "sim", Command: cmd, Key: c.w.key(), Hash: events.HashOf(fmt.Appendf(nil, "%#v", cmd)),
 	}}
 	c.ops = append(c.ops, o)
 	c.try(o)
 }
 
-// key is a UUIDv7 of the client's time.
-func (c *client) key() commands.Key {
+// key is a UUIDv7 of now.
+func (w *World) key() commands.Key {
 	var k commands.Key
-	ms := (epoch + c.w.now) / int64(time.Millisecond)
+	ms := (epoch + w.now) / int64(time.Millisecond)
 	for i := range 6 {
 		k[i] = byte(ms >> (40 - 8*i))
 	}
 	for i := 6; i < len(k); i++ {
-		k[i] = byte(c.w.rng.Uint32())
+		k[i] = byte(w.rng.Uint32())
 	}
 	k[6], k[8] = 0x70|k[6]&0xf, 0x80|k[8]&0x3f
 	return k

@@ -18,12 +18,20 @@ import (
 // repeats.
 type process struct {
 	node
-	core    *member.Core
-	secret  events.Hash
-	at      int // the server that it talks to
-	opening bool
-	leaving bool
-	wakeAt  int64
+	core   *member.Core
+	secret events.Hash
+	// started counts its processes, as its data directory does; openKey is the
+	// key of the open that is not yet answered.
+	started uint64
+	openKey commands.Key
+	// openSent is the boot time at which the first attempt was sent: the lease
+	// counts from there, since a repeated open is answered with what the first
+	// one did.
+	openSent int64
+	at       int // the server that it talks to
+	opening  bool
+	leaving  bool
+	wakeAt   int64
 	// running are the callbacks that have started and not returned; owning are
 	// those of them that may still act: not yet told that lease or assignment is
 	// gone. One that was asked to release acts until it returns.
@@ -37,6 +45,8 @@ func newProcess(w *World, name string) *process {
 }
 
 func (p *process) boot() {
+	p.started++
+	p.openKey = commands.Key{}
 	p.core = member.NewCore(p.name)
 	p.running, p.owning = map[member.Ref]int64{}, map[member.Ref]int64{}
 	p.opening, p.leaving, p.wakeAt = false, false, 0
@@ -150,12 +160,16 @@ func (p *process) open() {
 			p.step(member.Tick{})
 		}
 	})
-	sent := p.clock().Boot
+	if p.openKey.IsZero() {
+		p.openKey, p.openSent = p.w.key(), p.clock().Boot
+	}
+	sent := p.openSent
+	request := commands.Request{Actor: "node/" + p.name, Key: p.openKey, Command: membership.OpenSession{
+		Node:       membership.Descriptor{NodeID: p.name, Role: "worker", ClusterID: "c1", Weight: 1},
+		SecretHash: p.secret, Incarnation: p.started,
+	}}
 	p.call(func(s *server, reply func(func())) {
-		s.submit(commands.Request{Actor: "node/" + p.name, Command: membership.OpenSession{
-			Node:       membership.Descriptor{NodeID: p.name, Role: "worker", ClusterID: "c1", Weight: 1},
-			SecretHash: p.secret,
-		}}, func(a sequencer.Answer) {
+		s.submit(request, func(a sequencer.Answer) {
 			reply(func() { p.opened(sent, a) })
 		})
 	})
@@ -163,11 +177,10 @@ func (p *process) open() {
 
 func (p *process) opened(sent int64, a sequencer.Answer) {
 	if a.Err != nil {
-		return // the timer in open tries again, elsewhere
+		return // the timer in open tries again, elsewhere, with the same key
 	}
-	p.opening = false
-	ttl := a.Receipt.Events[len(a.Receipt.Events)-1].GetSessionOpened().GetTtlMs()
-	p.step(member.Opened{Session: int64(a.Receipt.Position), TTL: time.Duration(ttl) * time.Millisecond, SentAt: sent, Position: int64(a.Receipt.Position)})
+	p.opening, p.openKey = false, commands.Key{}
+	p.step(member.Opened{Session: int64(a.Receipt.Position), TTL: p.w.cfg.TTL, SentAt: sent, Position: int64(a.Receipt.Position)})
 }
 
 func (p *process) beat(b member.Beat) {
