@@ -74,11 +74,28 @@ func (r *reading) goTo(p events.Position) (err error) {
 	return err
 }
 
+// goToTime refuses a time to come: what will be at it is not known.
 func (r *reading) goToTime(t time.Time) (err error) {
+	if now := time.Now(); t.After(now.Add(clockSlack)) {
+		f := badField("read.asOfTime", "a time up to now, "+now.UTC().Format(time.RFC3339), "is %s, which is to come", t.Format(time.RFC3339))
+		f.reason = "time_ahead"
+		return f
+	}
+	if t.Year() < firstYear {
+		r.empty = true // before what nanoseconds count
+		return nil
+	}
 	r.at, err = r.AtTime(t.UnixNano())
 	r.empty = err == nil && r.at == 0
 	return err
 }
+
+const (
+	// clockSlack is how far a caller's clock may be ahead.
+	clockSlack = time.Minute
+	// firstYear is the first whole year that Unix nanoseconds reach.
+	firstYear = 1679
+)
 
 // await waits for minPosition, and for a linearizable read for the head.
 func (s *Server) await(ctx context.Context, o *controlv1.ReadOptions) error {

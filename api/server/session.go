@@ -41,9 +41,6 @@ func (s *Server) openSessionCommand(r *controlv1.OpenSessionRequest) (commands.C
 	if err != nil {
 		return nil, err
 	}
-	if r.Incarnation < 1 {
-		return nil, badField("incarnation", "1 for the first process of a data directory, and more for each after it", "is %d", r.Incarnation)
-	}
 	weight := r.Weight
 	if weight == 0 {
 		weight = 1
