@@ -31,7 +31,10 @@ type authority struct {
 	until  int64
 	gained uint64
 
-	busy      bool
+	busy bool
+	// stale: the operation under way was asked for by an earlier candidacy. What
+	// it says of the register proves nothing for this one.
+	stale     bool
 	started   int64 // boot time at which the write under way was asked for
 	proven    int64 // boot time of the start of the last successful write
 	notBefore int64
@@ -44,10 +47,19 @@ func newAuthority(cfg Config) authority {
 }
 
 // claim begins a candidacy: the register is read before it is written.
-func (a *authority) claim() { a.known, a.until, a.term = false, 0, 0 }
+func (a *authority) claim() { a.drop() }
 
-// drop ends authority at once.
-func (a *authority) drop() { a.known, a.until, a.term = false, 0, 0 }
+// drop ends authority at once. A write that is still under way does not bring
+// it back: its ack may come when another server has taken the register since.
+func (a *authority) drop() { a.known, a.until, a.term, a.stale = false, 0, 0, a.busy }
+
+// ended notes that the operation under way has ended. It returns false when the
+// result is of no use.
+func (a *authority) ended() bool {
+	stale := a.stale
+	a.busy, a.stale = false, false
+	return !stale
+}
 
 func (a *authority) valid(now Now) bool { return a.known && now.Boot < a.until }
 
@@ -75,10 +87,11 @@ func (a *authority) ready(now Now, active bool, waitingSince int64, r *Ready) {
 	r.Write = &Write{Expect: a.version, Data: a.data}
 }
 
-// wrote takes the result of a write. lost is true when the register is
-// definitely not at the version that we know.
+// wrote takes the result of a write.
 func (a *authority) wrote(now Now, version uint64, err error) {
-	a.busy = false
+	if !a.ended() {
+		return
+	}
 	if err != nil {
 		// Whether it was written is open, or another wrote: read what is there.
 		a.known = false
@@ -96,7 +109,9 @@ func (a *authority) wrote(now Now, version uint64, err error) {
 // read takes the result of a read. It returns true when the register is
 // another's and ours was there before: this server was deposed.
 func (a *authority) read(now Now, version uint64, data []byte, err error) (deposed bool) {
-	a.busy = false
+	if !a.ended() {
+		return false
+	}
 	if err != nil {
 		a.notBefore = now.Boot + int64(RetryAfter)
 		return false

@@ -191,7 +191,7 @@ func (c *Core) evolve(m store.Message) {
 	}
 	c.view = next
 	c.stored = append(c.stored, m)
-	if c.role == leader && !c.holdsControl() {
+	if c.role == leader && !c.holdsControl() || c.view.Model.Unknown != 0 { // T6: nor may it lead on
 		c.stepDown()
 	}
 }
