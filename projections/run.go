@@ -19,7 +19,7 @@ const (
 	readAhead = 16
 	// groupBytes and groupFrames bound what is committed together while behind.
 	// At the tail each frame is committed at once.
-	groupBytes  = 2 << 20
+	groupBytes  = 1 << 20
 	groupFrames = 512
 	// headEvery is how often a projector that is behind looks how far.
 	headEvery = time.Second

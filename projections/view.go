@@ -50,7 +50,7 @@ func (v *View) Release() {
 func (v *View) table(id uint16) (kv.Table, error) {
 	t, ok := v.tables[id]
 	if !ok {
-		return t, fmt.Errorf("projections: table %d is not kept by this server", id)
+		return t, fmt.Errorf("projections: table %d: %w", id, ErrNotReady)
 	}
 	return t, nil
 }
@@ -135,7 +135,7 @@ func (v *View) Counter(id uint16, name string) (int64, error) {
 }
 
 // ErrNotReady: no view has been published yet; the projector is still catching
-// up with its first one.
+// up with its first one, or with a table that is new.
 var ErrNotReady = errors.New("projection is not ready")
 
 // AheadError says that a position is beyond what the view shows.

@@ -46,35 +46,26 @@ func (l *Log) Next() events.Position { return l.Head.Position + 1 }
 // Append stores a frame of decisions, a second after the one before.
 func (l *Log) Append(tb TB, ds ...*eventsv1.Decision) {
 	tb.Helper()
-	l.time += 1_000_000_000
-	id := events.LogID{1}
-	f := &eventsv1.Frame{LogId: id[:], Era: 1, First: uint64(l.Next()), Time: l.time, Decisions: ds}
-	if l.Head.Position > 0 {
-		f.PrevHash = l.Head.Hash[:]
-	}
-	data, err := events.Marshal(f)
-	if err != nil {
-		tb.Fatalf("marshal frame: %v", err)
-	}
-	if err := l.Publish(context.Background(), l.sequence, data); err != nil {
-		tb.Fatalf("publish frame: %v", err)
-	}
-	if _, l.Head, err = l.Head.Next(data); err != nil {
-		tb.Fatalf("frame does not continue the log: %v", err)
-	}
-	l.sequence++
+	l.store(tb, &eventsv1.Frame{Era: max(l.Head.Era, 1), First: uint64(l.Next()), Decisions: ds})
 }
 
 // Era starts the next era, with a hole in the positions.
 func (l *Log) Era(tb TB, era, next uint64) {
 	tb.Helper()
+	l.store(tb, &eventsv1.Frame{Era: era, First: next, Decisions: []*eventsv1.Decision{
+		Decide("node/s1", &eventsv1.Event{Kind: &eventsv1.Event_EraStarted{
+			EraStarted: &eventsv1.EraStarted{ClusterId: "c1", Era: era, RestoredPosition: uint64(l.Head.Position), Next: next},
+		}}),
+	}})
+}
+
+func (l *Log) store(tb TB, f *eventsv1.Frame) {
+	tb.Helper()
 	l.time += 1_000_000_000
 	id := events.LogID{1}
-	f := &eventsv1.Frame{
-		LogId: id[:], Era: era, First: next, Time: l.time, PrevHash: l.Head.Hash[:],
-		Decisions: []*eventsv1.Decision{Decide("node/s1", &eventsv1.Event{Kind: &eventsv1.Event_EraStarted{
-			EraStarted: &eventsv1.EraStarted{ClusterId: "c1", Era: era, RestoredPosition: uint64(l.Head.Position), Next: next},
-		}})},
+	f.LogId, f.Time = id[:], l.time
+	if l.Head.Position > 0 {
+		f.PrevHash = l.Head.Hash[:]
 	}
 	data, err := events.Marshal(f)
 	if err != nil {

@@ -187,8 +187,11 @@ func (s *Sim) resign() []*eventsv1.Event {
 	return []*eventsv1.Event{{Kind: &eventsv1.Event_LeadershipResigned{LeadershipResigned: &eventsv1.LeadershipResigned{Scope: scope, NodeId: id}}}}
 }
 
-func (s *Sim) policy() []*eventsv1.Event {
-	return []*eventsv1.Event{{Kind: &eventsv1.Event_PolicySet{PolicySet: &eventsv1.PolicySet{
-		Kind: "session", Name: "default", Version: s.next, Spec: &eventsv1.PolicySet_Session{Session: &eventsv1.SessionPolicy{TtlMs: 5000}},
-	}}}}
+func (s *Sim) policy() []*eventsv1.Event { return []*eventsv1.Event{Policy(s.next)} }
+
+// Policy is a fact about nothing that most tables keep.
+func Policy(version uint64) *eventsv1.Event {
+	return &eventsv1.Event{Kind: &eventsv1.Event_PolicySet{PolicySet: &eventsv1.PolicySet{
+		Kind: "session", Name: "default", Version: version, Spec: &eventsv1.PolicySet_Session{Session: &eventsv1.SessionPolicy{TtlMs: 5000}},
+	}}}
 }

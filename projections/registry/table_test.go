@@ -12,6 +12,6 @@ import (
 func TestIncrementalIsRebuiltIsRedelivered(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		draw := func(n int) int { return rapid.IntRange(0, n-1).Draw(t, "draw") }
-		projectiontest.Check(t, draw, 6, registry.Tables(), nil)
+		projectiontest.Check(t, draw, 4, registry.Tables(), nil)
 	})
 }

@@ -67,3 +67,14 @@ func (f Filter) Route() string {
 	}
 	return ""
 }
+
+// EachRoute visits the rows that have a route now; "" is all.
+func EachRoute(v *projections.View, route string, fn func(row []byte) bool) error {
+	var f Filter
+	if owner, ok := strings.CutPrefix(route, routeOwner); ok {
+		f.Owner = owner
+	} else if namespace, ok := strings.CutPrefix(route, routeNamespace); ok {
+		f.Namespace = namespace
+	}
+	return Each(v, f, 0, fn)
+}

@@ -18,7 +18,7 @@ func tables() []projections.Table { return []projections.Table{shardmap.Table{}}
 func TestIncrementalIsRebuiltIsRedelivered(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		draw := func(n int) int { return rapid.IntRange(0, n-1).Draw(t, "draw") }
-		projectiontest.Check(t, draw, 6, tables(), func(v *projections.View) string { return counts(t, v) })
+		projectiontest.Check(t, draw, 4, tables(), func(v *projections.View) string { return counts(t, v) })
 	})
 }
 

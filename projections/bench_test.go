@@ -1,0 +1,70 @@
+package projections_test
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/omnirelay/omnirelay/events"
+	eventsv1 "github.com/omnirelay/omnirelay/events/v1"
+	"github.com/omnirelay/omnirelay/projections"
+	"github.com/omnirelay/omnirelay/projections/audit"
+	"github.com/omnirelay/omnirelay/projections/projectiontest"
+	"github.com/omnirelay/omnirelay/projections/registry"
+	"github.com/omnirelay/omnirelay/projections/shardmap"
+)
+
+func allTables() []projections.Table {
+	return append(registry.Tables(), shardmap.Table{}, audit.Table{})
+}
+
+// busyLog is a log of n events, each a decision: shards change hands, and now
+// and then a peer is updated.
+func busyLog(tb testing.TB, n int) *projectiontest.Log {
+	log := projectiontest.NewLog(tb)
+	const shards, nodes, perFrame = 1000, 20, 100
+	log.Append(tb, projectiontest.Decide("user/ann", &eventsv1.Event{Kind: &eventsv1.Event_NamespaceCreated{NamespaceCreated: &eventsv1.NamespaceCreated{
+		Namespace: "demo", Spec: &eventsv1.NamespaceSpec{ShardCount: shards, StrategyId: "optimal"},
+	}}}))
+	for i := 0; i < n; i += perFrame {
+		var ds []*eventsv1.Decision
+		for j := i; j < i+perFrame; j++ {
+			ds = append(ds, projectiontest.Decide("node/s1", busyEvent(j, shards, nodes)))
+		}
+		log.Append(tb, ds...)
+	}
+	return log
+}
+
+func busyEvent(i, shards, nodes int) *eventsv1.Event {
+	node := fmt.Sprintf("node-%d", i%nodes)
+	if i%10 == 0 {
+		return &eventsv1.Event{Kind: &eventsv1.Event_NodeUpdated{NodeUpdated: &eventsv1.NodeUpdated{Node: &eventsv1.NodeDescriptor{NodeId: node, Role: "worker", Weight: float64(i)}}}}
+	}
+	set := events.PackShards([]uint32{uint32(i*7) % uint32(shards)})
+	return &eventsv1.Event{Kind: &eventsv1.Event_ShardsAssigned{ShardsAssigned: &eventsv1.ShardsAssigned{
+		Namespace: "demo", Assignments: []*eventsv1.ShardAssignment{{NodeId: node, Session: uint64(i + 1), Shards: set}},
+	}}}
+}
+
+func BenchmarkRebuild(b *testing.B) {
+	const n = 200_000
+	log := busyLog(b, n)
+	for name, tables := range map[string][]projections.Table{
+		"shards": {shardmap.Table{}}, "peers": {registry.Peers{}}, "all": allTables(),
+	} {
+		b.Run(name, func(b *testing.B) {
+			for range b.N {
+				dir := b.TempDir()
+				cfg := projections.DefaultConfig(dir, tables...)
+				cfg.FS = vfs.Default
+				p := projectiontest.RunTo(b, log, cfg, log.Head.Position)
+				b.StopTimer()
+				projectiontest.Close(b, p)
+				b.StartTimer()
+			}
+			b.ReportMetric(float64(n*b.N)/b.Elapsed().Seconds(), "events/s")
+		})
+	}
+}
