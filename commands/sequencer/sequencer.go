@@ -139,9 +139,12 @@ func (s *Sequencer) Barrier(ctx context.Context) (events.Position, error) {
 
 func (s *Sequencer) do(ctx context.Context, c *call) (commands.Receipt, error) {
 	select {
-	case s.submit <- c:
-	case <-s.done:
+	case <-s.done: // first: what is queued now would never be looked at
 		return commands.Receipt{}, ErrNotLeader
+	default:
+	}
+	select {
+	case s.submit <- c:
 	default:
 		return commands.Receipt{}, ErrOverloaded
 	}
