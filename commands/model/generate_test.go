@@ -177,7 +177,7 @@ func (d draw) membership() commands.Command {
 	switch d.int(8) {
 	case 0, 1, 2:
 		node := d.descriptor()
-		return membership.OpenSession{Node: node, SecretHash: d.secret(node.NodeID)}
+		return membership.OpenSession{Node: node, SecretHash: d.secret(node.NodeID), Incarnation: uint64(1 + d.int(8))}
 	case 3:
 		return membership.CloseSession{NodeID: id, Session: d.session(id), Cause: eventsv1.SessionCloseCause_SESSION_CLOSE_CAUSE_EXPIRED}
 	case 4:

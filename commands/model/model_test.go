@@ -49,7 +49,7 @@ func small(t testing.TB) (*commandtest.Scenario, *model.Model) {
 	for _, cmd := range []commands.Command{
 		control.StartEra{Cluster: "c1"},
 		leadership.GrantControl{Server: "s1"},
-		membership.OpenSession{Node: node, SecretHash: events.HashOf([]byte("n1"))}, // 3, 4
+		membership.OpenSession{Node: node, SecretHash: events.HashOf([]byte("n1")), Incarnation: 1}, // 3, 4
 		shard.Create{Namespace: "demo", Spec: shard.Spec{ShardCount: 300}},
 		shard.Assign{Namespace: "demo", Targets: []shard.Target{{NodeID: "n1", Session: 4, Shards: []uint32{0, 150}}}},
 		leadership.Campaign{Scope: "x", NodeID: "n1", Session: 4},
