@@ -15,8 +15,8 @@ func newKey() string {
 	return uuid.Must(uuid.NewV7()).String() // fails only when the system has no randomness
 }
 
-// keyAt makes a key dated t, the log's time, for a client whose clock is off.
-func keyAt(t time.Time) string {
+// KeyAt makes a key dated t, the log's time, for a client whose clock is off.
+func KeyAt(t time.Time) string {
 	id := uuid.Must(uuid.NewV7())
 	ms := uint64(t.UnixMilli())
 	for i := range 6 {
@@ -61,7 +61,7 @@ func (k *key) redate(e *Error) bool {
 		return false
 	}
 	k.replaced = true
-	k.mutation.IdempotencyKey = keyAt(e.LogTime)
+	k.mutation.IdempotencyKey = KeyAt(e.LogTime)
 	return true
 }
 
