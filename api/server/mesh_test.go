@@ -36,6 +36,7 @@ import (
 	"github.com/omnirelay/omnirelay/projections/audit"
 	"github.com/omnirelay/omnirelay/projections/registry"
 	"github.com/omnirelay/omnirelay/projections/shardmap"
+	"github.com/omnirelay/omnirelay/store"
 	"github.com/omnirelay/omnirelay/store/memlog"
 )
 
@@ -101,12 +102,18 @@ func introduce(m *model.Model) []commands.Request {
 // newMesh starts a server; change may alter what it is made of.
 func newMesh(t testing.TB, change ...func(*Deps)) *mesh {
 	t.Helper()
+	return newMeshOn(t, func(log store.Log) store.Log { return log }, change...)
+}
+
+// newMeshOn is newMesh whose sequencer appends through a wrapped log.
+func newMeshOn(t testing.TB, wrap func(store.Log) store.Log, change ...func(*Deps)) *mesh {
+	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	quiet := slog.New(slog.NewTextHandler(io.Discard, nil))
 	m := &mesh{t: t, log: memlog.New(nil), registry: prometheus.NewRegistry()}
 	m.sequencer = sequencer.New(sequencer.Options{
 		Config: sequencer.Config{Server: "s1", Incarnation: t.Name(), Introduce: introduce, NewLogID: events.LogID{1, 2, 3}},
-		Log:    m.log, Register: memlog.NewRegister(nil), Clock: sequencer.SystemClock, Logger: quiet,
+		Log:    wrap(m.log), Register: memlog.NewRegister(nil), Clock: sequencer.SystemClock, Logger: quiet,
 	}, sequencer.View{Model: model.New()})
 	tables := append(registry.Tables(), shardmap.Table{}, audit.Table{})
 	cfg := projections.DefaultConfig("rows", tables...)

@@ -91,6 +91,7 @@ type Server struct {
 	stop     context.CancelFunc
 	idPrefix string
 	ids      atomic.Uint64
+	logNamed atomic.Pointer[named]
 }
 
 // New returns the handler of everything that is served on the API's port.
@@ -160,6 +161,18 @@ func (s *Server) logName() (string, events.Position) {
 	return s.nameOf(v), v.Position()
 }
 
+// named is the name of a log in one era.
+type named struct {
+	era  uint64
+	name string
+}
+
+// nameOf is on the path of every call, so the name is made once per era.
 func (s *Server) nameOf(v *projections.View) string {
-	return fmt.Sprintf("%s.%d", s.deps.ClusterID, v.Mark.Era)
+	if n := s.logNamed.Load(); n != nil && n.era == v.Mark.Era {
+		return n.name
+	}
+	n := &named{v.Mark.Era, fmt.Sprintf("%s.%d", s.deps.ClusterID, v.Mark.Era)}
+	s.logNamed.Store(n)
+	return n.name
 }

@@ -99,6 +99,7 @@ func serveEvents[Q, R any, M message[Q], N message[R]](x *exchange, procedure st
 	})
 	cancel()
 	beating.Wait()
+	defer out.leave()
 	switch {
 	case !out.opened:
 		s.writeProblem(x.w, x.r, err)
@@ -183,6 +184,10 @@ func (e *eventWriter) write(b []byte, flush bool) error {
 	}
 	return e.control.Flush()
 }
+
+// leave gives the connection back without a deadline, for its next request. One
+// that knows none has none.
+func (e *eventWriter) leave() { _ = e.control.SetWriteDeadline(time.Time{}) }
 
 // keepAlive writes a comment line whenever nothing else was written for a while.
 // A client that cannot take it ends the stream.
