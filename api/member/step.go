@@ -70,9 +70,12 @@ type Core struct {
 	lease   int64 // boot time at which the lease ends
 	// position is the newest that rows were read at.
 	position int64
-	rows     map[Ref]Row
-	holds    map[Ref]*hold
-	leaving  bool
+	// floor is the highest fence that this session released of a shard. It is
+	// kept when the hold is not: a row that comes twice must not start it again.
+	floor   map[Ref]int64
+	rows    map[Ref]Row
+	holds   map[Ref]*hold
+	leaving bool
 
 	// dirty are the shards to look at; all means every one. live is whether the
 	// lease lived at the last look.
@@ -89,109 +92,18 @@ type Core struct {
 
 // NewCore returns the core of a node without a session.
 func NewCore(node string) *Core {
-	return &Core{node: node, rows: map[Ref]Row{}, holds: map[Ref]*hold{}, dirty: map[Ref]struct{}{}}
+	return &Core{node: node, rows: map[Ref]Row{}, holds: map[Ref]*hold{}, floor: map[Ref]int64{}, dirty: map[Ref]struct{}{}}
 }
-
-// Inputs: exactly one kind of thing that happened.
-type (
-	// Opened: a session was opened by a call sent at SentAt.
-	Opened struct {
-		Session  int64
-		TTL      time.Duration
-		SentAt   int64
-		Position int64
-	}
-	// Answered: a heartbeat of the session, sent at SentAt, was answered.
-	Answered struct {
-		Session  int64
-		TTL      time.Duration
-		SentAt   int64
-		WantFull bool
-	}
-	// SessionLost: the control leader says that the session is no more.
-	SessionLost struct{ Session int64 }
-	// Snapshot: all rows of this node at a position.
-	Snapshot struct {
-		Position int64
-		Rows     []Row
-	}
-	// Changed: a row as it is since a position. A row of another owner says that
-	// the shard is no longer this node's.
-	Changed struct {
-		Position int64
-		Row      Row
-	}
-	// Gone: a shard does not exist since a position.
-	Gone struct {
-		Position int64
-		Ref      Ref
-	}
-	// Ended: the callback of an ownership has returned.
-	Ended struct {
-		Ref   Ref
-		Fence int64
-	}
-	// Leaving: release everything, then leave.
-	Leaving struct{}
-	// Tick: time has passed.
-	Tick struct{}
-)
-
-// Input is one of the types above.
-type Input interface{ input() }
-
-func (Opened) input()      {}
-func (Answered) input()    {}
-func (SessionLost) input() {}
-func (Snapshot) input()    {}
-func (Changed) input()     {}
-func (Gone) input()        {}
-func (Ended) input()       {}
-func (Leaving) input()     {}
-func (Tick) input()        {}
-
-// Outputs: what the shell has to do, in order.
-type (
-	// Start runs the callback of an ownership.
-	Start struct {
-		Ref   Ref
-		Fence int64
-	}
-	// End tells an ownership to end; Ended follows when the callback has
-	// returned. After EndReleased the callback may act until it returns; should
-	// the lease or the assignment end before, a second End says so, and from
-	// then on it may not.
-	End struct {
-		Ref   Ref
-		Fence int64
-		Cause EndCause
-	}
-	// Beat sends a heartbeat.
-	Beat struct {
-		Session int64
-		Held    []Held
-		Full    bool
-	}
-	// Open opens a session.
-	Open struct{}
-	// Leave closes the session: everything is released.
-	Leave struct{ Session int64 }
-)
-
-// Output is one of the types above.
-type Output interface{ output() }
-
-func (Start) output() {}
-func (End) output()   {}
-func (Beat) output()  {}
-func (Open) output()  {}
-func (Leave) output() {}
 
 // LeaseUntil is the boot time at which the lease ends; 0 without one.
 func (c *Core) LeaseUntil() int64 { return c.lease }
 
 // Session is the present session; 0 without one.
 func (c *Core) Session() int64 { return c.session }
+
+// Position is the newest position that rows were read at, and the one to go on
+// reading after.
+func (c *Core) Position() int64 { return c.position }
 
 // Owns reports whether a shard is owned now, and with which fence.
 func (c *Core) Owns(ref Ref, now int64) (fence int64, ok bool) {
@@ -205,21 +117,26 @@ func (c *Core) Owns(ref Ref, now int64) (fence int64, ok bool) {
 // Step takes one input at a moment of the boot-time clock, and returns what has
 // to be done. wake is the boot time at which a Tick is due.
 func (c *Core) Step(now int64, in Input) (out []Output, wake int64) {
-	asked := c.take(now, in)
-	out = append(out, asked...)
+	if c.live && now >= c.lease {
+		// A lease that ended is seen to end, even by an answer that renews it.
+		out = c.reconcile(now)
+	}
+	out = append(out, c.take(in)...)
 	out = append(out, c.reconcile(now)...)
-	out = append(out, c.beat(now)...)
-	return out, c.wake()
+	if c.leaving && c.session != 0 && c.running == 0 {
+		out = append(out, Leave{Session: c.session})
+	}
+	return append(out, c.beat(now)...), c.wake()
 }
 
-func (c *Core) take(now int64, in Input) []Output {
+func (c *Core) take(in Input) (out []Output) {
 	switch x := in.(type) {
 	case Opened:
 		return c.opened(x)
 	case Answered:
 		c.answered(x)
 	case SessionLost:
-		if x.Session == c.session {
+		if x.Session == c.session && c.session != 0 {
 			return c.lost()
 		}
 	case Snapshot:
@@ -228,8 +145,14 @@ func (c *Core) take(now int64, in Input) []Output {
 		c.change(x.Position, x.Row.Ref, x.Row)
 	case Gone:
 		c.change(x.Position, x.Ref, Row{Ref: x.Ref})
+	case Seen:
+		c.position = max(c.position, x.Position)
 	case Ended:
 		c.ended(x)
+	case Batch:
+		for _, each := range x {
+			out = append(out, c.take(each)...)
+		}
 	case Leaving:
 		c.leaving, c.changed, c.all = true, true, true
 		if c.session == 0 {
@@ -240,7 +163,13 @@ func (c *Core) take(now int64, in Input) []Output {
 			return []Output{Open{}}
 		}
 	}
-	return nil
+	return out
+}
+
+// leaseEnd is when a lease ends that was answered with a TTL to a call sent
+// at a moment.
+func leaseEnd(sentAt int64, ttl time.Duration) int64 {
+	return sentAt + int64(ttl) - margin(int64(ttl))
 }
 
 // margin is the part of the TTL by which a lease ends early.
@@ -250,14 +179,12 @@ func (c *Core) opened(x Opened) []Output {
 	if x.Session <= c.session {
 		return nil // an answer that was overtaken
 	}
-	out := c.lost()
-	if len(out) > 0 {
-		out = slices.DeleteFunc(out, func(o Output) bool { _, open := o.(Open); return open })
-	}
+	out := c.drop() // a session that this one follows
 	c.session, c.ttl = x.Session, int64(x.TTL)
-	c.lease = x.SentAt + c.ttl - margin(c.ttl)
+	c.lease = leaseEnd(x.SentAt, x.TTL)
 	c.position = max(c.position, x.Position)
 	c.beatAt, c.full, c.all = 0, true, true
+	clear(c.floor)
 	return out
 }
 
@@ -266,18 +193,31 @@ func (c *Core) answered(x Answered) {
 		return
 	}
 	c.ttl = int64(x.TTL)
-	c.lease = max(c.lease, x.SentAt+c.ttl-margin(c.ttl))
+	c.lease = max(c.lease, leaseEnd(x.SentAt, x.TTL))
 	if x.WantFull {
 		c.full, c.beatAt = true, 0
 	}
 }
 
-// lost drops the session and everything that was held by it.
 func (c *Core) lost() []Output {
+	out := c.drop()
+	if c.leaving {
+		return append(out, Leave{})
+	}
+	return append(out, Open{})
+}
+
+// drop ends the session and everything that was held by it.
+func (c *Core) drop() []Output {
 	if c.session == 0 {
 		return nil
 	}
-	c.session, c.lease, c.all = 0, 0, true
+	// Rows of a later session may have come before the answer that names it.
+	for ref, r := range c.rows {
+		if r.Session <= c.session {
+			delete(c.rows, ref)
+		}
+	}
 	var out []Output
 	for _, ref := range c.everything() {
 		h := c.holds[ref]
@@ -288,11 +228,8 @@ func (c *Core) lost() []Output {
 			delete(c.holds, ref)
 		}
 	}
-	clear(c.rows)
-	if c.leaving {
-		return append(out, Leave{})
-	}
-	return append(out, Open{})
+	c.session, c.lease, c.all = 0, 0, true
+	return out
 }
 
 func (c *Core) snapshot(x Snapshot) {
@@ -329,9 +266,10 @@ func (c *Core) ended(x Ended) {
 	c.dirty[x.Ref] = struct{}{}
 	switch h.ending {
 	case EndReleased, 0: // a callback that returns by itself gives its shard back
-		h.released, c.changed = true, true
+		c.release(x.Ref, h)
 	case EndReassigned:
 		delete(c.holds, x.Ref)
+		c.changed = true
 	case EndLease:
 		h.ending, h.stopped = 0, false // may resume
 	}
@@ -355,9 +293,6 @@ func (c *Core) reconcile(now int64) []Output {
 		if o := c.settle(now, ref); o != nil {
 			out = append(out, o)
 		}
-	}
-	if c.leaving && c.session != 0 && c.running == 0 {
-		out = append(out, Leave{Session: c.session})
 	}
 	return out
 }
@@ -385,9 +320,9 @@ func (c *Core) settle(now int64, ref Ref) Output {
 		if !mine || c.leaving || now >= c.lease {
 			return nil
 		}
-		if row.Draining { // never started here: released as it is
-			c.holds[ref] = &hold{fence: row.Fence, released: true}
-			c.changed = true
+		if row.Draining || row.Fence <= c.floor[ref] { // never to start here: released as it is
+			c.holds[ref] = &hold{fence: row.Fence}
+			c.release(ref, c.holds[ref])
 			return nil
 		}
 		return c.start(ref, row.Fence)
@@ -402,7 +337,7 @@ func (c *Core) settle(now int64, ref Ref) Output {
 	case h.running && h.ending == 0 && (row.Draining || c.leaving):
 		return c.end(ref, h, EndReleased)
 	case !h.running && (row.Draining || c.leaving):
-		h.released, c.changed = true, true
+		c.release(ref, h)
 	case !h.running && now < c.lease:
 		return c.start(ref, h.fence)
 	case h.running && h.ending == EndLease && (row.Draining || c.leaving):
@@ -426,6 +361,11 @@ func (c *Core) settleForeign(now int64, ref Ref, h *hold, row Row, mine bool) Ou
 		return c.settle(now, ref)
 	}
 	return nil
+}
+
+func (c *Core) release(ref Ref, h *hold) {
+	h.released, c.changed = true, true
+	c.floor[ref] = max(c.floor[ref], h.fence)
 }
 
 func (c *Core) start(ref Ref, fence int64) Output {

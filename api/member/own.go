@@ -1,0 +1,163 @@
+package member
+
+import (
+	"context"
+	"fmt"
+	"runtime/debug"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Ownership is the right to act for a shard, until it ends.
+type Ownership struct {
+	Namespace string
+	Shard     uint32
+	// Fence is above every fence that the shard was owned with before; a resource
+	// that refuses lower ones than it has seen is safe from old owners.
+	Fence int64
+
+	grip *grip
+}
+
+// grip is the ownership's life.
+type grip struct {
+	clock func() int64
+	epoch *epoch
+	// may ends when nothing may be done any more; told, its child, when the
+	// ownership is to end.
+	may, told    context.Context
+	forbid, tell context.CancelCauseFunc
+	// over ends with the first End.
+	over     context.Context
+	end      context.CancelFunc
+	returned atomic.Bool
+}
+
+func newGrip(life context.Context, clock func() int64, e *epoch) *grip {
+	g := &grip{clock: clock, epoch: e}
+	g.may, g.forbid = context.WithCancelCause(e.ctx)
+	g.told, g.tell = context.WithCancelCause(g.may)
+	g.over, g.end = context.WithCancel(life)
+	return g
+}
+
+// Context ends when the ownership is to end, with [ErrReleased],
+// [ErrLeaseEnded] or [ErrReassigned] as its cause.
+func (o Ownership) Context() context.Context { return o.grip.told }
+
+// Permit ends when the owner may act no more. On a release it outlives Context
+// until the callback has returned, so that the last writes can be made.
+func (o Ownership) Permit() context.Context { return o.grip.may }
+
+// Check returns nil while the owner may act, and why not otherwise. It looks at
+// the clock itself: a process that was paused knows at once, before any context
+// has ended. Call it right before what only an owner may do.
+func (o Ownership) Check() error {
+	g := o.grip
+	switch {
+	case g.returned.Load():
+		return ErrReturned
+	case g.may.Err() != nil:
+		return context.Cause(g.may)
+	case g.clock() >= g.epoch.until.Load():
+		return ErrLeaseEnded
+	}
+	return nil
+}
+
+// String names the shard and the fence.
+func (o Ownership) String() string {
+	return fmt.Sprintf("%s/%d fence %d", o.Namespace, o.Shard, o.Fence)
+}
+
+func (c EndCause) err() error {
+	switch c {
+	case EndReleased:
+		return ErrReleased
+	case EndLease:
+		return ErrLeaseEnded
+	}
+	return ErrReassigned
+}
+
+// apply carries an End out.
+func (g *grip) apply(cause EndCause) {
+	g.end()
+	g.tell(cause.err())
+	if cause != EndReleased {
+		g.forbid(cause.err())
+	}
+}
+
+// The wait before a shard is given back whose callback returned by itself.
+const (
+	giveBackMin = time.Second
+	giveBackMax = 30 * time.Second
+)
+
+// streaks counts how often in a row the callback of a shard returned by itself,
+// so that a shard that nobody can serve does not go round in a hot loop.
+type streaks struct {
+	mu sync.Mutex
+	of map[Ref]int
+}
+
+func (s *streaks) next(ref Ref, ran time.Duration) time.Duration {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if ran > giveBackMax {
+		delete(s.of, ref)
+	}
+	n := min(s.of[ref], 5)
+	s.of[ref] = n + 1
+	return min(giveBackMin<<n, giveBackMax)
+}
+
+func (s *streaks) clear(ref Ref) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.of, ref)
+}
+
+// serve runs the callback of one ownership and reports when the shard is free.
+func (m *Member) serve(o Ownership) {
+	g, started := o.grip, m.clock()
+	ref := Ref{Namespace: o.Namespace, Shard: o.Shard}
+	err := m.call(o)
+	g.returned.Store(true)
+	switch {
+	case g.told.Err() != nil: // as it should be
+		m.streaks.clear(ref)
+		if err != nil && context.Cause(g.told) != err {
+			m.log.Warn("owner ended with an error", "shard", o.String(), "error", err)
+		}
+	default:
+		wait := m.streaks.next(ref, time.Duration(m.clock()-started))
+		m.log.Warn("owner returned by itself, the shard is given back", "shard", o.String(), "after", wait, "error", err)
+		g.tell(ErrReturned)
+		timer := time.NewTimer(wait)
+		defer timer.Stop()
+		select {
+		case <-timer.C:
+		case <-g.over.Done():
+		}
+	}
+	g.end()
+	g.forbid(ErrReturned)
+	m.report(Ended{Ref: ref, Fence: o.Fence})
+}
+
+// call calls the callback; a panic is its error.
+func (m *Member) call(o Ownership) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
+		}
+	}()
+	if m.cfg.Own == nil {
+		<-o.Context().Done()
+		return nil
+	}
+	return m.cfg.Own(o.Context(), o)
+}

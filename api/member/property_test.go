@@ -1,0 +1,334 @@
+package member
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+)
+
+// world drives a core with whatever may happen and watches what it does. It
+// knows the rules, not the code: fences are positions, sessions are positions,
+// rows come in any order of the past.
+type world struct {
+	t    *rapid.T
+	core *Core
+	// twin is stepped alike but looks at everything in each step.
+	twin *Core
+
+	now      int64
+	position int64 // the log's head
+	session  int64 // 0 without one
+	ttl      time.Duration
+	lease    int64
+	rows     map[Ref]Row // as the core was last told at a position it had to believe
+	believed int64
+	running  map[Ref]int64
+	ended    map[Ref]bool // told to end
+	released map[Ref]int64
+	leaving  bool
+}
+
+func newWorld(t *rapid.T) *world {
+	return &world{
+		t: t, core: NewCore("n1"), twin: NewCore("n1"), ttl: 8 * time.Second,
+		rows: map[Ref]Row{}, running: map[Ref]int64{}, ended: map[Ref]bool{}, released: map[Ref]int64{},
+	}
+}
+
+func (w *world) ref() Ref {
+	return Ref{Namespace: rapid.SampledFrom([]string{"a", "b"}).Draw(w.t, "ns"), Shard: uint32(rapid.IntRange(0, 2).Draw(w.t, "shard"))}
+}
+
+func (w *world) row() Row {
+	r := Row{Ref: w.ref(), Owner: rapid.SampledFrom([]string{"n1", "n1", "n1", "n2"}).Draw(w.t, "owner")}
+	r.Session = w.session
+	if rapid.IntRange(0, 4).Draw(w.t, "other session") == 0 {
+		r.Session = max(1, w.session-1)
+	}
+	// Fences are positions after the session's.
+	r.Fence = rapid.Int64Range(max(1, w.session), max(1, w.position)).Draw(w.t, "fence")
+	if old, ok := w.rows[r.Ref]; ok && old.Session == r.Session && old.Fence >= w.session && rapid.Bool().Draw(w.t, "same fence") {
+		r.Fence = old.Fence
+	}
+	r.Draining = rapid.IntRange(0, 3).Draw(w.t, "draining") == 0
+	return r
+}
+
+// at is a position that a server may answer from: now and then behind.
+func (w *world) at() int64 {
+	w.position += rapid.Int64Range(0, 3).Draw(w.t, "commits")
+	if rapid.IntRange(0, 4).Draw(w.t, "behind") == 0 {
+		return rapid.Int64Range(0, w.position).Draw(w.t, "past")
+	}
+	return w.position
+}
+
+func (w *world) believe(position int64) bool {
+	if position < w.believed {
+		return false
+	}
+	w.believed = position
+	return true
+}
+
+// step steps both cores and checks what the first one says.
+func (w *world) step(in Input) []Output {
+	before := w.core.Position()
+	out, wake := w.core.Step(w.now, in)
+	w.twin.all = true
+	twin, twinWake := w.twin.Step(w.now, in)
+	if diff := cmp.Diff(twin, out); diff != "" || wake != twinWake {
+		w.t.Fatalf("incremental differs from full after %#v (-full +incremental):\n%s", in, diff)
+	}
+	if w.core.Position() < before {
+		w.t.Fatalf("position fell from %d to %d", before, w.core.Position())
+	}
+	for _, o := range out {
+		w.output(o)
+	}
+	w.check()
+	return out
+}
+
+func (w *world) output(o Output) {
+	switch x := o.(type) {
+	case Start:
+		if _, twice := w.running[x.Ref]; twice {
+			w.t.Fatalf("%v started while its callback runs", x)
+		}
+		if w.now >= w.lease || w.session == 0 || w.leaving {
+			w.t.Fatalf("%v at %d with lease until %d, session %d, leaving %t", x, w.now, w.lease, w.session, w.leaving)
+		}
+		if r := w.rows[x.Ref]; r.Owner != "n1" || r.Session != w.session || r.Fence != x.Fence {
+			w.t.Fatalf("%v but the row is %+v, the session %d", x, r, w.session)
+		}
+		if x.Fence <= w.released[x.Ref] {
+			w.t.Fatalf("%v although fence %d was released", x, w.released[x.Ref])
+		}
+		w.running[x.Ref] = x.Fence
+		delete(w.ended, x.Ref)
+	case End:
+		if w.running[x.Ref] != x.Fence {
+			w.t.Fatalf("%v but %d runs", x, w.running[x.Ref])
+		}
+		w.ended[x.Ref] = true
+	case Beat:
+		for _, h := range x.Held {
+			if h.State != Released {
+				continue
+			}
+			if w.running[h.Ref] == h.Fence {
+				w.t.Fatalf("%v reported as released while its callback runs", h)
+			}
+			w.released[h.Ref] = max(w.released[h.Ref], h.Fence)
+		}
+	case Leave:
+		if len(w.running) > 0 && x.Session != 0 {
+			w.t.Fatalf("leaves while %v run", w.running)
+		}
+	}
+}
+
+// check holds in every state.
+func (w *world) check() {
+	for ref, fence := range w.running {
+		if got, ok := w.core.Owns(ref, w.now); ok {
+			if got != fence || w.now >= w.lease || w.ended[ref] {
+				w.t.Fatalf("owns %v with fence %d: runs with %d, lease until %d, now %d, ended %t", ref, got, fence, w.lease, w.now, w.ended[ref])
+			}
+		}
+		if _, ok := w.core.Owns(ref, w.lease); ok {
+			w.t.Fatalf("owns %v past its lease", ref)
+		}
+		if w.now >= w.lease && !w.ended[ref] {
+			w.t.Fatalf("%v runs on past its lease", ref)
+		}
+	}
+}
+
+func (w *world) open() {
+	w.position++
+	w.session = w.position
+	sent := w.now - rapid.Int64Range(0, int64(w.ttl)).Draw(w.t, "since")
+	w.lease = sent + int64(w.ttl) - int64(w.ttl)/8
+	w.believed = max(w.believed, w.session)
+	w.step(Opened{Session: w.session, TTL: w.ttl, SentAt: sent, Position: w.session})
+}
+
+func (w *world) actions() map[string]func(*rapid.T) {
+	return map[string]func(*rapid.T){
+		"": func(*rapid.T) {},
+		"time passes": func(t *rapid.T) {
+			w.now += int64(rapid.SampledFrom([]time.Duration{0, time.Second, 3 * time.Second, 10 * time.Second}).Draw(t, "by"))
+			w.step(Tick{})
+		},
+		"open": func(t *rapid.T) {
+			if w.leaving || w.session != 0 && rapid.IntRange(0, 3).Draw(t, "again") != 0 {
+				t.Skip("has a session")
+			}
+			w.open()
+		},
+		"answered": func(t *rapid.T) {
+			sent := w.now - rapid.Int64Range(0, 2*int64(w.ttl)).Draw(t, "since")
+			session := w.session
+			if rapid.IntRange(0, 5).Draw(t, "old session") == 0 {
+				session--
+			}
+			if session == w.session && session != 0 {
+				w.lease = max(w.lease, sent+int64(w.ttl)-int64(w.ttl)/8)
+			}
+			w.step(Answered{Session: session, TTL: w.ttl, SentAt: sent, WantFull: rapid.Bool().Draw(t, "want full")})
+		},
+		"session lost": func(t *rapid.T) {
+			if rapid.IntRange(0, 3).Draw(t, "really") != 0 {
+				t.Skip("not now")
+			}
+			lost := w.session
+			w.session, w.lease = 0, 0
+			w.step(SessionLost{Session: lost})
+		},
+		"row": func(*rapid.T) {
+			r, p := w.row(), w.at()
+			if w.believe(p) {
+				w.rows[r.Ref] = r
+			}
+			w.step(Changed{Position: p, Row: r})
+		},
+		"gone": func(*rapid.T) {
+			ref, p := w.ref(), w.at()
+			if w.believe(p) {
+				delete(w.rows, ref)
+			}
+			w.step(Gone{Position: p, Ref: ref})
+		},
+		"snapshot": func(t *rapid.T) {
+			p, s := w.at(), Snapshot{}
+			rows := map[Ref]Row{}
+			for range rapid.IntRange(0, 3).Draw(t, "rows") {
+				r := w.row()
+				if _, ok := rows[r.Ref]; !ok {
+					rows[r.Ref] = r
+					s.Rows = append(s.Rows, r)
+				}
+			}
+			s.Position = p
+			if w.believe(p) {
+				w.rows = rows
+			}
+			w.step(s)
+		},
+		"seen": func(*rapid.T) {
+			w.believe(w.position)
+			w.step(Seen{Position: w.position})
+		},
+		"callback returns": func(t *rapid.T) {
+			ref := w.ref()
+			fence, ok := w.running[ref]
+			if !ok {
+				t.Skip("does not run")
+			}
+			delete(w.running, ref)
+			w.step(Ended{Ref: ref, Fence: fence})
+		},
+		"leaving": func(t *rapid.T) {
+			if rapid.IntRange(0, 9).Draw(t, "really") != 0 {
+				t.Skip("not now")
+			}
+			w.leaving = true
+			w.step(Leaving{})
+		},
+	}
+}
+
+// TestCore is S1, S7 and L2 as far as one member can keep them: see output and
+// check.
+func TestCore(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		w := newWorld(t)
+		w.open()
+		t.Repeat(w.actions())
+	})
+}
+
+// TestLateAnswerResumes: after any history, a lease that ended and is answered
+// again resumes what it had, with the same fences.
+func TestLateAnswerResumes(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		w := newWorld(t)
+		w.open()
+		t.Repeat(w.actions())
+		if w.leaving || w.session == 0 || w.now >= w.lease {
+			t.Skip("nothing is owned")
+		}
+		want := map[Ref]int64{}
+		for ref, fence := range w.running {
+			if _, ok := w.core.Owns(ref, w.now); ok {
+				want[ref] = fence
+			}
+		}
+		w.now = w.lease
+		w.step(Tick{})
+		for ref, fence := range w.running {
+			delete(w.running, ref)
+			w.step(Ended{Ref: ref, Fence: fence})
+		}
+		w.lease = w.now + int64(w.ttl) - int64(w.ttl)/8
+		w.step(Answered{Session: w.session, TTL: w.ttl, SentAt: w.now})
+		for ref, fence := range want {
+			if got, ok := w.core.Owns(ref, w.now); !ok || got != fence {
+				t.Fatalf("%v was owned with fence %d, now %d (%t)", ref, fence, got, ok)
+			}
+		}
+	})
+}
+
+// TestLeavingEnds: after any history, leaving is told once nothing runs.
+func TestLeavingEnds(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		w := newWorld(t)
+		w.open()
+		t.Repeat(w.actions())
+		w.leaving = true
+		out := w.step(Leaving{})
+		for ref, fence := range w.running {
+			delete(w.running, ref)
+			out = append(out, w.step(Ended{Ref: ref, Fence: fence})...)
+		}
+		for _, o := range out {
+			if l, ok := o.(Leave); ok && l.Session == w.session {
+				return
+			}
+		}
+		t.Fatalf("did not leave: %v", out)
+	})
+}
+
+// TestBatch: a batch ends where its parts end one by one.
+func TestBatch(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		w := newWorld(t)
+		w.open()
+		var batch Batch
+		single := NewCore("n1")
+		opened := Opened{Session: w.session, TTL: w.ttl, SentAt: w.now, Position: w.session}
+		single.Step(w.now, opened)
+		whole := NewCore("n1")
+		whole.Step(w.now, opened)
+		for range rapid.IntRange(1, 6).Draw(t, "n") {
+			w.position++
+			// Of a shard that nobody had before: what runs already depends on
+			// when its callback returns.
+			r := w.row()
+			r.Ref = Ref{Namespace: fmt.Sprint("ns", len(batch)), Shard: 1}
+			batch = append(batch, Changed{Position: w.position, Row: r})
+			single.Step(w.now, batch[len(batch)-1])
+		}
+		whole.Step(w.now, batch)
+		if diff := cmp.Diff(single.Held(), whole.Held()); diff != "" {
+			t.Fatalf("a batch differs from its parts (-parts +batch):\n%s", diff)
+		}
+	})
+}
