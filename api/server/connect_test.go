@@ -4,10 +4,13 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
 	"connectrpc.com/connect"
+	"connectrpc.com/grpcreflect"
 	"google.golang.org/protobuf/proto"
 
 	controlv1 "github.com/omnirelay/omnirelay/api/v1"
@@ -243,5 +246,37 @@ func TestTail(t *testing.T) {
 		if s.Err() != nil || want != int64(m.head()) {
 			t.Errorf("after %d: ends at %d: %v", after, want, s.Err())
 		}
+	}
+}
+
+// A message over the limit is refused by every protocol, and leaves no event.
+func TestHugeMessage(t *testing.T) {
+	m := newMesh(t)
+	before := m.head()
+	q := &controlv1.CreateNamespaceRequest{Namespace: strings.Repeat("x", MaxBody), ShardCount: 1}
+	for name, c := range map[string]clients{
+		"connect": m.connect(m.h2), "grpc": m.connect(m.h2, connect.WithGRPC()), "grpc-web": m.connect(m.h1, connect.WithGRPCWeb()),
+	} {
+		_, err := c.namespaces.CreateNamespace(deadline(t, 10_000), request(q))
+		if connect.CodeOf(err) != connect.CodeResourceExhausted || !strings.Contains(err.Error(), "larger than") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if m.head() != before {
+		t.Errorf("left events: head %d after %d", m.head(), before)
+	}
+}
+
+// Reflection lists every service.
+func TestReflection(t *testing.T) {
+	m := newMesh(t)
+	client := grpcreflect.NewClient(m.h2, m.url, connect.WithGRPC())
+	stream := client.NewStream(deadline(t, 10_000))
+	names, err := stream.ListServices()
+	if err != nil || !slices.Contains(names, "omnirelay.mesh.control.v1.ShardControlService") || len(names) != 8 {
+		t.Errorf("services %v, %v", names, err)
+	}
+	if _, err := stream.Close(); err != nil {
+		t.Errorf("close: %v", err)
 	}
 }

@@ -20,6 +20,7 @@ import (
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/goleak"
 
 	"github.com/omnirelay/omnirelay/api/auth"
 	controlv1 "github.com/omnirelay/omnirelay/api/v1"
@@ -39,6 +40,8 @@ import (
 	"github.com/omnirelay/omnirelay/store"
 	"github.com/omnirelay/omnirelay/store/memlog"
 )
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // mesh is a server over a log in memory, with a real sequencer and a real
 // projector, and a listener on loopback.
@@ -154,6 +157,9 @@ func newMeshOn(t testing.TB, wrap func(store.Log) store.Log, change ...func(*Dep
 		m.h2.CloseIdleConnections()
 		cancel()
 		running.Wait()
+		if err := p.Close(); err != nil {
+			t.Errorf("close projector: %v", err)
+		}
 	})
 	m.await(1)
 	m.until("leading", func() bool { return m.sequencer.Status().Leading })
@@ -168,8 +174,12 @@ func (m *mesh) listen() {
 	if err != nil {
 		m.t.Fatalf("listen: %v", err)
 	}
-	go func() { _ = hs.Serve(l) }()
-	m.t.Cleanup(func() { _ = hs.Close() })
+	var serving sync.WaitGroup
+	serving.Go(func() { _ = hs.Serve(l) })
+	m.t.Cleanup(func() {
+		_ = hs.Close()
+		serving.Wait()
+	})
 	m.url = "http://" + l.Addr().String()
 	m.h1 = &http.Client{Transport: &http.Transport{DisableCompression: true}}
 	var p http.Protocols
