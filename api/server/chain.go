@@ -115,7 +115,7 @@ func (s *Server) finish(c *call, panicked any, err error) error {
 			slog.String("request", c.requestID), slog.Any("panic", panicked), slog.String("stack", string(debug.Stack())))
 		err = internal(fmt.Errorf("the handler of %s panicked", c.method.name))
 	}
-	if err == nil || errors.Is(err, errNotModified) {
+	if err == nil || errors.Is(err, errNotModified) || errors.Is(err, errHeadersAlone) {
 		return err
 	}
 	e := s.asConnect(err)
@@ -155,6 +155,8 @@ func codeWord(err error) string {
 		return "ok"
 	case errors.Is(err, errNotModified):
 		return "not_modified"
+	case errors.Is(err, errHeadersAlone):
+		return "ok"
 	}
 	return connect.CodeOf(err).String()
 }

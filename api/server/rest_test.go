@@ -2,7 +2,6 @@ package server
 
 import (
 	"fmt"
-	"net/http"
 	"slices"
 	"strings"
 	"testing"
@@ -294,9 +293,10 @@ func TestPathsAndMethods(t *testing.T) {
 	if r := m.want(405, "POST", "/control/namespaces/demo", ""); r.header.Get("Allow") != "DELETE, GET, PATCH" {
 		t.Errorf("Allow is %q", r.header.Get("Allow"))
 	}
-	req, _ := http.NewRequest("HEAD", m.url+"/control/peers", nil)
-	res, err := m.h1.Do(req)
-	if err != nil || res.StatusCode != 200 || res.Header.Get("ETag") == "" {
-		t.Errorf("HEAD: %v %v", res, err)
+	if r := m.want(200, "HEAD", "/control/peers", ""); r.header.Get("ETag") == "" || r.body != "" {
+		t.Errorf("HEAD: %s %v", r, r.header)
+	}
+	if r := m.want(200, "HEAD", "/control/events/log", ""); r.header.Get("Content-Type") != "text/event-stream" {
+		t.Errorf("HEAD of a stream: %v", r.header)
 	}
 }

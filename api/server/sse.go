@@ -92,7 +92,7 @@ func serveEvents[Q, R any, M message[Q], N message[R]](x *exchange, procedure st
 		s.writeHeaders(x.w.Header(), c)
 		return fn(ctx, q, func(r *R, n note) error {
 			if n.opened {
-				return out.open()
+				return out.open(x.r.Method == http.MethodHead)
 			}
 			return out.event(N(r), n)
 		})
@@ -103,7 +103,7 @@ func serveEvents[Q, R any, M message[Q], N message[R]](x *exchange, procedure st
 	switch {
 	case !out.opened:
 		s.writeProblem(x.w, x.r, err)
-	case err != nil && x.r.Context().Err() == nil:
+	case err != nil && x.r.Context().Err() == nil && x.r.Method != http.MethodHead:
 		f := problemOf(err)
 		_, head := s.logName()
 		out.end(appendProblem(nil, f, f.detail(head), x.r.URL.Path))
@@ -122,8 +122,11 @@ type eventWriter struct {
 	wrote  time.Time
 }
 
+// errHeadersAlone ends a stream that was asked for its headers.
+var errHeadersAlone = errors.New("headers alone")
+
 // open sends the headers, after which errors are events.
-func (e *eventWriter) open() error {
+func (e *eventWriter) open(alone bool) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	h := e.w.Header()
@@ -132,6 +135,9 @@ func (e *eventWriter) open() error {
 	h.Set("X-Accel-Buffering", "no") // of proxies that would hold events back
 	e.opened = true
 	e.w.WriteHeader(http.StatusOK)
+	if alone {
+		return errHeadersAlone
+	}
 	return e.write(nil, true)
 }
 
