@@ -5,9 +5,10 @@
 //     only for the present session of the node, proven by its secret.
 //  2. A session's timer is the receipt of its last answered heartbeat + TTL.
 //     When authority is gained anew, every timer starts again at TTL + 1 s: the
-//     leader before may have answered until its own authority ended. So every
-//     lease, which the node counts from before the heartbeat was sent, ends
-//     before its expiry decision.
+//     leader before may have answered until its own authority ended, or may do
+//     so still, and so an answer never makes a timer end sooner. So every lease,
+//     which the node counts from before the heartbeat was sent, ends before its
+//     expiry decision.
 //  3. Expiry is serialized with answering: a session is first marked, none of
 //     its heartbeats is answered any more, then the close is asked for. The mark
 //     ends with the session, or when the close was definitely refused. It

@@ -170,7 +170,9 @@ func (l *Leases) Beat(m *model.Model, hb Heartbeat, now int64) (Answer, error) {
 	if x == nil || x.session != hb.Session || x.expiring {
 		return Answer{}, ErrExpiring
 	}
-	x.deadline, x.seen = now+int64(x.ttl), now
+	// Never sooner than it was: the timer that started when authority was gained
+	// also stands for what the leader before may still answer.
+	x.deadline, x.seen = max(x.deadline, now+int64(x.ttl)), now
 	if hb.Full {
 		x.held, x.digest, x.heard = slices.Clone(hb.Held), Digest(hb.Held), true
 	}

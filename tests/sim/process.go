@@ -32,6 +32,9 @@ type process struct {
 	opening  bool
 	leaving  bool
 	wakeAt   int64
+	// cut and stuck are set by scenarios: nothing reaches it or comes from it;
+	// its callbacks do not return.
+	cut, stuck bool
 	// running are the callbacks that have started and not returned; owning are
 	// those of them that may still act: not yet told that lease or assignment is
 	// gone. One that was asked to release acts until it returns.
@@ -68,25 +71,46 @@ func (p *process) restart() {
 	p.boot()
 }
 
+// callTimeout is after how long without an answer a member talks to another
+// server.
+const callTimeout = 400 * time.Millisecond
+
 // call sends a request to the server that the member talks to and brings the
-// answer back; on anything but success the next one is tried.
+// answer back; on anything but success, and on silence, the next one is tried.
 func (p *process) call(do func(s *server, reply func(func()))) {
-	s := p.w.servers[p.at]
+	answered, at := false, p.at
+	p.deliver(callTimeout, func() {
+		if !answered {
+			p.elsewhere(at)
+		}
+	})
+	s := p.w.servers[at]
 	there, lost := p.w.network()
-	if lost {
-		p.at = p.w.rng.IntN(len(p.w.servers))
+	if lost || p.cut {
+		p.elsewhere(at)
 		return
 	}
 	s.deliver(there, func() {
 		do(s, func(fn func()) {
-			if back, lost := p.w.network(); !lost {
-				p.deliver(back, fn)
+			if back, lost := p.w.network(); !lost && !p.cut {
+				p.deliver(back, func() { answered = true; fn() })
 			}
 		})
 	})
 }
 
-func (p *process) elsewhere() { p.at = p.w.rng.IntN(len(p.w.servers)) }
+// elsewhere turns from a server to another: the next one, and in a storm any.
+// Somebody may have turned from it already.
+func (p *process) elsewhere(from int) {
+	if p.at != from {
+		return
+	}
+	if p.w.calm {
+		p.at = (p.at + 1) % len(p.w.servers)
+		return
+	}
+	p.at = p.w.rng.IntN(len(p.w.servers))
+}
 
 func (p *process) tick() {
 	p.wakeAt = 0
@@ -122,6 +146,9 @@ func (p *process) output(o member.Output) {
 		p.w.tracef("%s starts %s/%d fence %d", p.name, x.Ref.Namespace, x.Ref.Shard, x.Fence)
 		p.running[x.Ref], p.owning[x.Ref] = x.Fence, x.Fence
 		p.w.check.owns(p, x.Ref, x.Fence)
+		if p.w.started != nil {
+			p.w.started(p, x.Ref, x.Fence)
+		}
 	case member.End:
 		p.w.tracef("%s ends %s/%d fence %d, cause %d", p.name, x.Ref.Namespace, x.Ref.Shard, x.Fence, x.Cause)
 		if x.Cause != member.EndReleased {
@@ -130,6 +157,9 @@ func (p *process) output(o member.Output) {
 		took := p.w.between(0, 20*time.Millisecond)
 		if p.w.fault() {
 			took = p.w.between(0, 40*time.Second) // a callback that will not end
+		}
+		if p.stuck {
+			took = time.Hour
 		}
 		p.deliver(took, func() {
 			if p.running[x.Ref] == x.Fence {
@@ -152,11 +182,11 @@ func (p *process) open() {
 		return
 	}
 	p.opening = true
-	inc := p.incarnation
+	inc, at := p.incarnation, p.at
 	p.deliver(time.Second, func() { // no answer in time: again
 		if p.opening && p.incarnation == inc {
 			p.opening = false
-			p.elsewhere()
+			p.elsewhere(at)
 			p.step(member.Tick{})
 		}
 	})
@@ -184,7 +214,7 @@ func (p *process) opened(sent int64, a sequencer.Answer) {
 }
 
 func (p *process) beat(b member.Beat) {
-	sent := p.clock().Boot
+	sent, at := p.clock().Boot, p.at
 	hb := sessions.Heartbeat{NodeID: p.name, Session: events.Position(b.Session), Secret: p.secret, Full: b.Full}
 	for _, h := range b.Held {
 		hb.Held = append(hb.Held, sessions.Held{Namespace: h.Ref.Namespace, Shard: h.Ref.Shard, Fence: events.Position(h.Fence), State: sessions.State(h.State)})
@@ -201,7 +231,7 @@ func (p *process) beat(b member.Beat) {
 			case errors.As(err, &rejected):
 				p.step(member.SessionLost{Session: b.Session})
 			default:
-				p.elsewhere()
+				p.elsewhere(at)
 			}
 		})
 	})
@@ -226,7 +256,7 @@ func (p *process) poll() {
 	s := p.w.servers[p.w.rng.IntN(len(p.w.servers))]
 	there, lost := p.w.network()
 	back, lostToo := p.w.network()
-	if lost || lostToo {
+	if lost || lostToo || p.cut {
 		return
 	}
 	s.deliver(there, func() {

@@ -17,6 +17,7 @@ import (
 	"github.com/omnirelay/omnirelay/ops/placer"
 	"github.com/omnirelay/omnirelay/ops/sessions"
 	"github.com/omnirelay/omnirelay/ops/succession"
+	"github.com/omnirelay/omnirelay/store/memlog"
 )
 
 // controller is a process manager, as ops/loop runs it.
@@ -47,6 +48,9 @@ type server struct {
 	seen   uint64
 	seenAt int64
 	wakeAt int64
+	// deaf is set by scenarios: it follows no log, and nothing that it asks of the
+	// register is answered.
+	deaf bool
 }
 
 func newServer(w *World, name string) *server {
@@ -110,6 +114,10 @@ func (s *server) restart() {
 
 // follow reads what is stored, as a standby does.
 func (s *server) follow() {
+	defer s.deliver(s.w.between(5*time.Millisecond, 60*time.Millisecond), s.follow)
+	if s.deaf {
+		return
+	}
 	for _, m := range s.w.log.Messages(s.core.View().Mark.Sequence+1, 64) {
 		if err := s.core.Followed(m); err != nil {
 			s.w.fail("%s follows: %v", s.name, err)
@@ -117,7 +125,6 @@ func (s *server) follow() {
 		}
 	}
 	s.pump()
-	s.deliver(s.w.between(5*time.Millisecond, 60*time.Millisecond), s.follow)
 }
 
 // elect campaigns when the register has not changed for a while. Elections among
@@ -133,7 +140,10 @@ func (s *server) elect() {
 	if err == nil && version != s.seen {
 		s.seen, s.seenAt = version, s.w.now
 	}
-	if s.w.now-s.seenAt > int64(s.w.between(time.Second, 3*time.Second)) {
+	// An impatient server campaigns while the leader is well: the authority of
+	// the two overlaps, which costs a leader, not the guarantee.
+	impatient := s.w.fault() && s.w.chance(0.3)
+	if impatient || s.w.now-s.seenAt > int64(s.w.between(time.Second, 3*time.Second)) {
 		s.campaign()
 	}
 }
@@ -166,12 +176,18 @@ func (s *server) pump() {
 	}
 	if x := r.Write; x != nil {
 		s.op(func() func() {
+			if s.deaf {
+				return func() { s.core.Written(s.clock(), 0, memlog.ErrNoAck) }
+			}
 			v, err := s.w.reg.TryWrite(x.Expect, x.Data)
 			return func() { s.core.Written(s.clock(), v, err) }
 		})
 	}
 	if r.Read {
 		s.op(func() func() {
+			if s.deaf {
+				return func() { s.core.WasRead(s.clock(), 0, nil, memlog.ErrNoAck) }
+			}
 			v, data, err := s.w.reg.Read(s.w.ctx())
 			return func() { s.core.WasRead(s.clock(), v, data, err) }
 		})
@@ -301,6 +317,9 @@ func (s *server) beat(hb sessions.Heartbeat) (sessions.Answer, error) {
 	view, now := s.core.View(), s.clock()
 	s.leases.Sync(view.Model, gained, now.Boot)
 	a, err := s.leases.Beat(view.Model, hb, now.Boot)
+	if err == nil && s.w.answered != nil {
+		s.w.answered(hb.NodeID)
+	}
 	if err == nil && hb.Full {
 		for _, r := range s.runs {
 			r.dirty = true

@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"github.com/omnirelay/omnirelay/api/member"
 	"github.com/omnirelay/omnirelay/commands/sequencer"
 	"github.com/omnirelay/omnirelay/store/memlog"
 )
@@ -55,6 +56,15 @@ type World struct {
 	calm    bool
 	err     error
 	trace   func(format string, args ...any)
+
+	// What a scenario decides or looks at, beside the seed; each may be nil.
+
+	// link decides what becomes of a message.
+	link func() (delay time.Duration, lost bool)
+	// answered is told of every answered heartbeat, started of every callback
+	// that starts.
+	answered func(node string)
+	started  func(p *process, ref member.Ref, fence int64)
 }
 
 // event is something that happens at a time.
@@ -110,6 +120,9 @@ func (w *World) tracef(format string, args ...any) {
 
 // network is how long a message takes; lost is true when it never arrives.
 func (w *World) network() (delay time.Duration, lost bool) {
+	if w.link != nil {
+		return w.link()
+	}
 	if w.fault() {
 		if w.chance(0.5) {
 			return 0, true
@@ -184,6 +197,22 @@ func (n *node) resume() {
 
 // Run simulates one configuration and returns the first violation.
 func Run(cfg Config, rng *rand.Rand, trace func(string, ...any)) (*World, error) {
+	w := build(cfg, rng, trace)
+	for i := range 2 {
+		w.clients = append(w.clients, newClient(w, fmt.Sprintf("user/c%d", i+1)))
+	}
+	w.after(0, w.servers[0].campaign)
+	w.after(w.between(0, cfg.Kills), w.havoc)
+	w.after(cfg.Storm, w.heal)
+	w.advance(cfg.Storm + cfg.Calm)
+	if w.err == nil {
+		w.check.atRest()
+	}
+	return w, w.err
+}
+
+// build is a world of servers and members in which nothing has happened yet.
+func build(cfg Config, rng *rand.Rand, trace func(string, ...any)) *World {
 	w := &World{cfg: cfg, rng: rng, trace: trace}
 	w.log = memlog.New(w.logFault)
 	w.reg = memlog.NewRegister(w.registerFault)
@@ -194,23 +223,19 @@ func Run(cfg Config, rng *rand.Rand, trace func(string, ...any)) (*World, error)
 	for i := range cfg.Members {
 		w.members = append(w.members, newProcess(w, fmt.Sprintf("n%d", i+1)))
 	}
-	for i := range 2 {
-		w.clients = append(w.clients, newClient(w, fmt.Sprintf("user/c%d", i+1)))
-	}
-	w.after(0, w.servers[0].campaign)
-	w.after(w.between(0, cfg.Kills), w.havoc)
-	w.after(cfg.Storm, w.heal)
-	end := int64(cfg.Storm + cfg.Calm)
-	for w.err == nil && len(w.q) > 0 && w.q[0].at <= end {
+	return w
+}
+
+// advance lets everything happen up to a time since the start, or until a check
+// fails.
+func (w *World) advance(to time.Duration) {
+	for w.err == nil && len(w.q) > 0 && w.q[0].at <= int64(to) {
 		e := heap.Pop(&w.q).(event)
 		w.now = e.at
 		e.fn()
 		w.check.log()
 	}
-	if w.err == nil {
-		w.check.atRest()
-	}
-	return w, w.err
+	w.now = max(w.now, int64(to))
 }
 
 func (w *World) logFault(op memlog.Op) memlog.Fault {
