@@ -71,7 +71,7 @@ func agentCommand() *cli.Command {
 		Name: "agent", Usage: "join the mesh as a node that takes shards", Flags: table.Flags(),
 		Action: func(c *cli.Context) error {
 			log, err := begin(c, table, &cfg.Log, func() telemetry.Identity {
-				return telemetry.Identity{Role: "agent", Node: cfg.NodeID}
+				return telemetry.Identity{Role: "agent"}
 			})
 			if err != nil {
 				return err

@@ -128,7 +128,7 @@ func runDevAgents(ctx context.Context, cfg *devConfig, url, root string, log *sl
 		agent := defaultAgent()
 		agent.Insecure, agent.Endpoints, agent.NodeID = true, []string{url}, fmt.Sprintf("n%d", i+1)
 		agent.Data = filepath.Join(root, agent.NodeID)
-		agents.Go(func() error { return runAgent(ctx, agent, log.With("node", agent.NodeID)) })
+		agents.Go(func() error { return runAgent(ctx, agent, log) })
 	}
 	cfg.greet(out, url, root, saved)
 	agents.Go(func() error { <-ctx.Done(); return nil })
