@@ -29,7 +29,7 @@ import (
 func (s *Server) unary(ctx context.Context, c *call, msg proto.Message, handle func(context.Context) error) (err error) {
 	started := time.Now()
 	defer func() {
-		err = s.finish(c, recover(), err)
+		err = s.finish(c, msg, recover(), err)
 		s.metrics.ended(c, started, codeWord(err), false)
 	}()
 	ctx, err = s.admit(ctx, c)
@@ -57,7 +57,7 @@ func (s *Server) admitMessage(c *call, msg proto.Message) error {
 func (s *Server) stream(ctx context.Context, c *call, msg proto.Message, handle func(context.Context) error) (err error) {
 	started := time.Now()
 	defer func() {
-		err = s.finish(c, recover(), err)
+		err = s.finish(c, msg, recover(), err)
 		s.metrics.ended(c, started, codeWord(err), true)
 	}()
 	ctx, err = s.admit(ctx, c)
@@ -108,8 +108,8 @@ func (s *Server) admit(ctx context.Context, c *call) (context.Context, error) {
 	return withCall(ctx, c), nil
 }
 
-// finish turns whatever came of a call into its error.
-func (s *Server) finish(c *call, panicked any, err error) error {
+// finish turns whatever came of a call into its error, and records a refusal.
+func (s *Server) finish(c *call, msg proto.Message, panicked any, err error) error {
 	if panicked != nil {
 		s.deps.Logger.Error("handler panicked", slog.String("method", c.method.name),
 			slog.String("request", c.requestID), slog.Any("panic", panicked), slog.String("stack", string(debug.Stack())))
@@ -118,6 +118,7 @@ func (s *Server) finish(c *call, panicked any, err error) error {
 	if err == nil || errors.Is(err, errNotModified) || errors.Is(err, errHeadersAlone) {
 		return err
 	}
+	s.refused(c, c.method, msg, err)
 	e := s.asConnect(err)
 	s.writeHeaders(e.Meta(), c)
 	if e.Code() == connect.CodeInternal || e.Code() == connect.CodeUnknown {

@@ -11,6 +11,7 @@ import (
 	"connectrpc.com/connect"
 
 	controlv1 "github.com/omnirelay/omnirelay/api/v1"
+	"github.com/omnirelay/omnirelay/commands"
 )
 
 // CommandService: commands in bulk. Each is decided as if it had come alone;
@@ -58,25 +59,34 @@ func inner(c *controlv1.Command) (mutating, string) {
 func (s *Server) ack(ctx context.Context, c *call, cmd *controlv1.Command) (ack *controlv1.Ack) {
 	defer func() {
 		if p := recover(); p != nil {
-			ack = s.nack(cmd.GetId(), s.finish(c, p, nil))
+			ack = s.nack(cmd.GetId(), s.finish(c, nil, p, nil))
 		}
 	}()
 	req, procedure := inner(cmd)
 	if req == nil {
-		return s.nack(cmd.GetId(), badField("command", "one command in each entry", "is missing"))
-	}
-	m := s.methods[procedure]
-	if !c.identity.Allows(m.scope) {
-		return s.nack(cmd.GetId(), forbidden(c.identity, m))
-	}
-	if err := s.validate(req); err != nil {
+		err := badField("command", "one command in each entry", "is missing")
+		s.refused(c, c.method, nil, err)
 		return s.nack(cmd.GetId(), err)
 	}
-	receipt, _, err := s.submit(ctx, c, m.scope, req)
+	m := s.methods[procedure]
+	receipt, err := s.decide(ctx, c, m, req)
 	if err != nil {
+		s.refused(c, m, req, err)
 		return s.nack(cmd.GetId(), err)
 	}
 	return &controlv1.Ack{Id: cmd.GetId(), Receipt: receiptOf(receipt)}
+}
+
+// decide is the chain for a command inside a batch.
+func (s *Server) decide(ctx context.Context, c *call, m *method, req mutating) (commands.Receipt, error) {
+	if !c.identity.Allows(m.scope) {
+		return commands.Receipt{}, forbidden(c.identity, m)
+	}
+	if err := s.validate(req); err != nil {
+		return commands.Receipt{}, err
+	}
+	receipt, _, err := s.submit(ctx, c, m.scope, req)
+	return receipt, err
 }
 
 func (s *Server) nack(id uint64, err error) *controlv1.Ack {

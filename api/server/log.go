@@ -17,6 +17,7 @@ func (s *Server) registerLog() {
 	handleUnary(s, controlv1.LogServiceListEventsProcedure, s.listEvents)
 	handleUnary(s, controlv1.LogServiceGetEventProcedure, s.getEvent)
 	handleServerStream(s, controlv1.LogServiceTailProcedure, s.tail)
+	handleUnary(s, controlv1.LogServiceListRefusalsProcedure, s.listRefusals)
 	handleUnary(s, controlv1.LogServiceVerifyProcedure, s.verify)
 }
 

@@ -63,7 +63,7 @@ func (s *Server) submit(ctx context.Context, c *call, scope controlv1.Scope, req
 		CorrelationID: correlation(c, m), CausationID: m.GetCausationId(),
 		Key: commands.Key(id), Hash: hash, IfVersion: uint64(m.GetIfVersion()), DryRun: m.GetDryRun(),
 	})
-	return r, id.String(), err
+	return r, id.String(), markDecided(err)
 }
 
 // keyOf is the key of a mutation, or a new one.

@@ -146,15 +146,18 @@ func created(x *exchange, q *controlv1.CreateNamespaceRequest, r *controlv1.Crea
 
 func (s *Server) logRoutes(rt *rest) {
 	list := func(x *exchange, _ *controlv1.ListEventsRequest, r *controlv1.ListEventsResponse) answer {
-		next := ""
-		if r.NextFrom != 0 {
-			next = strconv.FormatInt(r.NextFrom, 10)
-		}
-		return listAnswer(r.Events, r.Position, next)
+		return listAnswer(r.Events, r.Position, pageFrom(r.NextFrom))
 	}
-	for _, path := range []string{"GET log", "GET audit"} {
-		rt.add(path, endpoint(controlv1.LogServiceListEventsProcedure, s.listEvents, bindEvents, list))
-	}
+	rt.add("GET log", endpoint(controlv1.LogServiceListEventsProcedure, s.listEvents, bindEvents, list))
+	rt.add("GET audit", auditRoute(
+		endpoint(controlv1.LogServiceListEventsProcedure, s.listEvents, func(x *exchange, q *controlv1.ListEventsRequest) error {
+			x.q.flag("refused")
+			return bindEvents(x, q)
+		}, list),
+		endpoint(controlv1.LogServiceListRefusalsProcedure, s.listRefusals, bindRefusals,
+			func(_ *exchange, _ *controlv1.ListRefusalsRequest, r *controlv1.ListRefusalsResponse) answer {
+				return listAnswer(r.Refusals, r.Position, pageFrom(r.NextFrom))
+			})))
 	rt.add("GET log/{position}", endpoint(controlv1.LogServiceGetEventProcedure, s.getEvent,
 		func(x *exchange, q *controlv1.GetEventRequest) error {
 			n, err := strconv.ParseInt(x.path["position"], 10, 64)
@@ -164,6 +167,14 @@ func (s *Server) logRoutes(rt *rest) {
 			q.Position = n
 			return nil
 		}, whole[controlv1.GetEventRequest, controlv1.LogEvent]))
+}
+
+// pageFrom is the page token of a list that goes on at a number; 0 is its end.
+func pageFrom(next int64) string {
+	if next == 0 {
+		return ""
+	}
+	return strconv.FormatInt(next, 10)
 }
 
 // bindEvents reads the parameters of the log. A page token of the log is the

@@ -51,8 +51,8 @@ type Heartbeats interface {
 	Expires(node string) (time.Time, bool)
 }
 
-// Deps are what the server is made of. All but Registerer, MetricsHandler,
-// Logger and Ready are needed.
+// Deps are what the server is made of. All but Refusals, Registerer,
+// MetricsHandler, Logger and Ready are needed.
 type Deps struct {
 	// Name of this server, its cluster and its release.
 	Name, ClusterID, MeshVersion string
@@ -62,6 +62,8 @@ type Deps struct {
 	Log                          store.Log
 	Heartbeats                   Heartbeats
 	Authenticator                auth.Authenticator
+	// Refusals keeps the records of refused calls; nil keeps none.
+	Refusals Refusals
 	// Leading reports whether this server is the control leader, Head the position
 	// that its write model has come to.
 	Leading func() bool

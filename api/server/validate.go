@@ -87,6 +87,8 @@ func validatePositions(msg proto.Message) error {
 		add("minPosition", m.GetMinPosition())
 	case *controlv1.ListEventsRequest:
 		add("from", m.GetFrom())
+	case *controlv1.ListRefusalsRequest:
+		add("from", m.GetFrom())
 	case *controlv1.VerifyRequest:
 		add("from", m.GetFrom())
 	case *controlv1.GetEventRequest:

@@ -38,6 +38,8 @@ const (
 	LogServiceGetEventProcedure = "/omnirelay.mesh.control.v1.LogService/GetEvent"
 	// LogServiceTailProcedure is the fully-qualified name of the LogService's Tail RPC.
 	LogServiceTailProcedure = "/omnirelay.mesh.control.v1.LogService/Tail"
+	// LogServiceListRefusalsProcedure is the fully-qualified name of the LogService's ListRefusals RPC.
+	LogServiceListRefusalsProcedure = "/omnirelay.mesh.control.v1.LogService/ListRefusals"
 	// LogServiceVerifyProcedure is the fully-qualified name of the LogService's Verify RPC.
 	LogServiceVerifyProcedure = "/omnirelay.mesh.control.v1.LogService/Verify"
 )
@@ -47,6 +49,9 @@ type LogServiceClient interface {
 	ListEvents(context.Context, *connect.Request[ListEventsRequest]) (*connect.Response[ListEventsResponse], error)
 	GetEvent(context.Context, *connect.Request[GetEventRequest]) (*connect.Response[LogEvent], error)
 	Tail(context.Context, *connect.Request[TailRequest]) (*connect.ServerStreamForClient[LogEvent], error)
+	// Calls that were refused. They are kept beside the log, the newest of them
+	// only, and appear here within a second.
+	ListRefusals(context.Context, *connect.Request[ListRefusalsRequest]) (*connect.Response[ListRefusalsResponse], error)
 	// Walks the whole log and its hash chain on the server that answers.
 	Verify(context.Context, *connect.Request[VerifyRequest]) (*connect.Response[VerifyResponse], error)
 }
@@ -80,6 +85,12 @@ func NewLogServiceClient(httpClient connect.HTTPClient, baseURL string, opts ...
 			connect.WithSchema(logServiceMethods.ByName("Tail")),
 			connect.WithClientOptions(opts...),
 		),
+		listRefusals: connect.NewClient[ListRefusalsRequest, ListRefusalsResponse](
+			httpClient,
+			baseURL+LogServiceListRefusalsProcedure,
+			connect.WithSchema(logServiceMethods.ByName("ListRefusals")),
+			connect.WithClientOptions(opts...),
+		),
 		verify: connect.NewClient[VerifyRequest, VerifyResponse](
 			httpClient,
 			baseURL+LogServiceVerifyProcedure,
@@ -91,10 +102,11 @@ func NewLogServiceClient(httpClient connect.HTTPClient, baseURL string, opts ...
 
 // logServiceClient implements LogServiceClient.
 type logServiceClient struct {
-	listEvents *connect.Client[ListEventsRequest, ListEventsResponse]
-	getEvent   *connect.Client[GetEventRequest, LogEvent]
-	tail       *connect.Client[TailRequest, LogEvent]
-	verify     *connect.Client[VerifyRequest, VerifyResponse]
+	listEvents   *connect.Client[ListEventsRequest, ListEventsResponse]
+	getEvent     *connect.Client[GetEventRequest, LogEvent]
+	tail         *connect.Client[TailRequest, LogEvent]
+	listRefusals *connect.Client[ListRefusalsRequest, ListRefusalsResponse]
+	verify       *connect.Client[VerifyRequest, VerifyResponse]
 }
 
 // ListEvents calls omnirelay.mesh.control.v1.LogService.ListEvents.
@@ -112,6 +124,11 @@ func (c *logServiceClient) Tail(ctx context.Context, req *connect.Request[TailRe
 	return c.tail.CallServerStream(ctx, req)
 }
 
+// ListRefusals calls omnirelay.mesh.control.v1.LogService.ListRefusals.
+func (c *logServiceClient) ListRefusals(ctx context.Context, req *connect.Request[ListRefusalsRequest]) (*connect.Response[ListRefusalsResponse], error) {
+	return c.listRefusals.CallUnary(ctx, req)
+}
+
 // Verify calls omnirelay.mesh.control.v1.LogService.Verify.
 func (c *logServiceClient) Verify(ctx context.Context, req *connect.Request[VerifyRequest]) (*connect.Response[VerifyResponse], error) {
 	return c.verify.CallUnary(ctx, req)
@@ -122,6 +139,9 @@ type LogServiceHandler interface {
 	ListEvents(context.Context, *connect.Request[ListEventsRequest]) (*connect.Response[ListEventsResponse], error)
 	GetEvent(context.Context, *connect.Request[GetEventRequest]) (*connect.Response[LogEvent], error)
 	Tail(context.Context, *connect.Request[TailRequest], *connect.ServerStream[LogEvent]) error
+	// Calls that were refused. They are kept beside the log, the newest of them
+	// only, and appear here within a second.
+	ListRefusals(context.Context, *connect.Request[ListRefusalsRequest]) (*connect.Response[ListRefusalsResponse], error)
 	// Walks the whole log and its hash chain on the server that answers.
 	Verify(context.Context, *connect.Request[VerifyRequest]) (*connect.Response[VerifyResponse], error)
 }
@@ -151,6 +171,12 @@ func NewLogServiceHandler(svc LogServiceHandler, opts ...connect.HandlerOption) 
 		connect.WithSchema(logServiceMethods.ByName("Tail")),
 		connect.WithHandlerOptions(opts...),
 	)
+	logServiceListRefusalsHandler := connect.NewUnaryHandler(
+		LogServiceListRefusalsProcedure,
+		svc.ListRefusals,
+		connect.WithSchema(logServiceMethods.ByName("ListRefusals")),
+		connect.WithHandlerOptions(opts...),
+	)
 	logServiceVerifyHandler := connect.NewUnaryHandler(
 		LogServiceVerifyProcedure,
 		svc.Verify,
@@ -165,6 +191,8 @@ func NewLogServiceHandler(svc LogServiceHandler, opts ...connect.HandlerOption) 
 			logServiceGetEventHandler.ServeHTTP(w, r)
 		case LogServiceTailProcedure:
 			logServiceTailHandler.ServeHTTP(w, r)
+		case LogServiceListRefusalsProcedure:
+			logServiceListRefusalsHandler.ServeHTTP(w, r)
 		case LogServiceVerifyProcedure:
 			logServiceVerifyHandler.ServeHTTP(w, r)
 		default:
@@ -186,6 +214,10 @@ func (UnimplementedLogServiceHandler) GetEvent(context.Context, *connect.Request
 
 func (UnimplementedLogServiceHandler) Tail(context.Context, *connect.Request[TailRequest], *connect.ServerStream[LogEvent]) error {
 	return connect.NewError(connect.CodeUnimplemented, errors.New("omnirelay.mesh.control.v1.LogService.Tail is not implemented"))
+}
+
+func (UnimplementedLogServiceHandler) ListRefusals(context.Context, *connect.Request[ListRefusalsRequest]) (*connect.Response[ListRefusalsResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("omnirelay.mesh.control.v1.LogService.ListRefusals is not implemented"))
 }
 
 func (UnimplementedLogServiceHandler) Verify(context.Context, *connect.Request[VerifyRequest]) (*connect.Response[VerifyResponse], error) {

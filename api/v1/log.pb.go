@@ -333,6 +333,346 @@ func (x *ListEventsResponse) GetPosition() int64 {
 	return 0
 }
 
+// Refusal is a call that was refused, or, with a count, several of one caller
+// for one reason that came too fast for a record each.
+type Refusal struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Rises with time; empty until stored.
+	Id int64 `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
+	// Log time of the decision; of a refusal before that, the server's; of a
+	// count, the newest of those counted.
+	Time *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=time,proto3" json:"time,omitempty"`
+	// Position of the state that it was refused on.
+	Position int64 `protobuf:"varint,3,opt,name=position,proto3" json:"position,omitempty"`
+	// Empty when the caller was not known.
+	Actor string `protobuf:"bytes,4,opt,name=actor,proto3" json:"actor,omitempty"`
+	// "context.Verb" when a decider refused, "Service/Method" when the call did not
+	// become a command.
+	Command string `protobuf:"bytes,5,opt,name=command,proto3" json:"command,omitempty"`
+	// Why: the rejection reason, as `code` of a problem document has it.
+	Code string `protobuf:"bytes,6,opt,name=code,proto3" json:"code,omitempty"`
+	// The same for people; cut when it is long.
+	Message string `protobuf:"bytes,7,opt,name=message,proto3" json:"message,omitempty"`
+	// What the caller gave.
+	Reason        string `protobuf:"bytes,8,opt,name=reason,proto3" json:"reason,omitempty"`
+	ChangeTicket  string `protobuf:"bytes,9,opt,name=change_ticket,json=changeTicket,proto3" json:"change_ticket,omitempty"`
+	CorrelationId string `protobuf:"bytes,10,opt,name=correlation_id,json=correlationId,proto3" json:"correlation_id,omitempty"`
+	DryRun        bool   `protobuf:"varint,11,opt,name=dry_run,json=dryRun,proto3" json:"dry_run,omitempty"`
+	// Calls that this record is about, 1 or more. Above 1 only actor, code and
+	// time are known.
+	Count         int64 `protobuf:"varint,12,opt,name=count,proto3" json:"count,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Refusal) Reset() {
+	*x = Refusal{}
+	mi := &file_api_v1_log_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Refusal) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Refusal) ProtoMessage() {}
+
+func (x *Refusal) ProtoReflect() protoreflect.Message {
+	mi := &file_api_v1_log_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Refusal.ProtoReflect.Descriptor instead.
+func (*Refusal) Descriptor() ([]byte, []int) {
+	return file_api_v1_log_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *Refusal) GetId() int64 {
+	if x != nil {
+		return x.Id
+	}
+	return 0
+}
+
+func (x *Refusal) GetTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Time
+	}
+	return nil
+}
+
+func (x *Refusal) GetPosition() int64 {
+	if x != nil {
+		return x.Position
+	}
+	return 0
+}
+
+func (x *Refusal) GetActor() string {
+	if x != nil {
+		return x.Actor
+	}
+	return ""
+}
+
+func (x *Refusal) GetCommand() string {
+	if x != nil {
+		return x.Command
+	}
+	return ""
+}
+
+func (x *Refusal) GetCode() string {
+	if x != nil {
+		return x.Code
+	}
+	return ""
+}
+
+func (x *Refusal) GetMessage() string {
+	if x != nil {
+		return x.Message
+	}
+	return ""
+}
+
+func (x *Refusal) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *Refusal) GetChangeTicket() string {
+	if x != nil {
+		return x.ChangeTicket
+	}
+	return ""
+}
+
+func (x *Refusal) GetCorrelationId() string {
+	if x != nil {
+		return x.CorrelationId
+	}
+	return ""
+}
+
+func (x *Refusal) GetDryRun() bool {
+	if x != nil {
+		return x.DryRun
+	}
+	return false
+}
+
+func (x *Refusal) GetCount() int64 {
+	if x != nil {
+		return x.Count
+	}
+	return 0
+}
+
+// RefusalBatch is how refusals are stored: many in one record.
+type RefusalBatch struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Refusals      []*Refusal             `protobuf:"bytes,1,rep,name=refusals,proto3" json:"refusals,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RefusalBatch) Reset() {
+	*x = RefusalBatch{}
+	mi := &file_api_v1_log_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RefusalBatch) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RefusalBatch) ProtoMessage() {}
+
+func (x *RefusalBatch) ProtoReflect() protoreflect.Message {
+	mi := &file_api_v1_log_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RefusalBatch.ProtoReflect.Descriptor instead.
+func (*RefusalBatch) Descriptor() ([]byte, []int) {
+	return file_api_v1_log_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *RefusalBatch) GetRefusals() []*Refusal {
+	if x != nil {
+		return x.Refusals
+	}
+	return nil
+}
+
+type ListRefusalsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// First id; 0 means from the oldest that is kept.
+	From int64 `protobuf:"varint,1,opt,name=from,proto3" json:"from,omitempty"`
+	// At most 1,000; 0 means 100.
+	Limit int32 `protobuf:"varint,2,opt,name=limit,proto3" json:"limit,omitempty"`
+	// Filters; empty means all.
+	Actor         string `protobuf:"bytes,3,opt,name=actor,proto3" json:"actor,omitempty"`
+	Code          string `protobuf:"bytes,4,opt,name=code,proto3" json:"code,omitempty"`
+	Command       string `protobuf:"bytes,5,opt,name=command,proto3" json:"command,omitempty"`
+	CorrelationId string `protobuf:"bytes,6,opt,name=correlation_id,json=correlationId,proto3" json:"correlation_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListRefusalsRequest) Reset() {
+	*x = ListRefusalsRequest{}
+	mi := &file_api_v1_log_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListRefusalsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListRefusalsRequest) ProtoMessage() {}
+
+func (x *ListRefusalsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_api_v1_log_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListRefusalsRequest.ProtoReflect.Descriptor instead.
+func (*ListRefusalsRequest) Descriptor() ([]byte, []int) {
+	return file_api_v1_log_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *ListRefusalsRequest) GetFrom() int64 {
+	if x != nil {
+		return x.From
+	}
+	return 0
+}
+
+func (x *ListRefusalsRequest) GetLimit() int32 {
+	if x != nil {
+		return x.Limit
+	}
+	return 0
+}
+
+func (x *ListRefusalsRequest) GetActor() string {
+	if x != nil {
+		return x.Actor
+	}
+	return ""
+}
+
+func (x *ListRefusalsRequest) GetCode() string {
+	if x != nil {
+		return x.Code
+	}
+	return ""
+}
+
+func (x *ListRefusalsRequest) GetCommand() string {
+	if x != nil {
+		return x.Command
+	}
+	return ""
+}
+
+func (x *ListRefusalsRequest) GetCorrelationId() string {
+	if x != nil {
+		return x.CorrelationId
+	}
+	return ""
+}
+
+type ListRefusalsResponse struct {
+	state    protoimpl.MessageState `protogen:"open.v1"`
+	Refusals []*Refusal             `protobuf:"bytes,1,rep,name=refusals,proto3" json:"refusals,omitempty"`
+	// Where the next page starts; 0 at the end. A page may be empty and not the
+	// last.
+	NextFrom      int64 `protobuf:"varint,2,opt,name=next_from,json=nextFrom,proto3" json:"next_from,omitempty"`
+	Position      int64 `protobuf:"varint,3,opt,name=position,proto3" json:"position,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListRefusalsResponse) Reset() {
+	*x = ListRefusalsResponse{}
+	mi := &file_api_v1_log_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListRefusalsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListRefusalsResponse) ProtoMessage() {}
+
+func (x *ListRefusalsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_api_v1_log_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListRefusalsResponse.ProtoReflect.Descriptor instead.
+func (*ListRefusalsResponse) Descriptor() ([]byte, []int) {
+	return file_api_v1_log_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *ListRefusalsResponse) GetRefusals() []*Refusal {
+	if x != nil {
+		return x.Refusals
+	}
+	return nil
+}
+
+func (x *ListRefusalsResponse) GetNextFrom() int64 {
+	if x != nil {
+		return x.NextFrom
+	}
+	return 0
+}
+
+func (x *ListRefusalsResponse) GetPosition() int64 {
+	if x != nil {
+		return x.Position
+	}
+	return 0
+}
+
 type GetEventRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Position      int64                  `protobuf:"varint,1,opt,name=position,proto3" json:"position,omitempty"`
@@ -342,7 +682,7 @@ type GetEventRequest struct {
 
 func (x *GetEventRequest) Reset() {
 	*x = GetEventRequest{}
-	mi := &file_api_v1_log_proto_msgTypes[3]
+	mi := &file_api_v1_log_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -354,7 +694,7 @@ func (x *GetEventRequest) String() string {
 func (*GetEventRequest) ProtoMessage() {}
 
 func (x *GetEventRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_log_proto_msgTypes[3]
+	mi := &file_api_v1_log_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -367,7 +707,7 @@ func (x *GetEventRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetEventRequest.ProtoReflect.Descriptor instead.
 func (*GetEventRequest) Descriptor() ([]byte, []int) {
-	return file_api_v1_log_proto_rawDescGZIP(), []int{3}
+	return file_api_v1_log_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *GetEventRequest) GetPosition() int64 {
@@ -394,7 +734,7 @@ type TailRequest struct {
 
 func (x *TailRequest) Reset() {
 	*x = TailRequest{}
-	mi := &file_api_v1_log_proto_msgTypes[4]
+	mi := &file_api_v1_log_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -406,7 +746,7 @@ func (x *TailRequest) String() string {
 func (*TailRequest) ProtoMessage() {}
 
 func (x *TailRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_log_proto_msgTypes[4]
+	mi := &file_api_v1_log_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -419,7 +759,7 @@ func (x *TailRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TailRequest.ProtoReflect.Descriptor instead.
 func (*TailRequest) Descriptor() ([]byte, []int) {
-	return file_api_v1_log_proto_rawDescGZIP(), []int{4}
+	return file_api_v1_log_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *TailRequest) GetAfter() int64 {
@@ -481,7 +821,7 @@ type VerifyRequest struct {
 
 func (x *VerifyRequest) Reset() {
 	*x = VerifyRequest{}
-	mi := &file_api_v1_log_proto_msgTypes[5]
+	mi := &file_api_v1_log_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -493,7 +833,7 @@ func (x *VerifyRequest) String() string {
 func (*VerifyRequest) ProtoMessage() {}
 
 func (x *VerifyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_log_proto_msgTypes[5]
+	mi := &file_api_v1_log_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -506,7 +846,7 @@ func (x *VerifyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VerifyRequest.ProtoReflect.Descriptor instead.
 func (*VerifyRequest) Descriptor() ([]byte, []int) {
-	return file_api_v1_log_proto_rawDescGZIP(), []int{5}
+	return file_api_v1_log_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *VerifyRequest) GetFrom() int64 {
@@ -534,7 +874,7 @@ type VerifyResponse struct {
 
 func (x *VerifyResponse) Reset() {
 	*x = VerifyResponse{}
-	mi := &file_api_v1_log_proto_msgTypes[6]
+	mi := &file_api_v1_log_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -546,7 +886,7 @@ func (x *VerifyResponse) String() string {
 func (*VerifyResponse) ProtoMessage() {}
 
 func (x *VerifyResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_log_proto_msgTypes[6]
+	mi := &file_api_v1_log_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -559,7 +899,7 @@ func (x *VerifyResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VerifyResponse.ProtoReflect.Descriptor instead.
 func (*VerifyResponse) Descriptor() ([]byte, []int) {
-	return file_api_v1_log_proto_rawDescGZIP(), []int{6}
+	return file_api_v1_log_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *VerifyResponse) GetOk() bool {
@@ -643,6 +983,33 @@ const file_api_v1_log_proto_rawDesc = "" +
 	"\x12ListEventsResponse\x12;\n" +
 	"\x06events\x18\x01 \x03(\v2#.omnirelay.mesh.control.v1.LogEventR\x06events\x12\x1b\n" +
 	"\tnext_from\x18\x02 \x01(\x03R\bnextFrom\x12\x1a\n" +
+	"\bposition\x18\x03 \x01(\x03R\bposition\"\xd6\x02\n" +
+	"\aRefusal\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\x03R\x02id\x12.\n" +
+	"\x04time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x12\x1a\n" +
+	"\bposition\x18\x03 \x01(\x03R\bposition\x12\x14\n" +
+	"\x05actor\x18\x04 \x01(\tR\x05actor\x12\x18\n" +
+	"\acommand\x18\x05 \x01(\tR\acommand\x12\x12\n" +
+	"\x04code\x18\x06 \x01(\tR\x04code\x12\x18\n" +
+	"\amessage\x18\a \x01(\tR\amessage\x12\x16\n" +
+	"\x06reason\x18\b \x01(\tR\x06reason\x12#\n" +
+	"\rchange_ticket\x18\t \x01(\tR\fchangeTicket\x12%\n" +
+	"\x0ecorrelation_id\x18\n" +
+	" \x01(\tR\rcorrelationId\x12\x17\n" +
+	"\adry_run\x18\v \x01(\bR\x06dryRun\x12\x14\n" +
+	"\x05count\x18\f \x01(\x03R\x05count\"N\n" +
+	"\fRefusalBatch\x12>\n" +
+	"\brefusals\x18\x01 \x03(\v2\".omnirelay.mesh.control.v1.RefusalR\brefusals\"\xaa\x01\n" +
+	"\x13ListRefusalsRequest\x12\x12\n" +
+	"\x04from\x18\x01 \x01(\x03R\x04from\x12\x14\n" +
+	"\x05limit\x18\x02 \x01(\x05R\x05limit\x12\x14\n" +
+	"\x05actor\x18\x03 \x01(\tR\x05actor\x12\x12\n" +
+	"\x04code\x18\x04 \x01(\tR\x04code\x12\x18\n" +
+	"\acommand\x18\x05 \x01(\tR\acommand\x12%\n" +
+	"\x0ecorrelation_id\x18\x06 \x01(\tR\rcorrelationId\"\x8f\x01\n" +
+	"\x14ListRefusalsResponse\x12>\n" +
+	"\brefusals\x18\x01 \x03(\v2\".omnirelay.mesh.control.v1.RefusalR\brefusals\x12\x1b\n" +
+	"\tnext_from\x18\x02 \x01(\x03R\bnextFrom\x12\x1a\n" +
 	"\bposition\x18\x03 \x01(\x03R\bposition\"-\n" +
 	"\x0fGetEventRequest\x12\x1a\n" +
 	"\bposition\x18\x01 \x01(\x03R\bposition\"\xcc\x01\n" +
@@ -665,13 +1032,14 @@ const file_api_v1_log_proto_rawDesc = "" +
 	"\bposition\x18\x04 \x01(\x03R\bposition\x12\x1b\n" +
 	"\thead_hash\x18\x05 \x01(\tR\bheadHash\x12\x18\n" +
 	"\aproblem\x18\x06 \x01(\tR\aproblem\x12)\n" +
-	"\x10problem_position\x18\a \x01(\x03R\x0fproblemPosition2\xa2\x03\n" +
+	"\x10problem_position\x18\a \x01(\x03R\x0fproblemPosition2\x99\x04\n" +
 	"\n" +
 	"LogService\x12o\n" +
 	"\n" +
 	"ListEvents\x12,.omnirelay.mesh.control.v1.ListEventsRequest\x1a-.omnirelay.mesh.control.v1.ListEventsResponse\"\x04\xa0\xbb\x18\x01\x12a\n" +
 	"\bGetEvent\x12*.omnirelay.mesh.control.v1.GetEventRequest\x1a#.omnirelay.mesh.control.v1.LogEvent\"\x04\xa0\xbb\x18\x01\x12[\n" +
-	"\x04Tail\x12&.omnirelay.mesh.control.v1.TailRequest\x1a#.omnirelay.mesh.control.v1.LogEvent\"\x04\xa0\xbb\x18\x020\x01\x12c\n" +
+	"\x04Tail\x12&.omnirelay.mesh.control.v1.TailRequest\x1a#.omnirelay.mesh.control.v1.LogEvent\"\x04\xa0\xbb\x18\x020\x01\x12u\n" +
+	"\fListRefusals\x12..omnirelay.mesh.control.v1.ListRefusalsRequest\x1a/.omnirelay.mesh.control.v1.ListRefusalsResponse\"\x04\xa0\xbb\x18\x01\x12c\n" +
 	"\x06Verify\x12(.omnirelay.mesh.control.v1.VerifyRequest\x1a).omnirelay.mesh.control.v1.VerifyResponse\"\x04\xa0\xbb\x18\x01B1Z/github.com/omnirelay/omnirelay/api/v1;controlv1b\x06proto3"
 
 var (
@@ -686,35 +1054,44 @@ func file_api_v1_log_proto_rawDescGZIP() []byte {
 	return file_api_v1_log_proto_rawDescData
 }
 
-var file_api_v1_log_proto_msgTypes = make([]protoimpl.MessageInfo, 7)
+var file_api_v1_log_proto_msgTypes = make([]protoimpl.MessageInfo, 11)
 var file_api_v1_log_proto_goTypes = []any{
 	(*LogEvent)(nil),              // 0: omnirelay.mesh.control.v1.LogEvent
 	(*ListEventsRequest)(nil),     // 1: omnirelay.mesh.control.v1.ListEventsRequest
 	(*ListEventsResponse)(nil),    // 2: omnirelay.mesh.control.v1.ListEventsResponse
-	(*GetEventRequest)(nil),       // 3: omnirelay.mesh.control.v1.GetEventRequest
-	(*TailRequest)(nil),           // 4: omnirelay.mesh.control.v1.TailRequest
-	(*VerifyRequest)(nil),         // 5: omnirelay.mesh.control.v1.VerifyRequest
-	(*VerifyResponse)(nil),        // 6: omnirelay.mesh.control.v1.VerifyResponse
-	(*timestamppb.Timestamp)(nil), // 7: google.protobuf.Timestamp
-	(*structpb.Struct)(nil),       // 8: google.protobuf.Struct
+	(*Refusal)(nil),               // 3: omnirelay.mesh.control.v1.Refusal
+	(*RefusalBatch)(nil),          // 4: omnirelay.mesh.control.v1.RefusalBatch
+	(*ListRefusalsRequest)(nil),   // 5: omnirelay.mesh.control.v1.ListRefusalsRequest
+	(*ListRefusalsResponse)(nil),  // 6: omnirelay.mesh.control.v1.ListRefusalsResponse
+	(*GetEventRequest)(nil),       // 7: omnirelay.mesh.control.v1.GetEventRequest
+	(*TailRequest)(nil),           // 8: omnirelay.mesh.control.v1.TailRequest
+	(*VerifyRequest)(nil),         // 9: omnirelay.mesh.control.v1.VerifyRequest
+	(*VerifyResponse)(nil),        // 10: omnirelay.mesh.control.v1.VerifyResponse
+	(*timestamppb.Timestamp)(nil), // 11: google.protobuf.Timestamp
+	(*structpb.Struct)(nil),       // 12: google.protobuf.Struct
 }
 var file_api_v1_log_proto_depIdxs = []int32{
-	7, // 0: omnirelay.mesh.control.v1.LogEvent.time:type_name -> google.protobuf.Timestamp
-	8, // 1: omnirelay.mesh.control.v1.LogEvent.data:type_name -> google.protobuf.Struct
-	0, // 2: omnirelay.mesh.control.v1.ListEventsResponse.events:type_name -> omnirelay.mesh.control.v1.LogEvent
-	1, // 3: omnirelay.mesh.control.v1.LogService.ListEvents:input_type -> omnirelay.mesh.control.v1.ListEventsRequest
-	3, // 4: omnirelay.mesh.control.v1.LogService.GetEvent:input_type -> omnirelay.mesh.control.v1.GetEventRequest
-	4, // 5: omnirelay.mesh.control.v1.LogService.Tail:input_type -> omnirelay.mesh.control.v1.TailRequest
-	5, // 6: omnirelay.mesh.control.v1.LogService.Verify:input_type -> omnirelay.mesh.control.v1.VerifyRequest
-	2, // 7: omnirelay.mesh.control.v1.LogService.ListEvents:output_type -> omnirelay.mesh.control.v1.ListEventsResponse
-	0, // 8: omnirelay.mesh.control.v1.LogService.GetEvent:output_type -> omnirelay.mesh.control.v1.LogEvent
-	0, // 9: omnirelay.mesh.control.v1.LogService.Tail:output_type -> omnirelay.mesh.control.v1.LogEvent
-	6, // 10: omnirelay.mesh.control.v1.LogService.Verify:output_type -> omnirelay.mesh.control.v1.VerifyResponse
-	7, // [7:11] is the sub-list for method output_type
-	3, // [3:7] is the sub-list for method input_type
-	3, // [3:3] is the sub-list for extension type_name
-	3, // [3:3] is the sub-list for extension extendee
-	0, // [0:3] is the sub-list for field type_name
+	11, // 0: omnirelay.mesh.control.v1.LogEvent.time:type_name -> google.protobuf.Timestamp
+	12, // 1: omnirelay.mesh.control.v1.LogEvent.data:type_name -> google.protobuf.Struct
+	0,  // 2: omnirelay.mesh.control.v1.ListEventsResponse.events:type_name -> omnirelay.mesh.control.v1.LogEvent
+	11, // 3: omnirelay.mesh.control.v1.Refusal.time:type_name -> google.protobuf.Timestamp
+	3,  // 4: omnirelay.mesh.control.v1.RefusalBatch.refusals:type_name -> omnirelay.mesh.control.v1.Refusal
+	3,  // 5: omnirelay.mesh.control.v1.ListRefusalsResponse.refusals:type_name -> omnirelay.mesh.control.v1.Refusal
+	1,  // 6: omnirelay.mesh.control.v1.LogService.ListEvents:input_type -> omnirelay.mesh.control.v1.ListEventsRequest
+	7,  // 7: omnirelay.mesh.control.v1.LogService.GetEvent:input_type -> omnirelay.mesh.control.v1.GetEventRequest
+	8,  // 8: omnirelay.mesh.control.v1.LogService.Tail:input_type -> omnirelay.mesh.control.v1.TailRequest
+	5,  // 9: omnirelay.mesh.control.v1.LogService.ListRefusals:input_type -> omnirelay.mesh.control.v1.ListRefusalsRequest
+	9,  // 10: omnirelay.mesh.control.v1.LogService.Verify:input_type -> omnirelay.mesh.control.v1.VerifyRequest
+	2,  // 11: omnirelay.mesh.control.v1.LogService.ListEvents:output_type -> omnirelay.mesh.control.v1.ListEventsResponse
+	0,  // 12: omnirelay.mesh.control.v1.LogService.GetEvent:output_type -> omnirelay.mesh.control.v1.LogEvent
+	0,  // 13: omnirelay.mesh.control.v1.LogService.Tail:output_type -> omnirelay.mesh.control.v1.LogEvent
+	6,  // 14: omnirelay.mesh.control.v1.LogService.ListRefusals:output_type -> omnirelay.mesh.control.v1.ListRefusalsResponse
+	10, // 15: omnirelay.mesh.control.v1.LogService.Verify:output_type -> omnirelay.mesh.control.v1.VerifyResponse
+	11, // [11:16] is the sub-list for method output_type
+	6,  // [6:11] is the sub-list for method input_type
+	6,  // [6:6] is the sub-list for extension type_name
+	6,  // [6:6] is the sub-list for extension extendee
+	0,  // [0:6] is the sub-list for field type_name
 }
 
 func init() { file_api_v1_log_proto_init() }
@@ -723,14 +1100,14 @@ func file_api_v1_log_proto_init() {
 		return
 	}
 	file_api_v1_options_proto_init()
-	file_api_v1_log_proto_msgTypes[4].OneofWrappers = []any{}
+	file_api_v1_log_proto_msgTypes[8].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_api_v1_log_proto_rawDesc), len(file_api_v1_log_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   7,
+			NumMessages:   11,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
