@@ -3,6 +3,8 @@ package node
 import (
 	"errors"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/omnirelay/omnirelay/events"
 	"github.com/omnirelay/omnirelay/store"
 	"github.com/omnirelay/omnirelay/store/natslog"
@@ -40,6 +42,8 @@ func codeOf(err error) string {
 		return "log_truncated"
 	case errors.Is(err, natslog.ErrCorrupt), errors.Is(err, store.ErrGap), errors.As(err, &chain):
 		return "log_corrupt"
+	case errors.Is(err, ErrDiskFull), errors.Is(err, unix.ENOSPC):
+		return "disk_full"
 	case errors.Is(err, store.ErrLogFull):
 		return "log_full"
 	}

@@ -8,8 +8,8 @@ import (
 	"github.com/omnirelay/omnirelay/events"
 )
 
-// readyLag is how many events the projection may be behind before reads are
-// sent elsewhere.
+// readyLag is how many events the projection may be behind, once it had caught
+// up, before reads are sent elsewhere.
 const readyLag = 10_000
 
 // waitingFor says what is missing until this server is ready, empty when it is.
@@ -29,12 +29,20 @@ func (s *server) waitingFor() []string {
 	} else if scope.Holder == s.cfg.Name && !s.seq.HasAuthority() {
 		missing = append(missing, "this server leads and cannot prove its authority")
 	}
-	if at := s.rows.Position(); at == 0 {
-		missing = append(missing, "projection has no view yet")
-	} else if at+readyLag < view.Mark.Position {
+	if at := s.rows.Position(); !s.current(at, view.Mark.Position) {
 		missing = append(missing, fmt.Sprintf("projection is at position %d of %d", at, view.Mark.Position))
 	}
 	return missing
+}
+
+// current reports whether the projection shows the head, or is close to it and
+// showed it before.
+func (s *server) current(at, head events.Position) bool {
+	if at >= head && at > 0 {
+		s.caughtUp.Store(true)
+		return true
+	}
+	return s.caughtUp.Load() && at+readyLag >= head
 }
 
 // How often the watch looks: until the server is ready, and afterwards.

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -57,6 +58,8 @@ type server struct {
 	seq     *sequencer.Sequencer
 	keeper  *sessions.Keeper
 	runner  *loop.Runner
+
+	caughtUp atomic.Bool // the projection has shown the head once
 }
 
 // Run opens and runs a server until ctx ends or a part fails. [Explain] has
@@ -130,6 +133,10 @@ func (s *server) openDirectory(context.Context) error {
 	}
 	s.dir = dir
 	s.parts.holds("data directory", time.Second, dir.close)
+	if err := checkDisk(dir.path, leastFree); err != nil {
+		return err
+	}
+	s.parts.runs("disk", time.Second, s.watchDisk)
 	return nil
 }
 
