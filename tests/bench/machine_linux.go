@@ -1,0 +1,25 @@
+package main
+
+import (
+	"fmt"
+	"syscall"
+)
+
+// fileSystem names the file system that holds a folder.
+func fileSystem(dir string) string {
+	var s syscall.Statfs_t
+	if err := syscall.Statfs(dir, &s); err != nil {
+		return "unknown"
+	}
+	switch s.Type {
+	case 0x01021994:
+		return "tmpfs"
+	case 0xef53:
+		return "ext4"
+	case 0x58465342:
+		return "xfs"
+	case 0x9123683e:
+		return "btrfs"
+	}
+	return fmt.Sprintf("%#x", s.Type)
+}
