@@ -77,6 +77,7 @@ func (l *loop) perform(ctx context.Context) time.Duration {
 		l.opts.OnStored(l.core.View())
 	}
 	l.opts.Metrics.observe(l.core.View(), r)
+	l.opts.refused(r.Answers)
 	for _, a := range r.Answers {
 		if a.Pending.owner != nil {
 			a.Pending.owner.answer <- a

@@ -23,6 +23,9 @@ type Options struct {
 	// OnStored is called in order for every view that was stored, by the
 	// sequencer's own goroutine: it must be quick. May be nil.
 	OnStored func(View)
+	// OnRefused is called for every rejection before its caller gets it, by the
+	// same goroutine: it must be quick. May be nil.
+	OnRefused func(Refusal)
 	// Full reports whether the log is so full that only this server's own
 	// commands are still taken, which keep the mesh alive: others get
 	// store.ErrLogFull, and nothing is tried. May be nil.
