@@ -45,6 +45,9 @@ func New(cfg Config, controllers ...Controller) *Runner {
 	}
 	for _, c := range controllers {
 		r.loops = append(r.loops, newControllerLoop(r, c))
+		for _, counter := range []*prometheus.CounterVec{r.metrics.steps, r.metrics.commands, r.metrics.rejections} {
+			counter.WithLabelValues(c.Name()) // a series from the start, at 0
+		}
 	}
 	return r
 }

@@ -215,6 +215,8 @@ func (s *server) openRows(ctx context.Context) error {
 	}
 	s.rows = rows
 	rows.Listen(newJournal(s.log, s.began))
+	rows.Listen(newChanges(s.opts.Registry, s.began.UnixNano()))
+	s.opts.Registry.MustRegister(newCensus(s.seq.View))
 	s.parts.holds("rows", 2*time.Second, s.closeRows)
 	return nil
 }
