@@ -48,6 +48,8 @@ func options(filesystem vfs.FS, cfg Config) *pebble.Options {
 		CacheSize:                   cfg.BlockCache,
 		MemTableSize:                uint64(cfg.MemTable),
 		MemTableStopWritesThreshold: cfg.MemTables,
+		L0CompactionThreshold:       4,
+		LBaseMaxBytes:               512 << 20,
 		CompactionConcurrencyRange:  func() (lower, upper int) { return 1, 2 },
 		MaxOpenFiles:                500,
 		Logger:                      pebbleLog{log},
