@@ -33,11 +33,12 @@ func (m *Member) Campaign(ctx context.Context, scope string, o CampaignOptions) 
 	}
 	c := &candidate{m: m, scope: scope, options: o}
 	l, err := c.run(ctx)
-	if err == nil && m.tasks.spawn(func(context.Context) { l.keep() }) {
-		m.log.Info("leadership gained", "scope", scope, "term", l.Term)
-		return l, nil
-	}
 	if err == nil {
+		m.scopes.led(l)
+		if m.tasks.spawn(func(context.Context) { l.keep() }) {
+			m.log.Info("leadership gained", "scope", scope, "term", l.Term)
+			return l, nil
+		}
 		l.cancel(ErrStopped)
 		err = ErrStopped
 	}
@@ -65,7 +66,7 @@ func (c *candidate) run(ctx context.Context) (*Leadership, error) {
 		if token != nil {
 			// Bound to the epoch in which it was heard: a lease that lapsed
 			// meanwhile means asking again.
-			if l := newLeadership(c.m, e, token); l.Check() == nil {
+			if l := newLeadership(c.m, e, c.scope, token); l.Check() == nil {
 				return l, nil
 			}
 			continue
@@ -146,9 +147,13 @@ func (c *candidate) withdraw() {
 
 // campaign is what a scope is taken by.
 type campaign struct {
-	leaving bool // a candidacy is being withdrawn
+	leaving bool        // a candidacy is being withdrawn
+	won     *Leadership // nil before
 	free    chan struct{}
 }
+
+// ending reports whether the scope will be free in a moment.
+func (c *campaign) ending() bool { return c.leaving || c.won != nil && c.won.Err() != nil }
 
 // scopes are the scopes that this member campaigns for or leads.
 type scopes struct {
@@ -159,7 +164,7 @@ type scopes struct {
 	terms map[string]int64
 }
 
-// take takes a scope; one whose candidacy is being withdrawn is waited for.
+// take takes a scope; one whose candidacy or leadership is ending is waited for.
 func (s *scopes) take(ctx context.Context, scope string) error {
 	for {
 		s.mu.Lock()
@@ -167,12 +172,12 @@ func (s *scopes) take(ctx context.Context, scope string) error {
 		if c == nil {
 			s.of[scope] = &campaign{free: make(chan struct{})}
 		}
-		leaving := c != nil && c.leaving
+		ending := c != nil && c.ending()
 		s.mu.Unlock()
 		switch {
 		case c == nil:
 			return nil
-		case !leaving:
+		case !ending:
 			return ErrCampaigning
 		}
 		select {
@@ -181,6 +186,13 @@ func (s *scopes) take(ctx context.Context, scope string) error {
 			return context.Cause(ctx)
 		}
 	}
+}
+
+// led notes that a campaign was won.
+func (s *scopes) led(l *Leadership) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.of[l.Scope].won = l
 }
 
 func (s *scopes) leave(scope string) {

@@ -23,8 +23,8 @@ type Leadership struct {
 	cancel context.CancelCauseFunc
 }
 
-func newLeadership(m *Member, e *epoch, t *controlv1.LeadershipToken) *Leadership {
-	l := &Leadership{Scope: t.GetScope(), Term: t.GetTerm(), Fence: t.GetFenceToken(), m: m, epoch: e}
+func newLeadership(m *Member, e *epoch, scope string, t *controlv1.LeadershipToken) *Leadership {
+	l := &Leadership{Scope: scope, Term: t.GetTerm(), Fence: t.GetFenceToken(), m: m, epoch: e}
 	l.ctx, l.cancel = context.WithCancelCause(e.ctx)
 	return l
 }

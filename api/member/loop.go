@@ -26,11 +26,14 @@ type loop struct {
 
 	opening bool
 	openAt  int64 // boot time of the next attempt; 0 is none
-	// openKey is the idempotency key of the open that is not answered yet, and
-	// openSent the boot time of its first attempt.
-	openKey   string
-	openSent  int64
-	openWaits waits
+	// openKey is the idempotency key of the open that is not answered yet,
+	// openSent the boot time of its first attempt, and openBefore the newest
+	// position that was seen by then: the session's is above it, though not above
+	// all that is seen until the answer comes.
+	openKey    string
+	openSent   int64
+	openBefore int64
+	openWaits  waits
 	// takenSince is when it was first heard that another process has the node
 	// id; 0 while it was not.
 	takenSince int64

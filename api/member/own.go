@@ -56,10 +56,10 @@ func (o Ownership) Permit() context.Context { return o.grip.may }
 func (o Ownership) Check() error {
 	g := o.grip
 	switch {
-	case g.returned.Load():
-		return ErrReturned
 	case g.may.Err() != nil:
 		return context.Cause(g.may)
+	case g.returned.Load():
+		return ErrReturned
 	case g.clock() >= g.epoch.until.Load():
 		return ErrLeaseEnded
 	}

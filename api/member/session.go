@@ -33,7 +33,7 @@ func (l *loop) open() {
 			l.fail(fmt.Errorf("member: idempotency key: %w", err))
 			return
 		}
-		l.openKey, l.openSent = key.String(), l.now()
+		l.openKey, l.openSent, l.openBefore = key.String(), l.now(), l.store.newest()
 	}
 	cfg := l.m.cfg
 	req := &controlv1.OpenSessionRequest{
@@ -41,14 +41,13 @@ func (l *loop) open() {
 		Labels: cfg.Labels, MeshVersion: cfg.Version, Secret: l.store.secret, Incarnation: l.store.incarnation,
 		Mutation: &controlv1.Mutation{Reason: "member joins", IdempotencyKey: l.openKey},
 	}
-	before := l.store.newest()
 	l.m.tasks.spawn(func(ctx context.Context) {
 		res, err := l.m.client.Sessions.Open(ctx, req)
-		l.m.note(func(l *loop) { l.opened(res, err, before) })
+		l.m.note(func(l *loop) { l.opened(res, err) })
 	})
 }
 
-func (l *loop) opened(res *controlv1.OpenSessionResponse, err error, before int64) {
+func (l *loop) opened(res *controlv1.OpenSessionResponse, err error) {
 	l.opening = false
 	if err != nil {
 		l.refused(err)
@@ -58,7 +57,7 @@ func (l *loop) opened(res *controlv1.OpenSessionResponse, err error, before int6
 		l.fail(fmt.Errorf("member: session %d has a time to live of %d ms (allowed: more than 0)", res.GetSessionId(), res.GetTtlMs()))
 		return
 	}
-	if err := l.store.accept(res.GetLog(), res.GetLogId(), res.GetPosition(), before); err != nil {
+	if err := l.store.accept(res.GetLog(), res.GetLogId(), res.GetPosition(), l.openBefore); err != nil {
 		l.fail(err)
 		return
 	}
