@@ -3,7 +3,6 @@ package server
 import (
 	"context"
 	"crypto/sha256"
-	"hash"
 	"time"
 
 	"github.com/google/uuid"
@@ -86,7 +85,7 @@ func hashOf(req proto.Message, m *controlv1.Mutation) (out events.Hash, err erro
 	if err != nil {
 		return out, err
 	}
-	var h hash.Hash = sha256.New()
+	h := sha256.New()
 	h.Write([]byte(req.ProtoReflect().Descriptor().FullName()))
 	h.Write([]byte{0})
 	h.Write(b)
