@@ -18,6 +18,7 @@ import (
 	"github.com/omnirelay/omnirelay/ops/handoff"
 	"github.com/omnirelay/omnirelay/ops/loop"
 	"github.com/omnirelay/omnirelay/ops/placer"
+	"github.com/omnirelay/omnirelay/ops/refusals"
 	"github.com/omnirelay/omnirelay/ops/sessions"
 	"github.com/omnirelay/omnirelay/ops/succession"
 	"github.com/omnirelay/omnirelay/ops/telemetry"
@@ -55,6 +56,7 @@ type server struct {
 	address string
 	store   *natslog.Store
 	rows    *projections.Projector
+	refused *refusals.Recorder
 	seq     *sequencer.Sequencer
 	keeper  *sessions.Keeper
 	runner  *loop.Runner
@@ -167,7 +169,25 @@ func (s *server) openLog(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := s.startRefusals(); err != nil {
+		return err
+	}
 	return s.newSequencer(snapshot)
+}
+
+// startRefusals starts the recorder of refused calls. It is stopped after all
+// that may refuse, and before the log.
+func (s *server) startRefusals() error {
+	metrics, err := refusals.NewMetrics(s.opts.Registry)
+	if err != nil {
+		return err
+	}
+	s.refused, err = refusals.New(refusals.DefaultConfig(), s.store.Refusals(), s.log.With("component", "refusals"), metrics)
+	if err != nil {
+		return err
+	}
+	s.parts.runs("refusals", time.Second, s.refused.Run)
+	return nil
 }
 
 // newSequencer makes the sequencer; it starts after the projections are open,
@@ -184,7 +204,7 @@ func (s *server) newSequencer(snapshot sequencer.View) error {
 		Log: s.store, Register: s.store.Register(), Clock: sequencer.SystemClock,
 		Logger:  s.log.With("component", "sequencer"),
 		Metrics: sequencer.NewMetrics(s.opts.Registry), SnapshotDir: s.dir.snapshotDir(),
-		OnStored: s.stored,
+		OnStored: s.stored, OnRefused: s.refused.Decided,
 	}, snapshot)
 	s.keeper = sessions.NewKeeper(s.seq, sequencer.SystemClock, s.log.With("component", "sessions"))
 	s.runner = loop.New(loop.Config{
