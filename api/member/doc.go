@@ -11,11 +11,47 @@
 //  2. The context of an ownership ends when the ownership does: on release with
 //     [ErrReleased], at the end of the lease with [ErrLeaseEnded], when the
 //     assignment is gone with [ErrReassigned]. A lease that is answered again in
-//     time resumes its ownerships with the same fence, and no event.
+//     time resumes its ownerships with the same fence, and no event. After a
+//     suspension of the machine contexts end within 250 ms;
+//     [Ownership.Check] knows at once.
 //  3. A release is reported only after the owner's callback has returned, and a
-//     fence that was released is never owned again.
-//  4. Routing goes on from the last good table when every server is silent (V1).
+//     fence that was released is never owned again. Until it returns the owner
+//     may finish what it is at: Check passes, and [Ownership.Permit] lives.
+//  4. Routing goes on from the last good table when every server is silent (V1),
+//     and says so after some seconds.
+//  5. A [Leadership] is over, here, before anybody else can lead (L1, L6): at the
+//     end of the lease, with the session, or when the log says so. It never
+//     comes back; campaign again.
+//  6. A node id is held by one process: of two on one data directory the second
+//     is refused by a file lock, of two on different ones by the servers. A data
+//     directory belongs to one log; servers of another, or of one that ends
+//     before what this node has seen, are an error and not joined.
+//
+// The simple way in, which returns when ctx ends and everything is released:
+//
+//	cfg := member.DefaultConfig("n1", dataDir, "http://127.0.0.1:8080")
+//	cfg.Own = func(ctx context.Context, o member.Ownership) error {
+//		<-ctx.Done() // own o.Namespace, o.Shard with o.Fence until then
+//		return nil
+//	}
+//	err := member.Run(ctx, cfg)
+//
+// [New] and [Member.Run] are for those who route, campaign or observe as well.
+//
+// What it does not do: it does not check fences at resources, it keeps no
+// ownership past a lease (modes fenced and sticky are to come), and it does not
+// say who should own what.
 //
 // [Core] is the part that must not be wrong: pure, stepped, without clock or
 // goroutine; the simulator drives it directly. [Member] is its shell.
+//
+// Goroutines: Run owns the loop, which owns the Core; a guard of the lease; the
+// writer of what was seen; the watch of own shards and one of each namespace
+// that is followed; at most four heartbeats, one open, one leave; one per shard
+// that is owned and one per scope that is led. All have ended when Run returns,
+// which therefore waits for callbacks. The loop waits for none of them.
+//
+// Bounds: 4,096 changes wait for the loop, those who bring more wait; a full
+// heartbeat must fit a message of 4 MiB, which is some 150,000 shards of one
+// node; a table takes 16 bytes per shard.
 package member
