@@ -205,6 +205,7 @@ func (s *server) newSequencer(snapshot sequencer.View) error {
 		Logger:  s.log.With("component", "sequencer"),
 		Metrics: sequencer.NewMetrics(s.opts.Registry), SnapshotDir: s.dir.snapshotDir(),
 		OnStored: s.stored, OnRefused: s.refused.Decided,
+		Full: func() bool { return s.store.Usage().Full() },
 	}, snapshot)
 	s.keeper = sessions.NewKeeper(s.seq, sequencer.SystemClock, s.log.With("component", "sessions"))
 	s.runner = loop.New(loop.Config{
