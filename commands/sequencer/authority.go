@@ -34,7 +34,10 @@ type authority struct {
 	busy bool
 	// stale: the operation under way was asked for by an earlier candidacy. What
 	// it says of the register proves nothing for this one.
-	stale     bool
+	stale bool
+	// early: the write under way began before the grant was stored, and does not
+	// confirm it.
+	early     bool
 	started   int64 // boot time at which the write under way was asked for
 	proven    int64 // boot time of the start of the last successful write
 	notBefore int64
@@ -53,6 +56,9 @@ func (a *authority) claim() { a.drop() }
 // it back: its ack may come when another server has taken the register since.
 func (a *authority) drop() { a.known, a.until, a.term, a.stale = false, 0, 0, a.busy }
 
+// confirm asks for a write that begins after the grant was stored.
+func (a *authority) confirm() { a.early = a.busy }
+
 // ended notes that the operation under way has ended. It returns false when the
 // result is of no use.
 func (a *authority) ended() bool {
@@ -65,8 +71,8 @@ func (a *authority) valid(now Now) bool { return a.known && now.Boot < a.until }
 
 // ready asks for the next operation on the register: a read while it is not
 // known whose it is; a write when one is due, or when somebody waits for a
-// renewal that starts after waitingSince (0: nobody).
-func (a *authority) ready(now Now, active bool, waitingSince int64, r *Ready) {
+// renewal.
+func (a *authority) ready(now Now, active, awaited bool, r *Ready) {
 	if !active || a.busy {
 		return
 	}
@@ -79,11 +85,11 @@ func (a *authority) ready(now Now, active bool, waitingSince int64, r *Ready) {
 		return
 	}
 	due := a.proven + int64(AuthorityEvery)
-	if now.Boot < due && waitingSince == 0 && a.valid(now) {
+	if now.Boot < due && !awaited && a.valid(now) {
 		r.wakeAt(due)
 		return
 	}
-	a.busy, a.started = true, now.Boot
+	a.busy, a.started, a.early = true, now.Boot, false
 	r.Write = &Write{Expect: a.version, Data: a.data}
 }
 
@@ -124,21 +130,15 @@ func (a *authority) read(now Now, version uint64, data []byte, err error) (depos
 	return false
 }
 
-// oldestWaiting is the boot time of the oldest decision that waits for a
-// renewal; 0 when none waits.
-func (c *Core) oldestWaiting() int64 {
-	if len(c.waiting) == 0 {
-		return 0
-	}
-	return c.waiting[0].since
-}
-
 // Written reports what store.Register.Write returned.
 func (c *Core) Written(now Now, version uint64, err error) {
 	started := c.auth.started
 	c.auth.wrote(now, version, err)
 	if err != nil || c.role == follower {
 		return
+	}
+	if c.role == elected && !c.auth.early && c.auth.known {
+		c.role = leader
 	}
 	keep := c.waiting[:0]
 	for _, p := range c.waiting {

@@ -10,14 +10,19 @@ import (
 	"github.com/omnirelay/omnirelay/store"
 )
 
-// role of a Core. It moves follower → candidate → leader, and from each of the
-// latter back to follower.
+// role of a Core. It moves follower → candidate → elected → leader, and from each
+// of the latter back to follower.
 type role uint8
 
 const (
 	follower role = iota
 	// candidate holds the register, or tries to, and has its grant to store.
 	candidate
+	// elected has its grant stored, and proves once more that the register is its
+	// own. Another candidate may have taken it while the grant was on its way: that
+	// one goes on renewing it, and with it answers reads, so nothing may be decided
+	// here before its renewals are sure to fail (found by tests/linear).
+	elected
 	leader
 )
 
@@ -110,7 +115,7 @@ func (c *Core) Ready(now Now) Ready {
 	r := Ready{}
 	if c.fatal == nil {
 		c.decide(now)
-		c.auth.ready(now, c.role != follower, c.oldestWaiting(), &r)
+		c.auth.ready(now, c.role != follower, len(c.waiting) > 0 || c.role == elected, &r)
 		if c.flight != nil {
 			c.flight.ready(now, &r)
 		}
@@ -191,7 +196,7 @@ func (c *Core) evolve(m store.Message) {
 	}
 	c.view = next
 	c.stored = append(c.stored, m)
-	if c.role == leader && !c.holdsControl() || c.view.Model.Unknown != 0 { // T6: nor may it lead on
+	if c.role >= elected && !c.holdsControl() || c.view.Model.Unknown != 0 { // T6: nor may it lead on
 		c.stepDown()
 	}
 }
@@ -226,7 +231,8 @@ func (c *Core) storedFlight() {
 		sc, _ := c.view.Model.Leadership.Scope(events.GlobalScope)
 		c.auth.term = sc.Term
 		if c.role == candidate {
-			c.role = leader
+			c.role = elected
+			c.auth.confirm()
 		}
 	}
 	for _, p := range f.pending {

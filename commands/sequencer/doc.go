@@ -27,7 +27,8 @@
 //     nothing was tried.
 //  6. Authority holds for one second from the start of the last successful
 //     write of the authority register, by the boot-time clock, and counts only
-//     once this leader's own grant is stored and evolved.
+//     once this leader's own grant is stored and evolved, and the register was
+//     written once more after that: see DESIGN.md.
 //
 // It does not retry for callers, does not know sessions, and starts no frame
 // when there is nothing to decide.

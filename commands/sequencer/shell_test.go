@@ -391,3 +391,16 @@ func TestAuthorityEnds(t *testing.T) {
 		}
 	})
 }
+
+// TestFollowRefusesGap: a message that does not follow the last one stops the
+// core, and the position is named (T1).
+func TestFollowRefusesGap(t *testing.T) {
+	r := newRig(t)
+	r.lead()
+	r.do([]string{"rival", "stores", "cordon", "n1"})
+	r.do([]string{"rival", "stores", "cordon", "n2"})
+	third := r.log.Messages(3, 1)[0]
+	if err := r.core.Followed(third); !errors.Is(err, store.ErrGap) || r.core.Fatal() == nil || r.core.Leading() {
+		t.Errorf("over a gap: %v, fatal %v, leads %t", err, r.core.Fatal(), r.core.Leading())
+	}
+}

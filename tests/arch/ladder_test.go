@@ -45,7 +45,7 @@ func ladder() []place {
 			"projections/watch", "projections/projectiontest"),
 
 		rung(4, nil, "api/auth", "api/console", "api/client", "cli/render",
-			"ops/config", "ops/loop", "ops/telemetry", "ops/gossip", "ops/pki",
+			"ops/config", "ops/loop", "ops/telemetry", "ops/refusals", "ops/gossip", "ops/pki",
 			"ops/probe", "ops/replay"),
 		rung(4, parent("api/auth"), "api/server"),
 		// Controllers never import each other; they may name the loop that runs
@@ -60,6 +60,7 @@ func ladder() []place {
 		// Tests of the whole stand above it and share one process harness.
 		rung(7, nil, "tests/harness"),
 		rung(7, parent("tests/harness"), "tests/arch", "tests/sim", "tests/linear",
+			"tests/mutants",
 			"tests/compat", "tests/script", "tests/e2e"),
 	)
 }

@@ -1,0 +1,108 @@
+package mutants
+
+// ofDeciders are the rules that refuse.
+func ofDeciders() []mutant {
+	const (
+		shard, owner  = "commands/shard", "commands/shard/decide_owner.go"
+		leadership    = "commands/leadership"
+		membership    = "commands/membership"
+		model, simPkg = "commands/model", "tests/sim"
+	)
+	return []mutant{
+		{"an owned shard is assigned", owner, []string{
+			"			case sh.Owner != \"\":\n				return refuseShard(ns, id, \"shard_owned\", \"is owned by", "			case sh.Owner == \"?\":\n				return refuseShard(ns, id, \"shard_owned\", \"is owned by",
+		}, shard, "TestAssignRefused"},
+		{"a shard is assigned to a session that is gone", owner, []string{
+			"	if b.nodes.Session(node) != session || session == 0 {", "	if session == 1<<60 {",
+		}, shard, "TestAssignRefused"},
+		{"a paused shard is assigned", owner, []string{
+			"			case sh.Paused:\n				return refuseShard(ns, id, \"shard_paused\", \"is paused\")\n			}\n			return nil\n		}); err", "			}\n			return nil\n		}); err",
+		}, shard, "TestPauseResume|TestAssignRefused"},
+		{"a release needs no current fence", owner, []string{
+			" && sh.Fence == rel.Fence && rel.Fence != 0 {", " {",
+		}, shard, "TestRelease$"},
+		{"a release of an earlier assignment counts", owner, []string{
+			" && sh.Fence == rel.Fence && rel.Fence != 0 {", " {",
+		}, simPkg, "TestStaleReport"},
+		{"a release of another session counts", owner, []string{
+			"sh.Owner == c.NodeID && sh.Session == c.Session && sh.Fence", "sh.Owner == c.NodeID && sh.Fence",
+		}, shard, "TestRelease$"},
+		{"a move is done before the release", owner, []string{
+			"		if owner == \"\" {\n			unowned", "		if owner != \"?\" {\n			unowned",
+		}, shard, "TestMove$"},
+		{"a move fails before its deadline", owner, []string{
+			"		if meta.Time < sh.MoveDeadline {", "		if meta.Time < 0 {",
+		}, shard, "TestFailMoves"},
+		{"a held shard is moved for balance", owner, []string{
+			"			case sh.HeldUntil > meta.Time:", "			case sh.HeldUntil > 1<<62:",
+		}, shard, "TestRebalanceRefused|TestFailMoves"},
+		{"a session that closes releases nothing", "commands/shard/evolve.go", []string{
+			"					if sh.Session == session {", "					if sh.Session == 1<<60 {",
+		}, shard, "TestSessionClosed"},
+		{"a cordoned node is given shards", "commands/model/nodes.go", []string{
+			"	case node.Cordoned:", "	case node.Cordoned && id == \"\":",
+		}, shard, "TestAssignRefused"},
+		{"a node without a session is given shards", "commands/model/nodes.go", []string{
+			"	case node.Left || node.Session == 0:", "	case node.Left:",
+		}, shard, "TestMoveRefused"},
+		{"a grant does not end the one before", leadership + "/decide.go", []string{
+			"ok && sc.Holder != \"\" {\n		evs", "ok && sc.Holder == \"?\" {\n		evs",
+		}, leadership, "TestGrantControl"},
+		{"a scope that is held is granted", leadership + "/decide.go", []string{
+			"		if !ok || sc.Holder != \"\" {", "		if !ok {",
+		}, leadership, "TestElect"},
+		{"leadership outlives its session", leadership + "/state.go", []string{
+			"			if sc.Session == session {\n				sc.vacate()\n			}\n", "",
+		}, leadership, "TestSessionEnds"},
+		{"the close of an older session is accepted", membership + "/decide.go", []string{
+			"	if session == 0 || n.Session != session {", "	if session == 0 {",
+		}, membership, "TestCloseSession"},
+		{"the close of an older session ends the present one", membership + "/state.go", []string{
+			"			if n.Session == events.Position(e.SessionClosed.Session) {", "			if e.SessionClosed.Session != 0 {",
+		}, membership, "TestSecondClose"},
+		{"a second process replaces the first without its secret", membership + "/decide.go", []string{
+			"	case old.Session != 0 && !ours:", "	case old.Session == 1<<60 && !ours:",
+		}, membership, "TestOpenSessionAgain"},
+		{"an old key is executed", model + "/keys.go", []string{
+			"	case at < m.Time-int64(KeyWindow):", "	case at < 0:",
+		}, model, "TestKeyWindow"},
+		{"a key of the future is executed", model + "/keys.go", []string{
+			"	case at > max(m.Time, now)+int64(KeyAhead):", "	case at < 0:",
+		}, model, "TestKeyWindow"},
+		{"a key is forgotten while it is owed", model + "/keys.go", []string{
+			"max(key.Time(), e.Time)+int64(KeyWindow)", "key.Time()+int64(KeyWindow)",
+		}, model, "TestKeyOwed"},
+		{"a key with another body is replayed", model + "/keys.go", []string{
+			"		if e.Hash != r.Hash {", "		if e.Last == 0 {",
+		}, model, "TestKeyOneEffect"},
+		{"a frozen model evolves", model + "/model.go", []string{"	if m.frozen {\n		panic", "	if m.frozen && m == nil {\n		panic"}, model, "TestFrozen"},
+	}
+}
+
+// ofControllers are the placer and the loop.
+func ofControllers() []mutant {
+	const placer, loop, sim = "ops/placer/step.go", "ops/loop", "tests/sim"
+	return []mutant{
+		{"the last owner is forgotten", placer, []string{
+			"			where = at(sh.LastOwner)", "			where = placement.NoOwner",
+		}, sim, "TestQuickRestartKeepsItsShards"},
+		{"the target of a dead owner's move is forgotten", placer, []string{
+			"		if where = at(sh.MoveTo); where == placement.NoOwner {", "		if where = placement.NoOwner; where == placement.NoOwner {",
+		}, sim, "TestOwnerDiesWhileMoving"},
+		{"a held shard is balanced away", placer, []string{
+			"	return where, sh.Paused || sh.HeldUntil > logTime || where == placement.NoOwner", "	return where, sh.Paused || where == placement.NoOwner",
+		}, sim, "TestOwnerNotReleasing|TestMove"},
+		{"a controller steps on a view before its receipts", loop + "/run.go", []string{
+			"view.Mark.Position < l.passed {", "view.Mark.Position < 0 {",
+		}, loop, "TestWaitsForItsReceipts"},
+		{"a controller steps without authority", loop + "/run.go", []string{
+			"	if !r.seq.HasAuthority() {", "	if r == nil {",
+		}, loop, "TestNoStepWithoutAuthority"},
+		{"a move to a dead node waits for its deadline", "ops/handoff/step.go", []string{
+			"		case v.Model.Assignable(sh.MoveTo, ns.Spec.EligibleRole) != nil:\n			lost = append(lost, id)\n", "",
+		}, sim, "TestTargetDies"},
+		{"a move never fails", "ops/handoff/step.go", []string{
+			"		case logTime >= sh.MoveDeadline:", "		case logTime >= 1<<62:",
+		}, sim, "TestOwnerNotReleasing"},
+	}
+}

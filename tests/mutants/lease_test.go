@@ -1,0 +1,91 @@
+package mutants
+
+// ofLeases are the timers of the control leader.
+func ofLeases() []mutant {
+	const sessions, step, keeper, sim = "ops/sessions", "ops/sessions/step.go", "ops/sessions/keeper.go", "tests/sim"
+	return []mutant{
+		{"a heartbeat is answered without authority", keeper, []string{
+			"	if !st.Leading || now >= st.AuthorityUntil {", "	if !st.Leading {",
+		}, sessions, "TestBeatNeedsAuthority"},
+		{"a heartbeat is answered without a grant", keeper, []string{
+			"	if !st.Leading || now >= st.AuthorityUntil {", "	if now >= st.AuthorityUntil {",
+		}, sessions, "TestBeatNeedsAuthority"},
+		{"a heartbeat of another session is answered", step, []string{
+			"	if !ok || hb.Session == 0 || n.Session != hb.Session {", "	if !ok {",
+		}, sessions, "TestBeatNeedsSessionAndSecret"},
+		{"a heartbeat needs no secret", step, []string{
+			"subtle.ConstantTimeCompare(n.SecretHash[:], hb.Secret[:]) != 1 {", "subtle.ConstantTimeCompare(n.SecretHash[:], hb.Secret[:]) == 2 {",
+		}, sessions, "TestBeatNeedsSessionAndSecret"},
+		{"the timers go on when authority is gained anew", step, []string{
+			"		case anew:\n			x.deadline = now + int64(n.TTL+Grace)", "		case anew && now < 0:\n			x.deadline = now + int64(n.TTL+Grace)",
+		}, sim, "TestPauseOfServers|TestSilenceOfServers"},
+		{"a failover does not wait for the leader before", step, []string{
+			"			if anew {\n				x.deadline += int64(Grace)\n			}", "			if anew {\n				x.deadline -= int64(n.TTL)\n			}",
+		}, sim, "TestLeaseOverFailover"},
+		{"timers get no grace", step, []string{"	Grace         = time.Second", "	Grace         = 0 * time.Second"}, sim, "TestLeaseOverOverlap"},
+		{"an answer makes a timer end sooner", step, []string{
+			"max(x.deadline, now+int64(x.ttl))", "now+int64(x.ttl)",
+		}, sim, "TestLeaseOverOverlap"},
+		{"the mark is not set before the close", step, []string{
+			"		x.expiring = true\n", "",
+		}, sessions, "TestExpiryIsSerialized"},
+		{"the mark ends when authority is gained anew", step, []string{
+			"			x.deadline = now + int64(n.TTL+Grace)", "			x.deadline, x.expiring = now+int64(n.TTL+Grace), false",
+		}, sessions, "TestExpiryIsSerialized"},
+		{"the mark does not stop answers", step, []string{
+			"	if x == nil || x.session != hb.Session || x.expiring {", "	if x == nil || x.session != hb.Session {",
+		}, sessions, "TestExpiryIsSerialized"},
+		{"an open outcome clears the mark", keeper, []string{
+			"	if !ok || err == nil || errors.Is(err, sequencer.ErrOutcomeUnknown) {", "	if !ok || err == nil || errors.Is(err, context.Canceled) {",
+		}, sessions, "TestExpiryIsSerialized"},
+		{"a late answer clears another session's mark", step, []string{
+			"x != nil && x.session == c.Session {", "x != nil {",
+		}, sessions, "TestLateAnswerOfClose"},
+		{"there is no brake", step, []string{"	if l.brakes(now) {", "	if now < 0 && l.brakes(now) {"}, sim, "TestBrake$"},
+		{"the brake never ends", step, []string{"		if now < l.brake {\n			return true", "		if now < 1<<62 {\n			return true"}, sim, "TestBrakeEnds"},
+		{"a few dead nodes put the brake on", step, []string{
+			"len(l.byNode) >= brakeSessions && 2*silent > len(l.byNode)", "silent > 0",
+		}, sim, "TestNoBrakeForFew"},
+	}
+}
+
+// ofMembers are the pure ownership core of a member.
+func ofMembers() []mutant {
+	const member, step, sim = "api/member", "api/member/step.go", "tests/sim"
+	return []mutant{
+		{"a lease is counted from the receipt of the answer", step, []string{
+			"	out = append(out, c.take(in)...)\n	out = append(out, c.reconcile(now)...)", "	if a, ok := in.(Answered); ok {\n		a.SentAt = now\n		in = a\n	}\n	out = append(out, c.take(in)...)\n	out = append(out, c.reconcile(now)...)",
+		}, sim, "TestLeaseWithSlowAnswers"},
+		{"a lease has no margin", step, []string{"{ return ttl / 8 }", "{ return ttl / 1e6 }"}, sim, "TestLeaseWithClocksThatDrift"},
+		{"owning outlives the lease", step, []string{
+			"	case h.running && !h.stopped && now >= c.lease:", "	case h.running && !h.stopped && now >= c.lease && now < 0:",
+		}, member, "TestCore|TestTranscripts"},
+		{"an assignment to another session is taken", step, []string{
+			" && r.Owner == c.node && r.Session == c.session", " && r.Owner == c.node",
+		}, member, "TestCore|TestTranscripts"},
+		{"rows of an older position are taken", step, []string{
+			"	if x.Position < c.position {\n		return // an older past", "	if x.Position < 0 {\n		return // an older past",
+		}, member, "TestCore|TestTranscripts"},
+		{"a change of an older position is taken", step, []string{
+			"	if position < c.position {\n		return\n	}", "",
+		}, member, "TestCore|TestTranscripts"},
+		{"a release is reported before the callback returned", step, []string{
+			"	h.ending = cause\n	return End{", "	h.ending = cause\n	c.release(ref, h)\n	return End{",
+		}, sim, "TestMove|TestOwnerNotReleasing"},
+		{"a released fence is owned again", step, []string{
+			"	case h.released:\n		return nil", "	case h.released && c.node == \"\":\n		return nil",
+		}, sim, "TestMove|TestLateRelease"},
+		{"a lower fence is owned", step, []string{
+			"	if mine && row.Fence <= h.fence {", "	if mine && row.Fence < 0 {",
+		}, member, "TestCore|TestTranscripts"},
+		{"a fence is forgotten with its hold", step, []string{
+			"row.Draining || row.Fence <= c.floor[ref] {", "row.Draining {",
+		}, member, "TestCore|TestTranscripts"},
+		{"a late answer needs another assignment", step, []string{
+			"	case !h.running && now < c.lease:\n		return c.start(ref, h.fence)", "	case !h.running && now < c.lease && now < 0:\n		return c.start(ref, h.fence)",
+		}, sim, "TestSilenceOfServers"},
+		{"the answer to another session extends the lease", step, []string{
+			"	if x.Session != c.session || c.session == 0 {", "	if c.session == 0 {",
+		}, member, "TestCore|TestTranscripts"},
+	}
+}
