@@ -22,8 +22,8 @@ func (s *server) startAPI(l net.Listener) error {
 	handler, err := api.New(api.Deps{
 		Name: s.cfg.Name, ClusterID: s.cfg.Cluster, MeshVersion: s.opts.Version,
 		Submitter: s.seq, Views: s.rows, Feeds: feeds, Log: s.store, Heartbeats: beats{s.keeper},
-		Authenticator: auth.Insecure{User: osUser()},
-		Leading:       s.seq.HasAuthority, Ready: s.waitingFor,
+		Authenticator: auth.Insecure{User: osUser()}, Refusals: s.refused,
+		Leading: s.seq.HasAuthority, Ready: s.waitingFor,
 		Head:       func() events.Position { return s.seq.View().Mark.Position },
 		Registerer: s.opts.Registry, MetricsHandler: telemetry.Handler(s.opts.Registry),
 		Logger: s.log.With("component", "api"),

@@ -13,11 +13,20 @@ import (
 )
 
 // journal writes one log line per decision that is stored while the server
-// runs. It is a listener of the projections.
+// runs, up to maxLines a second; beyond, how many there were. It is a listener
+// of the projections, whose goroutine owns it.
 type journal struct {
 	log   *slog.Logger
 	since int64 // Unix nanoseconds: what was stored before was told before
+
+	second  int64 // log time, in seconds, that the counts below are of
+	told    int
+	skipped int
 }
+
+// maxLines bounds the lines of a second: writing each decision of a heavy load
+// would cost more than deciding it.
+const maxLines = 100
 
 func newJournal(log *slog.Logger, since time.Time) *journal {
 	return &journal{log: log.With("component", "journal"), since: since.UnixNano()}
@@ -33,9 +42,28 @@ func (j *journal) Committed(c *projections.Commit) {
 			continue
 		}
 		first := d.Events[0]
+		if !j.mayTell(first.Time) {
+			continue
+		}
 		j.log.Info(summary(d.Events), "position", uint64(d.Events[len(d.Events)-1].Position),
 			"actor", first.Meta.GetActor(), "reason", first.Meta.GetReason())
 	}
+}
+
+// mayTell counts a decision and reports whether it gets a line.
+func (j *journal) mayTell(at int64) bool {
+	if second := at / int64(time.Second); second != j.second {
+		if j.skipped > 0 {
+			j.log.Info("more decisions than lines", "decisions", j.told+j.skipped, "lines", j.told)
+		}
+		j.second, j.told, j.skipped = second, 0, 0
+	}
+	if j.told >= maxLines {
+		j.skipped++
+		return false
+	}
+	j.told++
+	return true
 }
 
 // maxTold is how many events of a decision are told one by one.

@@ -69,3 +69,20 @@ func TestJournalHasOneLinePerDecision(t *testing.T) {
 		t.Errorf("the journal is:\n%s", got)
 	}
 }
+
+func TestJournalIsBounded(t *testing.T) {
+	var out bytes.Buffer
+	began := time.Unix(1_700_000_000, 0)
+	j := newJournal(slog.New(slog.NewTextHandler(&out, nil)), began)
+	var load []*projections.Decision
+	for range 3 * maxLines {
+		load = append(load, placed("demo", 1, began.Add(time.Millisecond)))
+	}
+	j.Committed(&projections.Commit{Decisions: append(load, placed("demo", 1, began.Add(2*time.Second)))})
+	if got := strings.Count(out.String(), "\n"); got != maxLines+2 {
+		t.Errorf("%d lines, want %d, how many more there were, and the next second's", got, maxLines)
+	}
+	if !strings.Contains(out.String(), "decisions=300 lines=100") {
+		t.Error("it does not say how many there were")
+	}
+}

@@ -237,7 +237,8 @@ func (s *server) openRows(ctx context.Context) error {
 	s.rows = rows
 	rows.Listen(newJournal(s.log, s.began))
 	rows.Listen(newChanges(s.opts.Registry, s.began.UnixNano()))
-	s.opts.Registry.MustRegister(newCensus(s.seq.View))
+	rows.Listen(newElections(s.opts.Registry, s.began.UnixNano()))
+	s.opts.Registry.MustRegister(newCensus(s.seq.View), newSessions(s.seq.View))
 	s.parts.holds("rows", 2*time.Second, s.closeRows)
 	return nil
 }
@@ -256,7 +257,8 @@ func (s *server) closeRows() error {
 
 func (s *server) startSequencer(context.Context) error {
 	s.parts.runs("projection", time.Second, s.rows.Run)
-	s.parts.runs("sequencer", 2*time.Second, s.seq.Run)
+	// It stores what was decided, and then a snapshot of the whole model.
+	s.parts.runs("sequencer", 4*time.Second, s.seq.Run)
 	return nil
 }
 

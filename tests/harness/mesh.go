@@ -4,7 +4,9 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 )
@@ -73,4 +75,19 @@ func StartAgent(t testing.TB, s *Server, data, node string, args ...string) *Pro
 	t.Helper()
 	return Start(t, node, append([]string{"agent", "--insecure", "--endpoint", s.URL(), "--node-id", node,
 		"--data", filepath.Join(data, node)}, args...)...)
+}
+
+// Memory is the resident set of a process, as the kernel says it, and "unknown"
+// where it does not.
+func (p *Process) Memory() string {
+	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.Pid()))
+	if err != nil {
+		return "unknown"
+	}
+	for line := range strings.Lines(string(data)) {
+		if rest, ok := strings.CutPrefix(line, "VmRSS:"); ok {
+			return strings.TrimSpace(rest)
+		}
+	}
+	return "unknown"
 }
