@@ -204,6 +204,21 @@ func (m *mesh) ListEvents(_ context.Context, r *connect.Request[controlv1.ListEv
 	return reply(&controlv1.ListEventsResponse{Position: 42, Events: []*controlv1.LogEvent{event(41)}})
 }
 
+// ListRefusals has one refusal a page: the CLI must follow.
+func (m *mesh) ListRefusals(_ context.Context, r *connect.Request[controlv1.ListRefusalsRequest]) (*connect.Response[controlv1.ListRefusalsResponse], error) {
+	all := []*controlv1.Refusal{
+		{Id: 1024, Time: stamp("2026-01-02T03:04:05Z"), Position: 41, Actor: "user/ann", Command: "membership.Cordon", Code: "invalid_transition", Message: "n2 is cordoned", Reason: "disk", ChangeTicket: "T-1", CorrelationId: "c", Count: 1},
+		{Id: 2048, Time: stamp("2026-01-02T03:04:06Z"), Position: 41, Actor: "user/bob", Code: "overloaded", Count: 70},
+	}
+	all = slices.DeleteFunc(all, func(one *controlv1.Refusal) bool {
+		return one.Id < r.Msg.GetFrom() || r.Msg.GetCode() != "" && r.Msg.GetCode() != one.Code
+	})
+	if len(all) > 1 {
+		return reply(&controlv1.ListRefusalsResponse{Position: 42, Refusals: all[:1], NextFrom: all[1].Id})
+	}
+	return reply(&controlv1.ListRefusalsResponse{Position: 42, Refusals: all})
+}
+
 func (m *mesh) GetEvent(_ context.Context, r *connect.Request[controlv1.GetEventRequest]) (*connect.Response[controlv1.LogEvent], error) {
 	return reply(event(r.Msg.GetPosition()))
 }

@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/urfave/cli/v2"
@@ -43,10 +44,10 @@ func logCommand() *cli.Command {
 }
 
 func auditCommand() *cli.Command {
-	return verb{name: "audit", usage: "list events by who caused them and what they are about", run: audit, flags: append([]cli.Flag{
+	return verb{name: "audit", usage: "list events by who caused them and what they are about, or refused calls", run: audit, flags: slices.Concat([]cli.Flag{
 		&cli.StringFlag{Name: "from", Usage: "start at position `N`; at the first event if not given"},
 		&cli.IntFlag{Name: "page-size", Usage: "one page of `N` events, not all"},
-	}, eventFilters()...)}.command()
+	}, eventFilters(), refusalFlags())}.command()
 }
 
 func eventView() render.View[*controlv1.LogEvent] {
@@ -160,6 +161,12 @@ func audit(c *call) error {
 	size, err := c.pageSize()
 	if err != nil {
 		return err
+	}
+	if err := c.checkRefusalFlags(); err != nil {
+		return err
+	}
+	if c.Bool("refused") {
+		return listRefused(c, from, size)
 	}
 	req := &controlv1.ListEventsRequest{
 		From: from, Limit: size,
