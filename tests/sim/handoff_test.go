@@ -13,17 +13,6 @@ import (
 // demo is a shard of the namespace that every scenario has.
 func demo(id uint32) member.Ref { return member.Ref{Namespace: "demo", Shard: id} }
 
-// byName finds a member.
-func (s *scenario) byName(name string) *process {
-	for _, p := range s.members {
-		if p.name == name {
-			return p
-		}
-	}
-	s.t.Fatalf("no member %s", name)
-	return nil
-}
-
 // handoffOf picks a shard, its owner, and another node.
 func (s *scenario) handoffOf() (id uint32, from, to *process) {
 	from = s.owner()
