@@ -36,9 +36,10 @@ func (s *server) waitingFor() []string {
 }
 
 // current reports whether the projection shows the head, or is close to it and
-// showed it before.
+// showed it before. The head is known when the sequencer has caught up, which
+// authority proves; before, its view is that of an old snapshot.
 func (s *server) current(at, head events.Position) bool {
-	if at >= head && at > 0 {
+	if at >= head && at > 0 && s.seq.HasAuthority() {
 		s.caughtUp.Store(true)
 		return true
 	}

@@ -66,8 +66,10 @@ func mustGoOn(t *testing.T, s *harness.Server, c *client.Client, ballast string,
 		t.Fatal(err)
 	}
 	s.Restart(t)
-	createNamespace(t, c, "after", 4)
-	page, err := c.Namespaces.Collect(t.Context(), &controlv1.ListNamespacesRequest{})
+	at := createNamespace(t, c, "after", 4)
+	page, err := c.Namespaces.Collect(t.Context(), &controlv1.ListNamespacesRequest{
+		Read: &controlv1.ReadOptions{MinPosition: at},
+	})
 	if err != nil {
 		t.Fatal(err)
 	}

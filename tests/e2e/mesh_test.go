@@ -31,13 +31,15 @@ func connect(t *testing.T, s *harness.Server) *client.Client {
 	return c
 }
 
-// createNamespace makes a namespace that is placed on role worker.
-func createNamespace(t *testing.T, c *client.Client, name string, shards int32) {
+// createNamespace makes a namespace that is placed on role worker, and returns
+// the position from which reads show it.
+func createNamespace(t *testing.T, c *client.Client, name string, shards int32) int64 {
 	t.Helper()
-	_, err := c.Namespaces.Create(t.Context(), &controlv1.CreateNamespaceRequest{Namespace: name, ShardCount: shards})
+	receipt, err := c.Namespaces.Create(t.Context(), &controlv1.CreateNamespaceRequest{Namespace: name, ShardCount: shards})
 	if err != nil {
 		t.Fatal(err)
 	}
+	return receipt.GetPosition()
 }
 
 // table is a namespace's shards by id.
