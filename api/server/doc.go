@@ -12,7 +12,8 @@
 //     pages of a list are of one state (T3).
 //  3. A mutation is a command and nothing else: it is acknowledged when its
 //     decision is stored (A1), and one idempotency key has at most one effect
-//     (A2). A request that is refused here, for its form, leaves no event.
+//     (A2). A request that is refused here, for its form, leaves no event, but a
+//     record with [Refusals] (A6), as every call does that is refused here.
 //  4. A stream is a snapshot and then every change once, in order (A5). A client
 //     that does not read holds up nobody; when it is given up it has a position
 //     to resume after.
