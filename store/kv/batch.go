@@ -12,9 +12,16 @@ import (
 // Writes return nothing; the first one that is refused is kept, later writes do
 // nothing, and Err and Commit report it: a caller that applies facts has no
 // answer to an error in the middle.
+//
+// What is written is kept by space until Commit, and joined there: Pebble inserts
+// a key fast when it follows the one before it in the batch, and a row that
+// changes a hundred times in a batch is written once to the current space.
 type Batch struct {
 	db         *DB
-	pb         *pebble.Batch
+	pb         *pebble.Batch // versions, dead rows, positions, meta
+	changes    *pebble.Batch // in order of position
+	index      *pebble.Batch
+	current    int // bytes that the current space will get, about
 	generation uint64
 	err        error
 	done       bool
@@ -38,6 +45,8 @@ func (d *DB) NewBatch() (*Batch, error) {
 	return &Batch{
 		db:         d,
 		pb:         d.pdb.NewBatch(),
+		changes:    d.pdb.NewBatch(),
+		index:      d.pdb.NewBatch(),
 		generation: d.generation,
 		rows:       newOverlay(),
 		meta:       make(map[string]pending),
@@ -54,22 +63,26 @@ func (b *Batch) Put(t Table, pk []byte, pos uint64, row []byte) {
 		return
 	}
 	b.key = appendVersionKey(b.key[:0], t, pk, pos)
-	b.setTagged(tagRow, row)
+	b.setTagged(b.pb, tagRow, row)
 
 	b.key = appendChangeKey(b.key[:0], t, pos, pk)
 	if len(row) <= maxInlineChange {
-		b.setTagged(tagRow, row)
+		b.setTagged(b.changes, tagRow, row)
 	} else {
-		b.setTagged(tagElsewhere, nil)
+		b.setTagged(b.changes, tagElsewhere, nil)
 	}
+	b.setCurrent(t, pk, pending{value: row, pos: pos, present: true})
+}
 
+// setCurrent keeps what the current space will hold of a row.
+func (b *Batch) setCurrent(t Table, pk []byte, row pending) {
 	b.key = appendKey(b.key[:0], spaceCurrent, t, pk)
-	op := b.pb.SetDeferred(len(b.key), positionLen+len(row))
-	copy(op.Key, b.key)
-	binary.BigEndian.PutUint64(op.Value, pos)
-	copy(op.Value[positionLen:], row)
-	b.note(op.Finish())
-	b.rows.put(string(b.key), pending{value: row, pos: pos, present: true})
+	size := len(b.key) + positionLen + len(row.value)
+	if was, ok := b.rows.rows[string(b.key)]; ok {
+		size = len(row.value) - len(was.value)
+	}
+	b.current += size
+	b.rows.put(string(b.key), row)
 }
 
 // Delete writes a tombstone: the present forgets the row, the past keeps it.
@@ -84,14 +97,12 @@ func (b *Batch) Delete(t Table, pk []byte, pos uint64) {
 		return
 	}
 	b.key = appendVersionKey(b.key[:0], t, pk, pos)
-	b.setTagged(tagDeleted, nil)
+	b.setTagged(b.pb, tagDeleted, nil)
 	b.key = appendChangeKey(b.key[:0], t, pos, pk)
-	b.setTagged(tagDeleted, nil)
+	b.setTagged(b.changes, tagDeleted, nil)
 	b.key = appendKey(b.key[:0], spaceDead, t, pk)
 	b.setNumber(pos)
-	b.key = appendKey(b.key[:0], spaceCurrent, t, pk)
-	b.note(b.pb.Delete(b.key, nil))
-	b.rows.put(string(b.key), pending{})
+	b.setCurrent(t, pk, pending{})
 }
 
 // IndexPut adds a key to a table's index: the present alone, no versions. An
@@ -99,7 +110,7 @@ func (b *Batch) Delete(t Table, pk []byte, pos uint64) {
 func (b *Batch) IndexPut(t Table, key []byte) {
 	if b.writable(t) {
 		b.key = appendKey(b.key[:0], spaceIndex, t, key)
-		b.note(b.pb.Set(b.key, nil, nil))
+		b.note(b.index.Set(b.key, nil, nil))
 		b.rows.put(string(b.key), pending{present: true})
 	}
 }
@@ -108,7 +119,7 @@ func (b *Batch) IndexPut(t Table, key []byte) {
 func (b *Batch) IndexDelete(t Table, key []byte) {
 	if b.writable(t) {
 		b.key = appendKey(b.key[:0], spaceIndex, t, key)
-		b.note(b.pb.Delete(b.key, nil))
+		b.note(b.index.Delete(b.key, nil))
 		b.rows.put(string(b.key), pending{})
 	}
 }
@@ -146,7 +157,7 @@ func (b *Batch) Size() int {
 	if b.done {
 		return 0
 	}
-	return b.pb.Len()
+	return b.pb.Len() + b.changes.Len() + b.index.Len() + b.current
 }
 
 // Err returns the first write that was refused, or nil.
@@ -166,6 +177,9 @@ func (b *Batch) Commit() error {
 	if b.generation != b.db.generation {
 		return ErrStaleBatch
 	}
+	if err := b.join(); err != nil {
+		return err
+	}
 	if err := b.db.write("commit", func() error { return b.pb.Commit(pebble.NoSync) }); err != nil {
 		return err
 	}
@@ -181,6 +195,29 @@ func (b *Batch) Commit() error {
 	return nil
 }
 
+// join puts all spaces into the one batch that is committed.
+func (b *Batch) join() error {
+	for _, key := range b.rows.keysOf(spaceCurrent) {
+		row := b.rows.rows[key]
+		b.key = append(b.key[:0], key...)
+		if !row.present {
+			b.note(b.pb.Delete(b.key, nil))
+			continue
+		}
+		op := b.pb.SetDeferred(len(b.key), positionLen+len(row.value))
+		copy(op.Key, b.key)
+		binary.BigEndian.PutUint64(op.Value, row.pos)
+		copy(op.Value[positionLen:], row.value)
+		b.note(op.Finish())
+	}
+	for _, part := range []*pebble.Batch{b.index, b.changes} {
+		if !part.Empty() {
+			b.note(b.pb.Apply(part, nil))
+		}
+	}
+	return b.err
+}
+
 // Close drops the batch unless it was committed. Closing twice does nothing.
 func (b *Batch) Close() {
 	if b.done {
@@ -191,12 +228,14 @@ func (b *Batch) Close() {
 	// after a failed commit Pebble may still hold them.
 	if b.db.failure == nil {
 		_ = b.pb.Close()
+		_ = b.changes.Close()
+		_ = b.index.Close()
 	}
 }
 
 // setTagged writes tag and row under the key in b.key.
-func (b *Batch) setTagged(tag byte, row []byte) {
-	op := b.pb.SetDeferred(len(b.key), 1+len(row))
+func (b *Batch) setTagged(to *pebble.Batch, tag byte, row []byte) {
+	op := to.SetDeferred(len(b.key), 1+len(row))
 	copy(op.Key, b.key)
 	op.Value[0] = tag
 	copy(op.Value[1:], row)

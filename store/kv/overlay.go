@@ -54,6 +54,18 @@ func (o *overlay) between(lower, upper []byte) []entry {
 	return out
 }
 
+// keysOf are the keys of a space in order.
+func (o *overlay) keysOf(sp space) []string {
+	var out []string
+	for key := range o.rows {
+		if key[0] == byte(sp) {
+			out = append(out, key)
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
 // sort merges fresh keys into the sorted ones. A few are inserted one by one,
 // which moves memory but compares little; many are sorted with the rest.
 func (o *overlay) sort() {
