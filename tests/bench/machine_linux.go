@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"syscall"
+	"time"
 )
 
 // fileSystem names the file system that holds a folder.
@@ -22,4 +23,13 @@ func fileSystem(dir string) string {
 		return "btrfs"
 	}
 	return fmt.Sprintf("%#x", s.Type)
+}
+
+// processorTime is what this process has used so far.
+func processorTime() time.Duration {
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		return 0
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
