@@ -95,6 +95,10 @@ func TestAnswersAreNotRetried(t *testing.T) {
 	if want := "n1 is cordoned; nodeId (allowed: uncordon)"; e.Error() != want {
 		t.Errorf("text is %q, want %q", e.Error(), want)
 	}
+	e.Message, e.Fields[0].Allowed = "cannot uncordon n1", "cordon"
+	if want := "cannot uncordon n1; nodeId: is cordoned (allowed: cordon)"; e.Error() != want {
+		t.Errorf("a word of the message hides what is allowed: %q, want %q", e.Error(), want)
+	}
 	if len(calls.all()) != 1 {
 		t.Errorf("asked %d times", len(calls.all()))
 	}

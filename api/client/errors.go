@@ -62,8 +62,9 @@ func (f FieldError) beside(message string) string {
 	if !strings.Contains(message, f.Reason) {
 		s += ": " + f.Reason
 	}
-	if !strings.Contains(message, f.Allowed) {
-		s += " (allowed: " + f.Allowed + ")"
+	// The words alone may be in the message by chance: "uncordon" has "cordon".
+	if allowed := "allowed: " + f.Allowed; f.Allowed != "" && !strings.Contains(message, allowed) {
+		s += " (" + allowed + ")"
 	}
 	return s
 }
