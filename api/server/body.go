@@ -109,8 +109,10 @@ func requestFields(into proto.Message, inPath []string) []string {
 // those of its Mutation. Values are looked into later, by who knows their types.
 func splitBody(data []byte, fields []string) (request, mutation []byte, err error) {
 	dec := json.NewDecoder(bytes.NewReader(data))
-	if t, err := dec.Token(); err != nil || t != json.Delim('{') {
-		return nil, nil, badField("body", "one JSON object", "is none")
+	if t, err := dec.Token(); err != nil {
+		return nil, nil, syntax(dec)
+	} else if t != json.Delim('{') {
+		return nil, nil, badField("body", "one JSON object", "is %s", jsonKind(t))
 	}
 	request, mutation = []byte{'{'}, []byte{'{'}
 	for dec.More() {
@@ -139,6 +141,21 @@ func splitBody(data []byte, fields []string) (request, mutation []byte, err erro
 		return nil, nil, badField("body", "one JSON object", "goes on after the object, at byte %d", dec.InputOffset())
 	}
 	return append(request, '}'), append(mutation, '}'), nil
+}
+
+// jsonKind names what a JSON value is whose first token is given.
+func jsonKind(t json.Token) string {
+	switch t.(type) {
+	case nil:
+		return "null"
+	case json.Delim:
+		return "an array"
+	case string:
+		return "a string"
+	case bool:
+		return "a boolean"
+	}
+	return "a number"
 }
 
 func syntax(dec *json.Decoder) error {

@@ -35,7 +35,9 @@ type call struct {
 
 	// What the handler says beside its message.
 	position events.Position
-	etag     string
+	// before: the answer is of the time before the first event, position 0.
+	before bool
+	etag   string
 	key      string
 }
 
@@ -79,7 +81,7 @@ func (s *Server) writeHeaders(h http.Header, c *call) {
 		h.Set(headerLog, log)
 	}
 	position := c.position
-	if position == 0 {
+	if position == 0 && !c.before {
 		position = head
 	}
 	h.Set(headerPosition, strconv.FormatUint(uint64(position), 10))

@@ -78,7 +78,10 @@ func TestBadInputLeavesNoEvent(t *testing.T) {
 		{"GET", "/control/shards/diff?fromVersion=0", ``, 400, "invalid_field", "fromVersion", nil},
 		{"GET", "/control/shards/diff?fromVersion=3&toVersion=2", ``, 400, "invalid_field", "fromVersion", nil},
 		{"GET", "/control/shards/diff?toVersion=999999", ``, 400, "position_ahead", "toVersion", nil},
-		{"GET", "/control/status?asOf=1", ``, 400, "invalid_field", "asOf", nil},
+		{"GET", "/control/status?asOf=999999", ``, 400, "position_ahead", "asOf", nil},
+		{"GET", "/control/log?from=999999", ``, 400, "position_ahead", "from", nil},
+		{"POST", "/control/shards/simulate", `{}`, 400, "invalid_field", "namespace", nil},
+		{"POST", "/control/shards/simulate", `null`, 400, "invalid_field", "body", nil},
 		{"GET", "/control/log/0", ``, 400, "invalid_field", "position", nil},
 		{"GET", "/control/log/999999", ``, 400, "position_ahead", "position", nil},
 		{"GET", "/control/log?from=999999", ``, 400, "position_ahead", "from", nil},
@@ -104,6 +107,9 @@ func TestBadInputLeavesNoEvent(t *testing.T) {
 		first := r.doc["errors"].([]any)[0].(map[string]any)
 		if first["field"] != c.field || first["allowed"] == "" {
 			t.Errorf("%s: names %v, allowed %v, want %s: %s", name, first["field"], first["allowed"], c.field, r)
+		}
+		if !strings.Contains(fmt.Sprint(r.doc["detail"]), "allowed: ") {
+			t.Errorf("%s: the detail alone does not say what is allowed: %s", name, r)
 		}
 	}
 	if m.head() != before {

@@ -77,7 +77,7 @@ func (s *Server) listEvents(ctx context.Context, q *controlv1.ListEventsRequest)
 	from := max(events.Position(q.From), 1)
 	if q.From > 1 {
 		// The page after the last is asked for by who follows the log by pages.
-		if err := s.reach(ctx, "from", from-1); err != nil {
+		if err := s.reachNext(ctx, "from", from); err != nil {
 			return nil, err
 		}
 	}

@@ -150,11 +150,12 @@ func newMeshOn(t testing.TB, wrap func(store.Log) store.Log, change ...func(*Dep
 			t.Errorf("projector: %v", err)
 		}
 	})
-	m.listen()
+	hangUp := m.listen()
 	t.Cleanup(func() {
 		m.server.Stop()
 		m.h1.CloseIdleConnections()
 		m.h2.CloseIdleConnections()
+		hangUp()
 		cancel()
 		running.Wait()
 		if err := p.Close(); err != nil {
@@ -167,24 +168,33 @@ func newMeshOn(t testing.TB, wrap func(store.Log) store.Log, change ...func(*Dep
 	return m
 }
 
-// listen serves HTTP/1.1 and h2c on one port.
-func (m *mesh) listen() {
+// listen serves HTTP/1.1 and h2c on one port. What it returns ends that, and
+// waits for the handlers: each may hold a view of the tables.
+func (m *mesh) listen() (hangUp func()) {
 	hs := HTTPServer(m.server)
+	var handlers sync.WaitGroup
+	all := hs.Handler
+	hs.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		handlers.Add(1)
+		defer handlers.Done()
+		all.ServeHTTP(w, r)
+	})
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		m.t.Fatalf("listen: %v", err)
 	}
 	var serving sync.WaitGroup
 	serving.Go(func() { _ = hs.Serve(l) })
-	m.t.Cleanup(func() {
-		_ = hs.Close()
-		serving.Wait()
-	})
 	m.url = "http://" + l.Addr().String()
 	m.h1 = &http.Client{Transport: &http.Transport{DisableCompression: true}}
 	var p http.Protocols
 	p.SetUnencryptedHTTP2(true)
 	m.h2 = &http.Client{Transport: &http.Transport{Protocols: &p, DisableCompression: true}}
+	return func() {
+		_ = hs.Close()
+		serving.Wait()
+		handlers.Wait()
+	}
 }
 
 func (m *mesh) head() events.Position { return m.sequencer.View().Mark.Position }

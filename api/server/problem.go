@@ -86,6 +86,9 @@ func appendProblem(dst []byte, f *failure, d *controlv1.ErrorDetail, instance st
 	message := f.message
 	for _, v := range d.GetFields() {
 		message = strings.Replace(message, v.GetField(), restField(v.GetField()), 1)
+		if v.GetAllowed() != "" && !strings.Contains(message, "allowed: ") {
+			message += "; allowed: " + v.GetAllowed()
+		}
 	}
 	dst = append(dst, `{"type":`...)
 	dst = v1json.AppendString(dst, "urn:omnirelay:problem:"+f.reason)
@@ -139,13 +142,20 @@ func problemOf(err error) *failure {
 // writeProblem answers with an error.
 func (s *Server) writeProblem(w http.ResponseWriter, r *http.Request, err error) {
 	f := problemOf(err)
-	_, head := s.logName()
+	log, head := s.logName()
+	// What the chain refused has these headers already; what never came to it,
+	// such as a path that is none, has them too.
+	if log != "" {
+		w.Header().Set(headerLog, log)
+	}
+	w.Header().Set(headerPosition, head.String())
 	var made *connect.Error
 	if errors.As(err, &made) {
 		for name, values := range made.Meta() {
 			w.Header()[name] = values
 		}
 	}
+	w.Header().Del(headerETag) // a problem is no snapshot
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.Header().Set("Cache-Control", "no-store")
 	if f.retry > 0 {

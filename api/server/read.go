@@ -64,7 +64,9 @@ func (s *Server) readAt(ctx context.Context, o *controlv1.ReadOptions, pin event
 		v.Release()
 		return nil, err
 	}
-	callOf(ctx).answered(r.position())
+	c := callOf(ctx)
+	c.answered(r.position())
+	c.before = r.empty
 	return r, nil
 }
 
@@ -133,6 +135,26 @@ func (s *Server) waitFor(ctx context.Context, p events.Position) error {
 	return err
 }
 
+// reachNext is reach for the first position of a page, which may be the one
+// that comes next.
+func (s *Server) reachNext(ctx context.Context, field string, from events.Position) error {
+	err := s.reach(ctx, field, from-1)
+	var f *failure
+	if !errors.As(err, &f) || f.reason != reasonAhead {
+		return err
+	}
+	return positionAhead(field, from, f.position+1, f.position)
+}
+
+// positionAhead says that a position is more than the most that it may be.
+func positionAhead(field string, p, most, head events.Position) *failure {
+	f := badField(field, "1 to "+most.String(), "is %d, beyond the head", p)
+	f.reason, f.position = reasonAhead, head
+	return f
+}
+
+const reasonAhead = "position_ahead"
+
 // reach refuses a position beyond the head of the log, and waits for one that
 // only this server's reads have not come to.
 func (s *Server) reach(ctx context.Context, field string, p events.Position) error {
@@ -146,9 +168,7 @@ func (s *Server) reach(ctx context.Context, field string, p events.Position) err
 		return nil
 	}
 	if head := max(s.deps.Head(), shown); s.deps.Leading() && p > head {
-		f := badField(field, "1 to "+head.String(), "is %d, beyond the head", p)
-		f.reason, f.position = "position_ahead", head
-		return f
+		return positionAhead(field, p, head, head)
 	}
 	return s.waitFor(ctx, p)
 }

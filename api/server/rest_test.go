@@ -159,8 +159,11 @@ func TestAsOf(t *testing.T) {
 	}
 	m.want(404, "GET", "/control/namespaces/late?asOf="+fmt.Sprint(before), "")
 	m.want(404, "GET", "/control/namespaces/demo?asOf=1999-01-01T00:00:00Z", "")
-	if r := m.want(200, "GET", "/control/namespaces?asOf=-1h", ""); len(r.items()) != 0 || r.doc["position"] != 0.0 {
-		t.Errorf("before everything: %s", r)
+	if r := m.want(200, "GET", "/control/namespaces?asOf=-1h", ""); len(r.items()) != 0 || r.doc["position"] != 0.0 || r.header.Get(headerPosition) != "0" {
+		t.Errorf("before everything: %s %v", r, r.header)
+	}
+	if r := m.want(404, "GET", "/control/namespaces/late?asOf="+fmt.Sprint(before), ""); r.header.Get(headerPosition) != fmt.Sprint(before) {
+		t.Errorf("not there as of %d: %v", before, r.header)
 	}
 	// Genesis is one frame of several decisions; its first is of one event.
 	if r := m.want(200, "GET", "/control/peers?asOf=1", ""); len(r.items()) != 0 {
@@ -168,6 +171,28 @@ func TestAsOf(t *testing.T) {
 	}
 	if r := m.want(200, "GET", "/control/namespaces?minPosition="+fmt.Sprint(m.head())+"&consistency=linearizable", ""); len(r.items()) != 2 {
 		t.Errorf("linearizable: %s", r)
+	}
+}
+
+// The status of a past is what was shown when it was the present, but for what
+// the log does not keep.
+func TestStatusAsOf(t *testing.T) {
+	m := newMesh(t)
+	session := m.join("n1")
+	m.namespace("demo", 3)
+	m.assign("demo", "n1", session, 0, 1)
+	then := m.want(200, "GET", "/control/status", "").doc
+	m.namespace("late", 5)
+	m.do(pause("demo", 0))
+	got := m.want(200, "GET", "/control/status?asOf="+fmt.Sprint(then["position"]), "").doc
+	for _, server := range append(then["servers"].([]any), got["servers"].([]any)...) {
+		delete(server.(map[string]any), "headHash")
+	}
+	if d := cmp.Diff(then, got); d != "" {
+		t.Errorf("status as of %v (-then +as of):\n%s", then["position"], d)
+	}
+	if r := m.want(200, "GET", "/control/status?asOf=-1h", ""); r.doc["position"] != 0.0 || r.doc["leader"] != "" {
+		t.Errorf("before everything: %s", r)
 	}
 }
 
@@ -284,6 +309,9 @@ func TestPathsAndMethods(t *testing.T) {
 		r := m.want(404, method, path, "")
 		if r.header.Get("Content-Type") != "application/problem+json" || r.doc["instance"] != path {
 			t.Errorf("%s: %s", path, r)
+		}
+		if r.header.Get(headerLog) != "c1.1" || r.header.Get(headerPosition) != fmt.Sprint(m.head()) {
+			t.Errorf("%s: every answer names its log and position, this one %v", path, r.header)
 		}
 	}
 	r := m.want(405, "DELETE", "/control/peers", "")

@@ -88,7 +88,7 @@ func diffRange(v *projections.View, q *controlv1.ShardDiffRequest) (from, to eve
 		}
 	}
 	if from > to {
-		return 0, 0, badField("fromToken", "a position up to toToken, "+to.String(), "is %d", q.FromToken)
+		return 0, 0, badField("fromToken", "a position up to the other end, "+to.String(), "is %d", q.FromToken)
 	}
 	return from, to, nil
 }

@@ -28,6 +28,9 @@ type simulation struct {
 }
 
 func (s *Server) simulate(ctx context.Context, q *controlv1.ShardSimulationRequest) (*controlv1.ShardSimulationResponse, error) {
+	if q.Namespace == "" {
+		return nil, badField("namespace", "the name of a namespace", "is missing")
+	}
 	r, err := s.read(ctx, q.Read)
 	if err != nil {
 		return nil, err

@@ -19,16 +19,15 @@ func (s *Server) registerSystem() {
 	handleUnary(s, controlv1.SystemServiceGetVersionsProcedure, s.versions)
 }
 
-// status counts the present; counters know no past.
 func (s *Server) status(ctx context.Context, q *controlv1.GetStatusRequest) (*controlv1.MeshStatus, error) {
-	if o := q.GetRead(); o.GetAsOfPosition() != 0 || o.GetAsOfTime() != nil {
-		return nil, badField("read.asOfPosition", "no as-of: status is of the present", "is given")
-	}
 	r, err := s.read(ctx, q.Read)
 	if err != nil {
 		return nil, err
 	}
 	defer r.Release()
+	if r.past {
+		return s.statusPast(r)
+	}
 	waiting := s.waiting()
 	answer := &controlv1.MeshStatus{
 		ClusterId: s.deps.ClusterID, Ready: len(waiting) == 0, WaitingFor: waiting, Log: s.nameOf(r.View), Position: int64(r.Position()),

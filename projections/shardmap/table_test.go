@@ -51,6 +51,13 @@ func counts(t projectiontest.TB, v *projections.View) string {
 		if d := cmp.Diff(want, got); d != "" {
 			t.Fatalf("counters of %q against rows (-want +got):\n%s", ns, d)
 		}
+		past, err := shardmap.CountAt(v, ns, v.Position())
+		if err != nil {
+			t.Fatalf("count %q as of %d: %v", ns, v.Position(), err)
+		}
+		if past.Changed = got.Changed; !cmp.Equal(past, got) {
+			t.Fatalf("counted one by one, %q:\n%s", ns, cmp.Diff(got, past))
+		}
 		out += fmt.Sprintf("%q %+v\n", ns, got)
 	}
 	return out
