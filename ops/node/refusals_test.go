@@ -32,7 +32,9 @@ func TestRefusedCallsAreKept(t *testing.T) {
 	}
 	list := func() (codes []string) {
 		status, body := get(t, s.url+"/control/audit?refused=true")
-		var page struct{ Items []struct{ Code, Actor, Reason string } }
+		var page struct {
+			Items []struct{ Code, Actor, Reason string }
+		}
 		if err := json.Unmarshal([]byte(body), &page); err != nil || status != http.StatusOK {
 			t.Fatalf("%d %s: %v", status, body, err)
 		}
