@@ -38,7 +38,7 @@ type call struct {
 	// before: the answer is of the time before the first event, position 0.
 	before bool
 	etag   string
-	key      string
+	key    string
 }
 
 type callKey struct{}

@@ -286,7 +286,7 @@ func TestSimulate(t *testing.T) {
 		`{"namespace":"demo","strategyId":"dice"}`:                     "strategyId",
 		`{"namespace":"demo","nodes":[{"nodeId":""}]}`:                 "nodes[0].nodeId",
 		`{"namespace":"demo","nodes":[{"nodeId":"a","weight":-1}]}`:    "nodes[0].weight",
-		`{"namespace":"demo","nodes":[{"nodeId":"a"},{"nodeId":"a"}]}`: "nodes",
+		`{"namespace":"demo","nodes":[{"nodeId":"a"},{"nodeId":"a"}]}`: "nodes[1].nodeId",
 		`{"namespace":"demo","nodes":[{"nodeId":"a","wieght":1}]}`:     "nodes[0].wieght",
 	} {
 		r := m.want(400, "POST", "/control/shards/simulate", body)

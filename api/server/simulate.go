@@ -121,8 +121,12 @@ func namedNodes(named []*controlv1.ShardSimulationNode) ([]placement.Node, error
 	if len(named) > MaxSimulated {
 		return nil, badField("nodes", fmt.Sprintf("at most %d nodes", MaxSimulated), "has %d entries", len(named))
 	}
-	nodes := make([]placement.Node, len(named))
+	nodes, seen := make([]placement.Node, len(named)), make(map[string]bool, len(named))
 	for i, n := range named {
+		if seen[n.NodeId] {
+			return nil, badField(fmt.Sprintf("nodes[%d].nodeId", i), "ids that differ", "%.80q is given twice", n.NodeId)
+		}
+		seen[n.NodeId] = true
 		nodes[i] = placement.Node{ID: n.NodeId, Weight: placement.One, Region: n.Region, Zone: n.Zone}
 		if n.NodeId == "" {
 			return nil, badField(fmt.Sprintf("nodes[%d].nodeId", i), "the id of a node, or one that could be", "is missing")
