@@ -92,6 +92,10 @@ func parsePosition(name, s string) (int64, error) {
 	return position, nil
 }
 
+// maxPage is the most that a server puts on a page; all pages are followed
+// where no size is given.
+const maxPage = 1000
+
 // pageSize reads --page-size; 0 means all pages.
 func (c *call) pageSize() (int32, error) {
 	if !c.IsSet("page-size") {
@@ -101,8 +105,8 @@ func (c *call) pageSize() (int32, error) {
 		return 0, nil
 	}
 	n := c.Int("page-size")
-	if n < 1 || n > 10_000 {
-		return 0, usage("--page-size is %d (allowed: 1 to 10000)", n)
+	if n < 1 || n > maxPage {
+		return 0, usage("--page-size is %d (allowed: 1 to %d)", n, maxPage)
 	}
 	return int32(n), nil
 }

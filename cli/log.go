@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -9,6 +10,7 @@ import (
 	"github.com/urfave/cli/v2"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/omnirelay/omnirelay/api/client"
 	controlv1 "github.com/omnirelay/omnirelay/api/v1"
 	"github.com/omnirelay/omnirelay/cli/render"
 )
@@ -92,13 +94,23 @@ func tailLog(c *call) error {
 	}
 	for e, err := range c.client.Log.Tail(c.feed, req) {
 		if err != nil {
-			return err
+			return tailError(err, from)
 		}
 		if err := render.Line(c.out, eventView(), e); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// tailError words the refusal of a first position that lies beyond the head:
+// the request names the one before it.
+func tailError(err error, from int64) error {
+	var e *client.Error
+	if errors.As(err, &e) && e.Reason == "position_ahead" {
+		return usage("--from is %d, beyond the head (allowed: 1 to %d)", from, e.Position+1)
+	}
+	return err
 }
 
 // last turns --last into a first position.

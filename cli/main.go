@@ -78,10 +78,10 @@ func prepare(commands []*cli.Command) {
 	}
 }
 
-func onUsageError(_ *cli.Context, err error, _ bool) error {
-	return usage("%s", err)
+func onUsageError(c *cli.Context, err error, _ bool) error {
+	return flagError(c, err)
 }
 
 func oneLine(err error) string {
-	return strings.Join(strings.FieldsFunc(err.Error(), func(r rune) bool { return r == '\n' || r == '\r' }), "; ")
+	return strings.Join(strings.FieldsFunc(worded(err), func(r rune) bool { return r == '\n' || r == '\r' }), "; ")
 }

@@ -66,7 +66,7 @@ func serverView() render.View[*controlv1.ServerStatus] {
 			{Name: "READY", Value: func(s *controlv1.ServerStatus) string { return fmt.Sprint(s.GetReady()) }},
 			{Name: "POSITION", Value: func(s *controlv1.ServerStatus) string { return number(s.GetPosition()) }},
 			{Name: "LAG", Value: func(s *controlv1.ServerStatus) string { return number(s.GetLagEvents()) }},
-			{Name: "HEAD HASH", Wide: true, Value: (*controlv1.ServerStatus).GetHeadHash},
+			{Name: "HEAD HASH", Wide: true, Value: func(s *controlv1.ServerStatus) string { return dash(s.GetHeadHash()) }},
 		},
 	}
 }

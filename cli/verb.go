@@ -43,7 +43,7 @@ func (v verb) command() *cli.Command {
 		Flags: append(connectionFlags(v.timeout), v.flags...),
 		Action: func(c *cli.Context) error {
 			if n := c.NArg(); n < v.min || (v.max >= 0 && n > v.max) {
-				return usage("%s takes %s, not %d arguments", v.name, v.takes(), n)
+				return usage("%s takes %s, not %s", v.name, v.takes(), plural(n, "argument"))
 			}
 			call, err := newCall(c)
 			if err != nil {

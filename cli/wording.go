@@ -1,0 +1,97 @@
+package cli
+
+import (
+	"errors"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/omnirelay/omnirelay/api/client"
+)
+
+// worded is the text of an error for who sits at the command line: a field of
+// the request at its beginning is named as the flag that filled it.
+func worded(err error) string {
+	text := err.Error()
+	var e *client.Error
+	if !errors.As(err, &e) {
+		return text
+	}
+	for _, f := range e.Fields {
+		flag := flagOf(f.Field)
+		if rest, ok := strings.CutPrefix(text, f.Field+" "); ok && flag != "" {
+			return flag + " " + rest
+		}
+	}
+	return text
+}
+
+// flagOf is the flag that fills a field of a request; "" where an argument
+// does, or nothing that a user gave.
+func flagOf(field string) string {
+	switch field {
+	case "read.asOfPosition", "read.asOfTime":
+		return "--as-of"
+	case "fromToken", "from":
+		return "--from"
+	case "toToken", "toNodeId":
+		return "--to"
+	case "shardCount":
+		return "--shards"
+	case "strategyId":
+		return "--strategy"
+	case "eligibleRole":
+		return "--role"
+	case "ownership":
+		return "--ownership"
+	case "capacityHint":
+		return "--capacity-hint"
+	case "pageSize":
+		return "--page-size"
+	case "pageToken", "cursor":
+		return "--page-token"
+	case "orderBy":
+		return "--order-by"
+	case "mutation.reason":
+		return "--reason"
+	case "mutation.changeTicket":
+		return "--ticket"
+	case "mutation.idempotencyKey":
+		return "--idempotency-key"
+	case "mutation.ifVersion":
+		return "--if-version"
+	}
+	return ""
+}
+
+// flagError says what a flag takes whose value does not parse. The library
+// tells that in words alone, which are taken apart here; words that are not
+// known are passed on.
+func flagError(c *cli.Context, err error) error {
+	value, rest, _ := strings.Cut(strings.TrimPrefix(err.Error(), "invalid value "), " for flag -")
+	name, _, found := strings.Cut(rest, ": ")
+	if !found || c == nil || c.Command == nil {
+		return usage("%s", err)
+	}
+	for _, f := range c.Command.Flags {
+		if findFlag([]cli.Flag{f}, name) != nil {
+			return usage("--%s: %s does not parse (allowed: %s)", f.Names()[0], value, takes(f))
+		}
+	}
+	return usage("%s", err)
+}
+
+// takes says what values a flag takes.
+func takes(f cli.Flag) string {
+	switch f.(type) {
+	case *cli.IntFlag, *cli.Int64Flag:
+		return "a whole number"
+	case *cli.Float64Flag:
+		return "a number"
+	case *cli.DurationFlag:
+		return "a duration with its unit, for example 500ms, 30s or 1m"
+	case *cli.BoolFlag:
+		return "true or false, or the flag alone"
+	}
+	return "another value"
+}
