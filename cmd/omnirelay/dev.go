@@ -15,6 +15,7 @@ import (
 	"github.com/omnirelay/omnirelay/api/client"
 	controlv1 "github.com/omnirelay/omnirelay/api/v1"
 	commandline "github.com/omnirelay/omnirelay/cli"
+	"github.com/omnirelay/omnirelay/commands"
 	"github.com/omnirelay/omnirelay/commands/policy"
 	"github.com/omnirelay/omnirelay/ops/config"
 	"github.com/omnirelay/omnirelay/ops/node"
@@ -45,7 +46,8 @@ func (d *devConfig) settings() *config.Table {
 			Check("1; clusters of three servers are not in this release", func() bool { return d.Servers == 1 }),
 		config.Int(&d.Nodes, "nodes", "agents with role worker").
 			Check(fmt.Sprintf("0 to %d", maxDevNodes), func() bool { return d.Nodes >= 0 && d.Nodes <= maxDevNodes }),
-		config.String(&d.Namespace, "namespace", "namespace that is created if it is not there").Required("a name such as demo"),
+		config.String(&d.Namespace, "namespace", "namespace that is created if it is not there").Required("a name such as demo").
+			Check("1 to 128 of a-z A-Z 0-9 . _ -, beginning with a letter or digit", func() bool { return commands.CheckName("namespace", d.Namespace) == nil }),
 		config.Int(&d.Shards, "shards", "shards of that namespace").
 			Check("1 to 1000000", func() bool { return d.Shards >= 1 && d.Shards <= 1_000_000 }),
 		config.String(&d.server.Data, "data", "directory that keeps state across runs; without it a temporary one"),
@@ -116,7 +118,8 @@ func runDev(ctx context.Context, cfg *devConfig, log *slog.Logger, out io.Writer
 // runDevAgents fills a ready server: a namespace, agents, and a context for the
 // command line. It returns when ctx ended and the agents have.
 func runDevAgents(ctx context.Context, cfg *devConfig, url, root string, log *slog.Logger, out io.Writer) error {
-	if err := createNamespace(ctx, cfg, url); err != nil {
+	shards, err := createNamespace(ctx, cfg, url)
+	if err != nil {
 		if ctx.Err() != nil {
 			return nil
 		}
@@ -130,16 +133,17 @@ func runDevAgents(ctx context.Context, cfg *devConfig, url, root string, log *sl
 		agent.Data = filepath.Join(root, agent.NodeID)
 		agents.Go(func() error { return runAgent(ctx, agent, log) })
 	}
-	cfg.greet(out, url, root, saved)
+	cfg.greet(out, url, root, shards, saved)
 	agents.Go(func() error { <-ctx.Done(); return nil })
 	return agents.Wait()
 }
 
-// createNamespace creates the namespace unless it is there.
-func createNamespace(ctx context.Context, cfg *devConfig, url string) error {
+// createNamespace creates the namespace unless it is there, and returns how
+// many shards it has: one of an earlier run keeps its own.
+func createNamespace(ctx context.Context, cfg *devConfig, url string) (shards int, err error) {
 	c, err := client.New(client.DefaultConfig(url))
 	if err != nil {
-		return err
+		return 0, err
 	}
 	defer c.Close()
 	_, err = c.Namespaces.Create(ctx, &controlv1.CreateNamespaceRequest{
@@ -148,13 +152,14 @@ func createNamespace(ctx context.Context, cfg *devConfig, url string) error {
 	})
 	var refused *client.Error
 	if errors.As(err, &refused) && refused.Reason == "namespace_exists" {
-		return nil
+		kept, err := c.Namespaces.Get(ctx, &controlv1.GetNamespaceRequest{Namespace: cfg.Namespace})
+		return int(kept.GetShardCount()), err
 	}
-	return err
+	return cfg.Shards, err
 }
 
 // greet says where everything is and what to try.
-func (d *devConfig) greet(out io.Writer, url, root string, saved error) {
+func (d *devConfig) greet(out io.Writer, url, root string, shards int, saved error) {
 	kept := "removed at the end; --data DIR keeps it"
 	if d.server.Data != "" {
 		kept = "kept"
@@ -165,7 +170,7 @@ func (d *devConfig) greet(out io.Writer, url, root string, saved error) {
   metrics               %s/metrics
   data                  %s (%s)
   credentials           none: plaintext on loopback, for trying only
-`, d.Nodes, d.Namespace, d.Shards, url, url, root, kept)
+`, d.Nodes, d.Namespace, shards, url, url, root, kept)
 	flag := ""
 	if saved != nil {
 		flag = " --endpoint " + url
