@@ -99,14 +99,11 @@ func (r *recorder) do(c commands.Command) events.Position {
 	if err := r.core.Submit(p); err != nil {
 		r.t.Fatal(err)
 	}
-	for _, a := range r.run() {
-		if a.Err != nil || len(a.Receipt.Events) == 0 {
-			r.t.Fatalf("%s: %v, %d events", c.CommandName(), a.Err, len(a.Receipt.Events))
-		}
-		return a.Receipt.Position
+	answers := r.run()
+	if len(answers) != 1 || answers[0].Err != nil || len(answers[0].Receipt.Events) == 0 {
+		r.t.Fatalf("%s was answered %+v", c.CommandName(), answers)
 	}
-	r.t.Fatalf("%s was not answered", c.CommandName())
-	return 0
+	return answers[0].Receipt.Position
 }
 
 // run lets every operation succeed until the core is at rest.
