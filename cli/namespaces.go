@@ -15,8 +15,8 @@ import (
 )
 
 func namespacesCommand() *cli.Command {
-	strategy := &cli.StringFlag{Name: "strategy", Usage: "`STRATEGY`: optimal, ring, rendezvous"}
-	role := &cli.StringFlag{Name: "role", Usage: "`ROLE` of the nodes that may own shards"}
+	strategy := &cli.StringFlag{Name: "strategy", Usage: "`STRATEGY`: optimal (when created, if not given), ring, rendezvous"}
+	role := &cli.StringFlag{Name: "role", Usage: "`ROLE` of the nodes that may own shards; worker when created, if not given"}
 	capacity := &cli.Float64Flag{Name: "capacity-hint", Usage: "`LOAD` of one shard"}
 	return &cli.Command{
 		Name: "namespaces", Aliases: []string{"namespace", "ns"}, Usage: "sets of shards that are placed together",
@@ -26,8 +26,8 @@ func namespacesCommand() *cli.Command {
 			verb{
 				name: "create", usage: "make a namespace and its shards", args: "NAMESPACE", min: 1, max: 1, run: createNamespace,
 				flags: mutateFlags(strategy, role, capacity,
-					&cli.IntFlag{Name: "shards", Required: true, Usage: "`N` shards, with ids 0 to N-1"},
-					&cli.StringFlag{Name: "ownership", Usage: "`MODE`: lease, fenced, sticky"}),
+					&cli.IntFlag{Name: "shards", Required: true, Usage: "`N` shards, 1 to 1000000, with ids 0 to N-1"},
+					&cli.StringFlag{Name: "ownership", Usage: "`MODE`: lease, also if not given; fenced and sticky are refused by this release"}),
 			}.command(),
 			verb{
 				name: "update", usage: "change a namespace", args: "NAMESPACE", min: 1, max: 1, run: updateNamespace,

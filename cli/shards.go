@@ -33,14 +33,14 @@ func shardsCommand() *cli.Command {
 			}, filters...), run: diffShards}.command(),
 			verb{name: "simulate", usage: "show where a strategy would place shards", flags: readFlags(
 				&cli.StringFlag{Name: "namespace", Aliases: []string{"n"}, Required: true, Usage: "shards of this `NAMESPACE`"},
-				&cli.StringFlag{Name: "strategy", Usage: "`STRATEGY`; the namespace's own if not given"},
+				&cli.StringFlag{Name: "strategy", Usage: "`STRATEGY`: optimal, ring, rendezvous; the namespace's own if not given"},
 				&cli.StringSliceFlag{Name: "nodes", Usage: "`NODE[,…]`, weight 1 each; those eligible now if not given"},
 			), run: simulateShards}.command(),
-			verb{name: "move", usage: "move shards to a node", args: "NS/ID…", min: 1, max: -1, run: moveShards, flags: mutateFlags(
+			verb{name: "move", usage: "move shards to a node, where they are held for 10 minutes", args: "NS/ID…", min: 1, max: -1, run: moveShards, flags: mutateFlags(
 				&cli.StringFlag{Name: "to", Required: true, Usage: "the `NODE` that shall own them"},
 			)}.command(),
 			verb{name: "cancel-move", usage: "leave shards that are being moved where they are", args: "NS/ID…", min: 1, max: -1, flags: mutateFlags(), run: cancelMoves}.command(),
-			verb{name: "pause", usage: "keep shards where they are", args: "NS/ID…", min: 1, max: -1, flags: mutateFlags(), run: pauseShards}.command(),
+			verb{name: "pause", usage: "keep shards with their owners until they are resumed, and unowned if those die", args: "NS/ID…", min: 1, max: -1, flags: mutateFlags(), run: pauseShards}.command(),
 			verb{name: "resume", usage: "end a pause", args: "NS/ID…", min: 1, max: -1, flags: mutateFlags(), run: resumeShards}.command(),
 		},
 	}
