@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"connectrpc.com/connect"
 	"google.golang.org/protobuf/proto"
@@ -26,11 +27,14 @@ func mutationFields() []string {
 
 // readBody reads a body that has to be JSON, or may be missing.
 func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
-	data, err := io.ReadAll(http.MaxBytesReader(w, r.Body, MaxBody))
-	var large *http.MaxBytesError
+	if r.ContentLength > MaxBody && r.Header.Get("Expect") != "" {
+		return nil, tooLarge() // before it is sent
+	}
+	data, err := io.ReadAll(io.LimitReader(r.Body, MaxBody+1))
 	switch {
-	case errors.As(err, &large):
-		return nil, reasoned(connect.CodeInvalidArgument, reasonBodyTooLarge, "the body is larger than %d bytes, which is the most", MaxBody)
+	case len(data) > MaxBody:
+		drain(w, r)
+		return nil, tooLarge()
 	case err != nil:
 		return nil, reasoned(connect.CodeInvalidArgument, "body_incomplete", "the body ended early: %s", err)
 	case len(bytes.TrimSpace(data)) == 0:
@@ -38,11 +42,40 @@ func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	}
 	if given := r.Header.Get("Content-Type"); given != "" {
 		if kind, _, err := mime.ParseMediaType(given); err != nil || kind != "application/json" {
-			return nil, reasoned(connect.CodeInvalidArgument, reasonMediaType, "the body is %.80q; allowed: application/json", given)
+			f := badField("Content-Type", "application/json", "is %.80q", given)
+			f.reason = reasonMediaType
+			return nil, f
 		}
 	}
 	return data, nil
 }
+
+func tooLarge() error {
+	f := badField("body", fmt.Sprintf("at most %d bytes", MaxBody), "is larger")
+	f.reason = reasonBodyTooLarge
+	return f
+}
+
+// drain throws away the rest of a body that is too large, within bounds: most
+// clients send all of it before they look at the answer, and would only see
+// that the connection broke.
+func drain(w http.ResponseWriter, r *http.Request) {
+	control := http.NewResponseController(w)
+	if err := control.SetReadDeadline(time.Now().Add(maxDrainTime)); err != nil {
+		return
+	}
+	if _, err := io.CopyN(io.Discard, r.Body, maxDrain); !errors.Is(err, io.EOF) {
+		w.Header().Set("Connection", "close") // there is more, or it did not come in time
+		return
+	}
+	_ = control.SetReadDeadline(time.Time{}) // the next request has all its time
+}
+
+// maxDrain and maxDrainTime bound what is read of a body that is refused.
+const (
+	maxDrain     = 256 << 20
+	maxDrainTime = 10 * time.Second
+)
 
 // bodyError is an error of JSON as one of ours.
 func bodyError(err error) error {
