@@ -25,17 +25,17 @@ type contextFile struct {
 }
 
 // SaveContext keeps a context under a name in the user's config file, and
-// makes it the current one if none is.
-func SaveContext(name string, c Context) error {
+// makes it the current one if none is. current says whether it is that now.
+func SaveContext(name string, c Context) (current bool, err error) {
 	f, err := loadContexts()
 	if err != nil {
-		return err
+		return false, err
 	}
 	f.Contexts[name] = c
 	if _, known := f.Contexts[f.Current]; !known {
 		f.Current = name
 	}
-	return f.save()
+	return f.Current == name, f.save()
 }
 
 // configPath is config.yaml below the XDG config home.

@@ -15,8 +15,12 @@ func TestSaveContext(t *testing.T) {
 		name string
 		c    Context
 	}{{"dev", other}, {"other", other}, {"dev", dev}} {
-		if err := SaveContext(save.name, save.c); err != nil {
+		current, err := SaveContext(save.name, save.c)
+		if err != nil {
 			t.Fatal(err)
+		}
+		if want := save.name == "dev"; current != want {
+			t.Errorf("%s is current: %v, want %v", save.name, current, want)
 		}
 	}
 	f, err := loadContexts()

@@ -125,7 +125,7 @@ func runDevAgents(ctx context.Context, cfg *devConfig, url, root string, log *sl
 		}
 		return fmt.Errorf("create namespace %s: %w", cfg.Namespace, err)
 	}
-	saved := commandline.SaveContext("dev", commandline.Context{Endpoints: []string{url}})
+	current, saved := commandline.SaveContext("dev", commandline.Context{Endpoints: []string{url}})
 	agents, ctx := errgroup.WithContext(ctx)
 	for i := range cfg.Nodes {
 		agent := defaultAgent()
@@ -133,7 +133,7 @@ func runDevAgents(ctx context.Context, cfg *devConfig, url, root string, log *sl
 		agent.Data = filepath.Join(root, agent.NodeID)
 		agents.Go(func() error { return runAgent(ctx, agent, log) })
 	}
-	cfg.greet(out, url, root, shards, saved)
+	cfg.greet(out, url, root, shards, current, saved)
 	agents.Go(func() error { <-ctx.Done(); return nil })
 	return agents.Wait()
 }
@@ -159,7 +159,7 @@ func createNamespace(ctx context.Context, cfg *devConfig, url string) (shards in
 }
 
 // greet says where everything is and what to try.
-func (d *devConfig) greet(out io.Writer, url, root string, shards int, saved error) {
+func (d *devConfig) greet(out io.Writer, url, root string, shards int, current bool, saved error) {
 	kept := "removed at the end; --data DIR keeps it"
 	if d.server.Data != "" {
 		kept = "kept"
@@ -172,10 +172,14 @@ func (d *devConfig) greet(out io.Writer, url, root string, shards int, saved err
   credentials           none: plaintext on loopback, for trying only
 `, d.Nodes, d.Namespace, shards, url, url, root, kept)
 	flag := ""
-	if saved != nil {
+	switch {
+	case saved != nil:
 		flag = " --endpoint " + url
 		fmt.Fprintf(out, "  context               not saved: %v\n", saved)
-	} else {
+	case !current:
+		flag = " --context dev"
+		fmt.Fprintf(out, "  context               dev (another one is current; omnirelay context use dev)\n")
+	default:
 		fmt.Fprintf(out, "  context               dev\n")
 	}
 	fmt.Fprintf(out, `
