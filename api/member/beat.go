@@ -68,6 +68,9 @@ func (l *loop) beaten(full bool, in Input, position int64) {
 		l.beats.full = false
 	}
 	l.store.note(position)
+	if lost, ok := in.(SessionLost); ok && !l.closing { // a leave may overtake a heartbeat
+		l.m.log.Warn("session lost", "session", lost.Session)
+	}
 	if in != nil {
 		l.step(in)
 	}
@@ -93,7 +96,7 @@ func (m *Member) heartbeat(ctx context.Context, req *controlv1.HeartbeatRequest,
 			}, res.GetPosition()
 		}
 		if sessionGone(err) {
-			m.log.Warn("session lost", "session", req.GetSessionId(), "error", err)
+			m.log.Debug("heartbeat refused", "session", req.GetSessionId(), "error", err)
 			return SessionLost{Session: req.GetSessionId()}, 0
 		}
 		if !waits.pause(ctx) {
