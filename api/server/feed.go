@@ -96,6 +96,9 @@ func follow[T, R any](ctx context.Context, s *Server, hub *watch.Hub[T], o watch
 	if err := f.out(nil, note{opened: true}); err != nil {
 		return err
 	}
+	idle, end := gather(ctx)
+	defer end()
+	o.Idle = idle
 	return hub.Watch(ctx, o, f.take)
 }
 

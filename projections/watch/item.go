@@ -58,6 +58,9 @@ type Options[T any] struct {
 	// Until ends the watch, without error, when it has reached this position; 0
 	// never.
 	Until events.Position
+	// Idle, if set, is called each time that all that was ready has been handed
+	// over, before the watch waits: whoever gathers items sends them now.
+	Idle func()
 }
 
 func (o Options[T]) passes(match T, zero bool) bool {

@@ -93,6 +93,7 @@ func (w *watcher[T]) run(ctx context.Context) error {
 		if err := w.work(ctx); err != nil {
 			return err
 		}
+		w.idle()
 		select {
 		case <-w.queue.wake:
 		case <-due:
@@ -102,6 +103,12 @@ func (w *watcher[T]) run(ctx context.Context) error {
 		case <-ctx.Done():
 			return ctx.Err()
 		}
+	}
+}
+
+func (w *watcher[T]) idle() {
+	if w.options.Idle != nil && w.queue.empty() {
+		w.options.Idle()
 	}
 }
 
