@@ -20,17 +20,19 @@ import (
 // the projection shows the last shard with an owner.
 func place(ctx context.Context, r *run) error {
 	shards, nodes := 100_000/r.scale, 1000/r.scale
-	var created, lost, moved []float64
+	var created, model, lost, moved []float64
 	for range r.reps {
 		w, err := r.placeOnce(ctx, shards, nodes)
 		if err != nil {
 			return err
 		}
-		created, lost = append(created, w.created.Seconds()), append(lost, w.lost.Seconds())
+		created, model = append(created, w.created.Seconds()), append(model, w.model.Seconds())
+		lost = append(lost, w.lost.Seconds())
 		moved = append(moved, float64(w.others))
 	}
 	what := fmt.Sprintf("%d shards on %d nodes", shards, nodes)
-	r.add("create and place "+what, seconds, atMost(seconds, 2), created, nil)
+	r.add("create and place "+what+", until the projection shows it", seconds, atMost(seconds, 2), created, nil)
+	r.add("the same, until the log and the write model have it", seconds, goal{}, model, nil)
 	r.add("lose one of the nodes, until its shards are placed", seconds, atMost(seconds, 2), lost, nil)
 	r.add("shards of other nodes that moved for it", count, atMost(count, 0), moved, nil)
 	return nil
@@ -38,8 +40,10 @@ func place(ctx context.Context, r *run) error {
 
 // placed is what one repetition came to.
 type placed struct {
-	created, lost time.Duration
-	others        int // shards that moved and were not the lost node's
+	// model is when the write model had an owner for each shard, created when the
+	// projection showed it.
+	created, model, lost time.Duration
+	others               int // shards that moved and were not the lost node's
 }
 
 func (r *run) placeOnce(ctx context.Context, shards, nodes int) (w placed, err error) {
@@ -74,7 +78,12 @@ func (r *run) placeOnce(ctx context.Context, shards, nodes int) (w placed, err e
 	}}); err != nil {
 		return w, err
 	}
-	if err := l.awaitPlaced(ctx, rows, "big"); err != nil {
+	at, err := l.awaitPlaced(ctx, "big")
+	if err != nil {
+		return w, err
+	}
+	w.model = time.Since(began)
+	if err := rows.rows.WaitFor(ctx, at); err != nil {
 		return w, err
 	}
 	w.created = time.Since(began)
@@ -86,7 +95,10 @@ func (r *run) placeOnce(ctx context.Context, shards, nodes int) (w placed, err e
 	}}); err != nil {
 		return w, err
 	}
-	if err := l.awaitPlaced(ctx, rows, "big"); err != nil {
+	if at, err = l.awaitPlaced(ctx, "big"); err != nil {
+		return w, err
+	}
+	if err := rows.rows.WaitFor(ctx, at); err != nil {
 		return w, err
 	}
 	w.lost = time.Since(began)
@@ -107,11 +119,10 @@ func (l *lab) control(ctx context.Context) (stop func()) {
 	return func() { cancel(); <-done }
 }
 
-// awaitPlaced waits until every shard has an owner in the write model, and the
-// projection shows it.
-func (l *lab) awaitPlaced(ctx context.Context, rows *running, namespace string) error {
-	var at events.Position
-	if err := eventually(ctx, startWithin, "all shards have owners", func() error {
+// awaitPlaced waits until every shard has an owner in the write model, and
+// returns the position at which that was so.
+func (l *lab) awaitPlaced(ctx context.Context, namespace string) (at events.Position, err error) {
+	err = eventually(ctx, startWithin, "all shards have owners", func() error {
 		v := l.seq.View()
 		ns, ok := v.Model.Shard.Namespace(namespace)
 		if !ok {
@@ -122,10 +133,8 @@ func (l *lab) awaitPlaced(ctx context.Context, rows *running, namespace string) 
 			return fmt.Errorf("%d have none", n)
 		}
 		return nil
-	}); err != nil {
-		return err
-	}
-	return rows.rows.WaitFor(ctx, at)
+	})
+	return at, err
 }
 
 func (l *lab) owners(namespace string) []string {

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/omnirelay/omnirelay/projections"
-	"github.com/omnirelay/omnirelay/projections/audit"
 	"github.com/omnirelay/omnirelay/projections/registry"
 	"github.com/omnirelay/omnirelay/projections/shardmap"
 	"github.com/omnirelay/omnirelay/store"
@@ -28,7 +27,6 @@ func rebuild(ctx context.Context, r *run) error {
 		goal   goal
 		tables []projections.Table
 	}{
-		{"one table, audit: events by actor, entity, correlation", goal{}, []projections.Table{audit.Table{}}},
 		{"one table, peers: a tenth of the events change a row", goal{}, []projections.Table{registry.Peers{}}},
 		{"one table, shards: nine tenths of the events change a row", atLeast(perSecond, 300_000), []projections.Table{shardmap.Table{}}},
 		{"all tables", atLeast(perSecond, 100_000), tables()},
