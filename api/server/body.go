@@ -41,7 +41,11 @@ func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 		return nil, nil
 	}
 	if given := r.Header.Get("Content-Type"); given != "" {
-		if kind, _, err := mime.ParseMediaType(given); err != nil || kind != "application/json" {
+		kind, _, err := mime.ParseMediaType(given)
+		// A form's type is what curl -d says of anything. From a page of another
+		// site it stays refused: a browser sends it there without asking first.
+		form := kind == "application/x-www-form-urlencoded" && r.Header.Get("Origin") == ""
+		if err != nil || kind != "application/json" && !form {
 			f := badField("Content-Type", "application/json", "is %.80q", given)
 			f.reason = reasonMediaType
 			return nil, f

@@ -16,6 +16,7 @@ import (
 // or packing. It fails the test when an event on the log breaks an invariant,
 // and is compared with the model after each frame.
 type witness struct {
+	back       map[string]release
 	t          *rapid.T
 	nodes      map[string]*node
 	namespaces map[string]*namespace
@@ -45,6 +46,12 @@ type row struct {
 	Version        uint64
 }
 
+// release is who released a shard last, and the end of that decision.
+type release struct {
+	node     string
+	decision events.Position
+}
+
 type holder struct {
 	Node          string
 	Session, Term events.Position
@@ -52,7 +59,7 @@ type holder struct {
 
 func newWitness(t *rapid.T) *witness {
 	return &witness{t: t, nodes: map[string]*node{}, namespaces: map[string]*namespace{}, holders: map[string]holder{},
-		terms: map[string]events.Position{}, fences: map[string]events.Position{}}
+		terms: map[string]events.Position{}, fences: map[string]events.Position{}, back: map[string]release{}}
 }
 
 func (w *witness) must(ok bool, r events.Recorded, format string, args ...any) {
@@ -205,6 +212,7 @@ func (w *witness) seeShards(r events.Recorded) {
 			touch(e.ShardsReleased.Namespace, a.Shards, func(key string, _ *namespace, sh *row) {
 				w.must(sh.Owner == a.NodeId && sh.Session == events.Position(a.Session), r, "%s is not %s's to release (S7)", key, a.NodeId)
 				sh.Owner, sh.Session = "", 0
+				w.back[key] = release{a.NodeId, r.Decision}
 			})
 		}
 	case *eventsv1.Event_ShardMoveStarted:
@@ -229,7 +237,8 @@ func (w *witness) seeShards(r events.Recorded) {
 func (w *witness) assign(r events.Recorded, a *eventsv1.ShardAssignment, key string, ns *namespace, sh *row) {
 	n := w.node(a.NodeId)
 	w.must(sh.Owner == "", r, "%s is owned by %s (S1)", key, sh.Owner)
-	w.must(!sh.Paused, r, "%s is paused (S10)", key)
+	// A release that was on its way when the pause came goes back to its owner.
+	w.must(!sh.Paused || w.back[key] == release{a.NodeId, r.Decision}, r, "%s is paused (S10)", key)
 	w.must(!ns.deleting, r, "%s is being deleted", key)
 	w.must(n.session != 0 && n.session == events.Position(a.Session) && !n.cordoned && !n.left && n.role == ns.spec.EligibleRole, r,
 		"%s goes to %s, which is %+v (S3)", key, a.NodeId, *n)

@@ -237,7 +237,8 @@ func releaseCause(ns *Namespace, ids []uint32) eventsv1.ShardCause {
 }
 
 // assignReleased puts each shard where its move goes, or where the controller
-// said, if that node may have it; otherwise it stays unowned.
+// said, if that node may have it; otherwise it stays unowned. A paused one only
+// goes back to its owner: its release was on its way when the pause came.
 func assignReleased(ns *Namespace, nodes Nodes, ids []uint32, fallback []Target, cause eventsv1.ShardCause) ([]*eventsv1.Event, error) {
 	b := newBinder(ns, nodes)
 	where := map[uint32]Target{}
@@ -258,7 +259,7 @@ func assignReleased(ns *Namespace, nodes Nodes, ids []uint32, fallback []Target,
 		if sh.MoveTo == "" || b.assignable(h.node, h.session) != nil {
 			h = holder{where[id].NodeID, where[id].Session}
 		}
-		if sh.Paused || h.node == "" || b.assignable(h.node, h.session) != nil {
+		if sh.Paused && h.node != sh.Owner || h.node == "" || b.assignable(h.node, h.session) != nil {
 			continue
 		}
 		if groups[h] == nil {

@@ -1,6 +1,7 @@
 package node
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -33,7 +34,7 @@ func newJournal(log *slog.Logger, since time.Time) *journal {
 }
 
 // Wants implements projections.Listener.
-func (*journal) Wants() bool { return true }
+func (j *journal) Wants() bool { return j.log.Enabled(context.Background(), slog.LevelInfo) }
 
 // Committed implements projections.Listener.
 func (j *journal) Committed(c *projections.Commit) {
