@@ -120,8 +120,16 @@ func (c *Core) Ready(now Now) Ready {
 			c.flight.ready(now, &r)
 		}
 	}
-	r.Answers, c.answers = c.answers, nil
-	r.Stored, c.stored = c.stored, nil
+	settled := c.Settled()
+	r.Answers, r.Stored = settled.Answers, settled.Stored
+	return r
+}
+
+// Settled hands over answers and stored frames as Ready does, and decides
+// nothing: whoever is answered can then still get into the next frame.
+func (c *Core) Settled() Ready {
+	r := Ready{Answers: c.answers, Stored: c.stored}
+	c.answers, c.stored = nil, nil
 	return r
 }
 

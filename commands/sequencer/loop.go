@@ -2,6 +2,7 @@ package sequencer
 
 import (
 	"context"
+	"runtime"
 	"sync"
 	"time"
 
@@ -37,11 +38,23 @@ func (l *loop) run(ctx context.Context) error {
 			return nil
 		case fn := <-l.results:
 			fn(l.core, l.opts.Clock())
+			l.settle()
 		case c := <-l.submit:
 			l.enqueue(c)
 		case <-timer.C:
 		}
 		l.gather()
+	}
+}
+
+// settle answers who rested on what was stored before the next frame is decided,
+// and lets them run once: those who have another command get into that frame.
+// Without it callers in a closed loop fall into two halves that take turns.
+func (l *loop) settle() {
+	r := l.core.Settled()
+	l.deliver(r)
+	if len(r.Answers) > 0 {
+		runtime.Gosched()
 	}
 }
 
@@ -71,6 +84,15 @@ func (l *loop) perform(ctx context.Context) time.Duration {
 	now := l.opts.Clock()
 	r := l.core.Ready(now)
 	l.start(ctx, r)
+	l.deliver(r)
+	if r.Wake == 0 {
+		return recampaign
+	}
+	return max(0, time.Duration(r.Wake-now.Boot))
+}
+
+// deliver publishes what was stored and hands out answers.
+func (l *loop) deliver(r Ready) {
 	// Published first: whoever is woken by OnStored must see the view.
 	l.Sequencer.publish(l.core)
 	if len(r.Stored) > 0 && l.opts.OnStored != nil {
@@ -83,10 +105,6 @@ func (l *loop) perform(ctx context.Context) time.Duration {
 			a.Pending.owner.answer <- a
 		}
 	}
-	if r.Wake == 0 {
-		return recampaign
-	}
-	return max(0, time.Duration(r.Wake-now.Boot))
 }
 
 // start begins the operations, each in a goroutine of its own that ends within
