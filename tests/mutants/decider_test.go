@@ -62,7 +62,7 @@ func ofDeciders() []mutant {
 		}, membership, "TestSecondClose"},
 		{"a second process replaces the first without its secret", membership + "/decide.go", []string{
 			"	case old.Session != 0 && !ours:", "	case old.Session == 1<<60 && !ours:",
-		}, membership, "TestOpenSessionAgain"},
+		}, membership, "TestOpenSessionNeedsTheSecret"},
 		{"an old key is executed", model + "/keys.go", []string{
 			"	case at < m.Time-int64(KeyWindow):", "	case at < 0:",
 		}, model, "TestKeyWindow"},
@@ -91,7 +91,7 @@ func ofControllers() []mutant {
 		}, sim, "TestOwnerDiesWhileMoving"},
 		{"a held shard is balanced away", placer, []string{
 			"	return where, sh.Paused || sh.HeldUntil > logTime || where == placement.NoOwner", "	return where, sh.Paused || where == placement.NoOwner",
-		}, sim, "TestOwnerNotReleasing|TestMove"},
+		}, "ops/placer", "TestHeldShardLeavesTheCount"},
 		{"a controller steps on a view before its receipts", loop + "/run.go", []string{
 			"view.Mark.Position < l.passed {", "view.Mark.Position < 0 {",
 		}, loop, "TestWaitsForItsReceipts"},

@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -117,22 +118,29 @@ func TestTargetDies(t *testing.T) {
 }
 
 // TestOwnerDiesWhileMoving: the owner dies before it released. Its lease is
-// waited out, and the shard goes where it was to go.
+// waited out, and the shard goes where it was to go: each of its shards, to each
+// of the others, so that none gets there by chance.
 func TestOwnerDiesWhileMoving(t *testing.T) {
-	s := settled(t, 6, 1, 3, 12)
-	id, from, to := s.handoffOf()
-	at := s.position()
-	from.stuck = true
-	s.submit(shard.Move{Namespace: "demo", Shards: []uint32{id}, To: to.name})
-	s.passes(100 * time.Millisecond)
-	from.kill()
-	s.passes(ttl / 2)
-	if n := s.since(at); n["ShardsAssigned"] != 0 {
-		t.Errorf("assigned before its owner's lease ended: %v", n)
-	}
-	s.passes(2 * ttl)
-	if after := s.check.owners[demo(id)]; after.node != to.name {
-		t.Errorf("it is %+v, want it at %s", after, to.name)
+	for n := range 4 {
+		for other := range 2 {
+			s := settled(t, 6, 1, 3, 12)
+			from := s.owner()
+			id := s.shardsOf(from.name)[n]
+			others := slices.DeleteFunc(slices.Clone(s.members), func(p *process) bool { return p == from })
+			to, before := others[other], s.check.owners[demo(id)]
+			from.stuck = true
+			s.submit(shard.Move{Namespace: "demo", Shards: []uint32{id}, To: to.name})
+			s.passes(100 * time.Millisecond)
+			from.kill()
+			s.passes(ttl / 2)
+			if now := s.check.owners[demo(id)]; now != before { // others may be balanced meanwhile
+				t.Errorf("shard %d was %+v and is %+v before its owner's lease ended", id, before, now)
+			}
+			s.passes(2 * ttl)
+			if after := s.check.owners[demo(id)]; after.node != to.name {
+				t.Errorf("shard %d is %+v, want it at %s", id, after, to.name)
+			}
+		}
 	}
 }
 
