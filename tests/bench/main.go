@@ -29,7 +29,9 @@ func main() {
 
 // options of a run.
 type options struct {
-	run   *regexp.Regexp
+	run *regexp.Regexp
+	// row chooses lines that compare or measure one thing.
+	row   *regexp.Regexp
 	short bool
 	out   string
 	dir   string
@@ -44,6 +46,7 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	fs := flag.NewFlagSet("bench", flag.ContinueOnError)
 	fs.SetOutput(stderr)
 	pattern := fs.String("run", "", "run only the groups whose name matches this regular expression")
+	row := fs.String("row", "", "of those groups, measure only the lines that match this regular expression")
 	fs.BoolVar(&o.short, "short", false, "one short repetition of everything: that it works, not how fast")
 	fs.StringVar(&o.out, "out", "", "append the table, as Markdown, to this file")
 	fs.StringVar(&o.dir, "dir", "", "where data goes, on a disk (default the system's temporary directory)")
@@ -62,9 +65,10 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	if o.short {
 		o.reps = 1
 	}
-	var err error
+	var err, rowErr error
 	o.run, err = regexp.Compile(*pattern)
-	return o, err
+	o.row, rowErr = regexp.Compile(*row)
+	return o, errors.Join(err, rowErr)
 }
 
 // bench runs what the arguments ask for.

@@ -114,6 +114,9 @@ func (r *run) alternate(ctx context.Context, sides ...side) ([][]float64, error)
 
 // compare measures ours and theirs in turn and adds a line.
 func (r *run) compare(ctx context.Context, what string, u unit, g goal, ours, theirs side) error {
+	if !r.row.MatchString(what) {
+		return nil
+	}
 	got, err := r.alternate(ctx, ours, theirs)
 	if err != nil {
 		return fmt.Errorf("%s: %w", what, err)
@@ -124,6 +127,9 @@ func (r *run) compare(ctx context.Context, what string, u unit, g goal, ours, th
 
 // measure measures ours alone and adds a line.
 func (r *run) measure(ctx context.Context, what string, u unit, g goal, ours side) error {
+	if !r.row.MatchString(what) {
+		return nil
+	}
 	got, err := r.alternate(ctx, ours)
 	if err != nil {
 		return fmt.Errorf("%s: %w", what, err)
