@@ -61,6 +61,10 @@ type Receipt struct {
 // that the outcome is unknown or that nothing was tried; see sequencer.
 type Submitter interface {
 	Submit(ctx context.Context, r Request) (Receipt, error)
+	// SubmitAll submits requests that have nothing to do with each other, in
+	// their order, and returns when answer was called once for each, in any order,
+	// by this goroutine.
+	SubmitAll(ctx context.Context, rs []Request, answer func(i int, r Receipt, err error))
 }
 
 // Kind of a rejection: how the API maps it.

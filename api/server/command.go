@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"runtime"
+	"slices"
 	"sync"
 
 	"connectrpc.com/connect"
@@ -54,39 +55,66 @@ func inner(c *controlv1.Command) (mutating, string) {
 	return nil, ""
 }
 
-// ack decides one command of a batch. What goes wrong, a panic included, is in
-// the ack: the other commands of the batch have nothing to do with it.
-func (s *Server) ack(ctx context.Context, c *call, cmd *controlv1.Command) (ack *controlv1.Ack) {
+// ackAll decides commands and hands over the ack of each, in any order, all on
+// this goroutine. What goes wrong with one, a panic included, is in its ack: the
+// others have nothing to do with it.
+func (s *Server) ackAll(ctx context.Context, c *call, cmds []*controlv1.Command, ack func(i int, a *controlv1.Ack)) {
+	requests := make([]commands.Request, 0, len(cmds))
+	asked := make([]int, 0, len(cmds)) // whose requests they are
+	for i, cmd := range cmds {
+		r, nack := s.prepare(c, cmd)
+		if nack != nil {
+			ack(i, nack)
+			continue
+		}
+		requests, asked = append(requests, r), append(asked, i)
+	}
+	ctx, cancel := commandContext(ctx)
+	defer cancel()
+	s.deps.Submitter.SubmitAll(ctx, requests, func(n int, r commands.Receipt, err error) {
+		i := asked[n]
+		if err != nil {
+			req, procedure := inner(cmds[i])
+			ack(i, s.refuse(c, s.methods[procedure], cmds[i], req, markDecided(err)))
+			return
+		}
+		ack(i, &controlv1.Ack{Id: cmds[i].GetId(), Receipt: receiptOf(r)})
+	})
+}
+
+// prepare is the chain for a command inside a batch; nack is its refusal.
+func (s *Server) prepare(c *call, cmd *controlv1.Command) (r commands.Request, nack *controlv1.Ack) {
 	defer func() {
 		if p := recover(); p != nil {
-			ack = s.nack(cmd.GetId(), s.finish(c, nil, p, nil))
+			nack = s.nack(cmd.GetId(), s.finish(c, nil, p, nil))
 		}
 	}()
 	req, procedure := inner(cmd)
 	if req == nil {
-		err := badField("command", "one command in each entry", "is missing")
-		s.refused(c, c.method, nil, err)
-		return s.nack(cmd.GetId(), err)
+		return r, s.refuse(c, c.method, cmd, nil, badField("command", "one command in each entry", "is missing"))
 	}
 	m := s.methods[procedure]
-	receipt, err := s.decide(ctx, c, m, req)
+	r, err := s.checkedRequest(c, m, req)
 	if err != nil {
-		s.refused(c, m, req, err)
-		return s.nack(cmd.GetId(), err)
+		return r, s.refuse(c, m, cmd, req, err)
 	}
-	return &controlv1.Ack{Id: cmd.GetId(), Receipt: receiptOf(receipt)}
+	return r, nil
 }
 
-// decide is the chain for a command inside a batch.
-func (s *Server) decide(ctx context.Context, c *call, m *method, req mutating) (commands.Receipt, error) {
+func (s *Server) checkedRequest(c *call, m *method, req mutating) (commands.Request, error) {
 	if !c.identity.Allows(m.scope) {
-		return commands.Receipt{}, forbidden(c.identity, m)
+		return commands.Request{}, forbidden(c.identity, m)
 	}
 	if err := s.validate(req); err != nil {
-		return commands.Receipt{}, err
+		return commands.Request{}, err
 	}
-	receipt, _, err := s.submit(ctx, c, m.scope, req)
-	return receipt, err
+	return s.request(c, m.scope, req)
+}
+
+// refuse records the refusal of one command and is its ack.
+func (s *Server) refuse(c *call, m *method, cmd *controlv1.Command, req mutating, err error) *controlv1.Ack {
+	s.refused(c, m, req, err)
+	return s.nack(cmd.GetId(), err)
 }
 
 func (s *Server) nack(id uint64, err error) *controlv1.Ack {
@@ -101,19 +129,14 @@ func (s *Server) nack(id uint64, err error) *controlv1.Ack {
 
 // submitBatch decides all commands at once and answers in their order.
 func (s *Server) submitBatch(ctx context.Context, batch *controlv1.CommandBatch) (*controlv1.AckBatch, error) {
-	c := callOf(ctx)
 	acks := make([]*controlv1.Ack, len(batch.GetCommands()))
-	var all sync.WaitGroup
-	for i, cmd := range batch.GetCommands() {
-		all.Go(func() { acks[i] = s.ack(ctx, c, cmd) })
-	}
-	all.Wait()
+	s.ackAll(ctx, callOf(ctx), batch.GetCommands(), func(i int, a *controlv1.Ack) { acks[i] = a })
 	return &controlv1.AckBatch{Acks: acks}, nil
 }
 
-// submitStream decides commands as they come. One goroutine per command in
-// flight, at most MaxInFlight: a caller that sends more is not read until acks
-// have gone out. One goroutine sends, and merges what is ready.
+// submitStream decides commands as they come. One goroutine per message in
+// flight, at most MaxInFlight commands: a caller that sends more is not read
+// until acks have gone out. One goroutine sends, and merges what is ready.
 func (s *Server) submitStream(ctx context.Context, p pipe[controlv1.CommandBatch, controlv1.AckBatch]) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -126,8 +149,10 @@ func (s *Server) submitStream(ctx context.Context, p pipe[controlv1.CommandBatch
 			cancel() // nobody hears the rest
 		}
 	})
-	err := st.receive(ctx, p, func(cmd *controlv1.Command) {
-		deciding.Go(func() { st.acks <- s.ack(ctx, c, cmd) })
+	err := st.receive(ctx, p, func(cmds []*controlv1.Command) {
+		deciding.Go(func() {
+			s.ackAll(ctx, c, cmds, func(_ int, a *controlv1.Ack) { st.acks <- a })
+		})
 	})
 	deciding.Wait()
 	close(st.acks)
@@ -143,7 +168,7 @@ type commandStream struct {
 }
 
 // receive reads batches until the caller has no more.
-func (st *commandStream) receive(ctx context.Context, p pipe[controlv1.CommandBatch, controlv1.AckBatch], decide func(*controlv1.Command)) error {
+func (st *commandStream) receive(ctx context.Context, p pipe[controlv1.CommandBatch, controlv1.AckBatch], decide func([]*controlv1.Command)) error {
 	for {
 		batch, err := p.receive()
 		if errors.Is(err, io.EOF) {
@@ -152,13 +177,16 @@ func (st *commandStream) receive(ctx context.Context, p pipe[controlv1.CommandBa
 		if err != nil {
 			return fmt.Errorf("receive commands: %w", err)
 		}
-		for _, cmd := range batch.GetCommands() {
-			select {
-			case st.slots <- struct{}{}:
-			case <-ctx.Done():
-				return ctx.Err()
+		// A batch that is larger than what may be in flight goes in parts.
+		for part := range slices.Chunk(batch.GetCommands(), MaxBatch) {
+			for range part {
+				select {
+				case st.slots <- struct{}{}:
+				case <-ctx.Done():
+					return ctx.Err()
+				}
 			}
-			decide(cmd)
+			decide(part)
 		}
 	}
 }

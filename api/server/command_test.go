@@ -55,6 +55,14 @@ func (c *counting) Submit(ctx context.Context, r commands.Request) (commands.Rec
 	return c.Submitter.Submit(ctx, r)
 }
 
+func (c *counting) SubmitAll(ctx context.Context, rs []commands.Request, answer func(int, commands.Receipt, error)) {
+	if n := int64(len(rs)); c.count.Add(n) >= c.until && c.count.Load()-n < c.until {
+		c.gate.closed.Store(false)
+		close(c.gate.open)
+	}
+	c.Submitter.SubmitAll(ctx, rs, answer)
+}
+
 // Commands of a batch share frames; each has its own ack.
 func TestBatch(t *testing.T) {
 	held := &gate{open: make(chan struct{})}

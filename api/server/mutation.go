@@ -32,37 +32,52 @@ func (s *Server) mutate(ctx context.Context, req mutating) (*controlv1.Receipt, 
 	return receiptOf(receipt), nil
 }
 
-// submit turns a request into a command and submits it. It only reads the call:
-// the commands of a stream share one. key is the idempotency key that was used.
+// submit turns a request into a command and submits it. key is the idempotency
+// key that was used.
 func (s *Server) submit(ctx context.Context, c *call, scope controlv1.Scope, req mutating) (r commands.Receipt, key string, err error) {
-	cmd, err := s.commandOf(req)
+	cmd, err := s.request(c, scope, req)
 	if err != nil {
 		return r, "", err
 	}
+	ctx, cancel := commandContext(ctx)
+	defer cancel()
+	r, err = s.deps.Submitter.Submit(ctx, cmd)
+	return r, uuid.UUID(cmd.Key).String(), markDecided(err)
+}
+
+// commandContext bounds the wait of a caller that names no deadline.
+func commandContext(ctx context.Context) (context.Context, context.CancelFunc) {
+	if _, limited := ctx.Deadline(); limited {
+		return ctx, func() {}
+	}
+	return context.WithTimeout(ctx, CommandWait)
+}
+
+// request is what the sequencer is asked for. It only reads the call: the
+// commands of a stream share one.
+func (s *Server) request(c *call, scope controlv1.Scope, req mutating) (commands.Request, error) {
+	cmd, err := s.commandOf(req)
+	if err != nil {
+		return commands.Request{}, err
+	}
 	actor, err := actorOf(c, scope, req)
 	if err != nil {
-		return r, "", err
+		return commands.Request{}, err
 	}
 	m := req.GetMutation()
 	id, err := keyOf(m)
 	if err != nil {
-		return r, "", err
+		return commands.Request{}, err
 	}
 	hash, err := hashOf(req, m)
 	if err != nil {
-		return r, "", err
+		return commands.Request{}, err
 	}
-	if _, limited := ctx.Deadline(); !limited {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, CommandWait)
-		defer cancel()
-	}
-	r, err = s.deps.Submitter.Submit(ctx, commands.Request{
+	return commands.Request{
 		Command: cmd, Actor: actor, Reason: m.GetReason(), ChangeTicket: m.GetChangeTicket(),
 		CorrelationID: correlation(c, m), CausationID: m.GetCausationId(),
 		Key: commands.Key(id), Hash: hash, IfVersion: uint64(m.GetIfVersion()), DryRun: m.GetDryRun(),
-	})
-	return r, id.String(), markDecided(err)
+	}, nil
 }
 
 // keyOf is the key of a mutation, or a new one.

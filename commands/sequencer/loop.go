@@ -39,8 +39,8 @@ func (l *loop) run(ctx context.Context) error {
 		case fn := <-l.results:
 			fn(l.core, l.opts.Clock())
 			l.settle()
-		case c := <-l.submit:
-			l.enqueue(c)
+		case calls := <-l.submit:
+			l.enqueue(calls)
 		case <-timer.C:
 		}
 		l.gather()
@@ -64,18 +64,19 @@ func (l *loop) gather() {
 		select {
 		case fn := <-l.results:
 			fn(l.core, l.opts.Clock())
-		case c := <-l.submit:
-			l.enqueue(c)
+		case calls := <-l.submit:
+			l.enqueue(calls)
 		default:
 			return
 		}
 	}
 }
 
-func (l *loop) enqueue(c *call) {
-	c.Pending.owner = c
-	if err := l.core.Submit(&c.Pending); err != nil {
-		c.answer <- Answer{Pending: &c.Pending, Err: err}
+func (l *loop) enqueue(calls []call) {
+	for i := range calls {
+		if err := l.core.Submit(&calls[i].Pending); err != nil {
+			calls[i].answers <- []Answer{{Pending: &calls[i].Pending, Err: err}}
+		}
 	}
 }
 
@@ -100,11 +101,23 @@ func (l *loop) deliver(r Ready) {
 	}
 	l.opts.Metrics.observe(l.core.View(), r)
 	l.opts.refused(r.Answers)
-	for _, a := range r.Answers {
-		if a.Pending.owner != nil {
-			a.Pending.owner.answer <- a
+	for rest := r.Answers; len(rest) > 0; {
+		n := together(rest)
+		if c := rest[0].Pending.owner; c != nil {
+			c.answers <- rest[:n:n]
 		}
+		rest = rest[n:]
 	}
+}
+
+// together counts the first answers that go to one waiter.
+func together(as []Answer) int {
+	to := as[0].Pending.owner
+	n := 1
+	for n < len(as) && to != nil && as[n].Pending.owner != nil && as[n].Pending.owner.answers == to.answers {
+		n++
+	}
+	return n
 }
 
 // start begins the operations, each in a goroutine of its own that ends within
@@ -171,8 +184,8 @@ func (l *loop) drain() {
 	l.finishOps()
 	for {
 		select {
-		case c := <-l.submit:
-			c.answer <- Answer{Pending: &c.Pending, Err: ErrNotLeader}
+		case calls := <-l.submit:
+			l.enqueue(calls) // the core has resigned: each is refused
 		default:
 			return
 		}

@@ -42,7 +42,7 @@ type Sequencer struct {
 	opts    Options
 	view    atomic.Pointer[View]
 	status  atomic.Pointer[Status]
-	submit  chan *call
+	submit  chan []call
 	results chan func(*Core, Now)
 	done    chan struct{}
 }
@@ -66,7 +66,7 @@ const opTimeout = 2 * time.Second
 // New returns a sequencer whose stored log begins after view. Call Run.
 func New(opts Options, view View) *Sequencer {
 	s := &Sequencer{
-		opts: opts, submit: make(chan *call, 4096),
+		opts: opts, submit: make(chan []call, 4096),
 		results: make(chan func(*Core, Now), 16), done: make(chan struct{}),
 	}
 	if opts.Metrics == nil {
@@ -100,11 +100,16 @@ func (s *Sequencer) publish(c *Core) {
 	s.status.Store(&st)
 }
 
-// call is a Pending with the channel that its caller waits on.
+// call is a Pending of somebody who waits for it.
 type call struct {
 	Pending
-	answer chan Answer
-	state  atomic.Int32
+	// answers is shared by the calls that were submitted together, and has room
+	// for all of them: who answers never waits.
+	answers chan []Answer
+	state   atomic.Int32
+	// index and answered belong to who waits.
+	index    int
+	answered bool
 }
 
 // The states of a call, moved by compare-and-swap: its caller gives up only
@@ -115,56 +120,141 @@ const (
 	callGivenUp
 )
 
-func newCall(p Pending) *call {
-	c := &call{Pending: p, answer: make(chan Answer, 1)}
-	c.Cancelled = func() bool {
-		c.state.CompareAndSwap(callQueued, callDecided)
-		return c.state.Load() == callGivenUp
+func newCalls(n int) []call {
+	calls := make([]call, n)
+	answers := make(chan []Answer, n)
+	for i := range calls {
+		c := &calls[i]
+		c.answers, c.index, c.owner = answers, i, c
+		c.Cancelled = c.cancelled
 	}
-	return c
+	return calls
+}
+
+// cancelled is asked by the core right before it decides.
+func (c *call) cancelled() bool {
+	c.state.CompareAndSwap(callQueued, callDecided)
+	return c.state.Load() == callGivenUp
 }
 
 // Submit implements commands.Submitter. When ctx ends first, the error wraps
 // its cause, and [ErrOutcomeUnknown] if the command may have been done.
-func (s *Sequencer) Submit(ctx context.Context, r commands.Request) (commands.Receipt, error) {
-	if s.opts.Full != nil && !r.DryRun && r.Actor != "node/"+s.opts.Server && s.opts.Full() {
-		return commands.Receipt{}, store.ErrLogFull
+func (s *Sequencer) Submit(ctx context.Context, r commands.Request) (receipt commands.Receipt, err error) {
+	s.SubmitAll(ctx, []commands.Request{r}, func(_ int, got commands.Receipt, failed error) { receipt, err = got, failed })
+	return receipt, err
+}
+
+// SubmitAll implements commands.Submitter. The error of each is as Submit's.
+func (s *Sequencer) SubmitAll(ctx context.Context, rs []commands.Request, answer func(i int, r commands.Receipt, err error)) {
+	full := s.opts.Full != nil && s.opts.Full()
+	calls := newCalls(len(rs))
+	queued := calls[:0:len(calls)] // the front part of calls
+	for i, r := range rs {
+		if full && !r.DryRun && r.Actor != "node/"+s.opts.Server {
+			answer(i, commands.Receipt{}, store.ErrLogFull)
+			continue
+		}
+		c := &calls[len(queued)]
+		c.Request, c.index = r, i
+		queued = calls[:len(queued)+1]
 	}
-	return s.do(ctx, newCall(Pending{Request: r}))
+	s.do(ctx, queued, answer)
 }
 
 // Barrier returns a position that was the head at some moment after the call:
 // what is read at it is linearizable.
-func (s *Sequencer) Barrier(ctx context.Context) (events.Position, error) {
-	receipt, err := s.do(ctx, newCall(Pending{Barrier: true}))
-	return receipt.Position, err
+func (s *Sequencer) Barrier(ctx context.Context) (at events.Position, err error) {
+	calls := newCalls(1)
+	calls[0].Barrier = true
+	s.do(ctx, calls, func(_ int, r commands.Receipt, failed error) { at, err = r.Position, failed })
+	return at, err
 }
 
-func (s *Sequencer) do(ctx context.Context, c *call) (commands.Receipt, error) {
+// do queues calls and waits until all are answered, or ctx or Run has ended.
+func (s *Sequencer) do(ctx context.Context, calls []call, answer func(i int, r commands.Receipt, err error)) {
+	if len(calls) == 0 {
+		return
+	}
+	failAll := func(err error) {
+		for i := range calls {
+			answer(calls[i].index, commands.Receipt{}, err)
+		}
+	}
 	select {
 	case <-s.done: // first: what is queued now would never be looked at
-		return commands.Receipt{}, ErrNotLeader
+		failAll(ErrNotLeader)
+		return
 	default:
 	}
 	select {
-	case s.submit <- c:
+	case s.submit <- calls:
 	default:
-		return commands.Receipt{}, ErrOverloaded
+		failAll(ErrOverloaded)
+		return
 	}
-	select {
-	case a := <-c.answer:
-		return a.Receipt, a.Err
-	case <-ctx.Done():
-		if c.state.CompareAndSwap(callQueued, callGivenUp) {
-			return commands.Receipt{}, fmt.Errorf("command was not tried: %w", context.Cause(ctx))
-		}
-		return commands.Receipt{}, fmt.Errorf("%w: %w", ErrOutcomeUnknown, context.Cause(ctx))
-	case <-s.done:
+	w := waiter{calls: calls, left: len(calls), answer: answer}
+	for w.left > 0 {
 		select {
-		case a := <-c.answer: // it may have been answered by the last step
-			return a.Receipt, a.Err
+		case as := <-calls[0].answers:
+			w.take(as)
+		case <-ctx.Done():
+			w.giveUp(context.Cause(ctx))
+		case <-s.done:
+			w.stopped()
+		}
+	}
+}
+
+// waiter hands the answers of calls that were submitted together to who asked.
+type waiter struct {
+	calls  []call
+	left   int
+	answer func(i int, r commands.Receipt, err error)
+}
+
+func (w *waiter) take(as []Answer) {
+	for _, a := range as {
+		w.end(a.Pending.owner, a.Receipt, a.Err)
+	}
+}
+
+func (w *waiter) end(c *call, r commands.Receipt, err error) {
+	if !c.answered {
+		c.answered = true
+		w.left--
+		w.answer(c.index, r, err)
+	}
+}
+
+// giveUp ends the wait: what is not decided yet never will be, of the rest
+// nobody here knows.
+func (w *waiter) giveUp(cause error) {
+	w.takeReady()
+	for i := range w.calls {
+		c := &w.calls[i]
+		if c.state.CompareAndSwap(callQueued, callGivenUp) {
+			w.end(c, commands.Receipt{}, fmt.Errorf("command was not tried: %w", cause))
+			continue
+		}
+		w.end(c, commands.Receipt{}, fmt.Errorf("%w: %w", ErrOutcomeUnknown, cause))
+	}
+}
+
+// stopped ends the wait when Run has returned: its last step may have answered.
+func (w *waiter) stopped() {
+	w.takeReady()
+	for i := range w.calls {
+		w.end(&w.calls[i], commands.Receipt{}, ErrOutcomeUnknown)
+	}
+}
+
+func (w *waiter) takeReady() {
+	for {
+		select {
+		case as := <-w.calls[0].answers:
+			w.take(as)
 		default:
-			return commands.Receipt{}, ErrOutcomeUnknown
+			return
 		}
 	}
 }

@@ -51,6 +51,13 @@ func (w *world) Submit(_ context.Context, r commands.Request) (commands.Receipt,
 	return w.answer(r)
 }
 
+func (w *world) SubmitAll(ctx context.Context, rs []commands.Request, answer func(int, commands.Receipt, error)) {
+	for i, r := range rs {
+		receipt, err := w.Submit(ctx, r)
+		answer(i, receipt, err)
+	}
+}
+
 func (w *world) set(position events.Position, authority bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
