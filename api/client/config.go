@@ -14,15 +14,16 @@ import (
 type Protocol int
 
 const (
-	// ProtocolH2C is HTTP/2 without TLS, with prior knowledge: one connection
-	// for everything.
-	ProtocolH2C Protocol = iota
+	// ProtocolMixed takes HTTP/1.1 for unary calls, which cost both ends less
+	// there, and HTTP/2 without TLS, with prior knowledge, for streams. Unary
+	// calls use a connection each while they last, at most 256 to a server; more
+	// wait for one.
+	ProtocolMixed Protocol = iota
+	// ProtocolH2C is HTTP/2 alone: one connection for everything.
+	ProtocolH2C
 	// ProtocolHTTP1 has no bidirectional streams; Commander and Lookuper fall
 	// back to batches.
 	ProtocolHTTP1
-	// ProtocolMixed takes HTTP/1.1 for unary calls, which cost less there, and
-	// HTTP/2 for streams; the price is a connection per concurrent call.
-	ProtocolMixed
 )
 
 // Config says whom to talk to and how long to try. Start from DefaultConfig.
@@ -79,8 +80,8 @@ func (c Config) Validate() error {
 			return err
 		}
 	}
-	if c.Protocol < ProtocolH2C || c.Protocol > ProtocolMixed {
-		return fmt.Errorf("client: Protocol is %d (allowed: ProtocolH2C, ProtocolHTTP1, ProtocolMixed)", c.Protocol)
+	if c.Protocol < ProtocolMixed || c.Protocol > ProtocolHTTP1 {
+		return fmt.Errorf("client: Protocol is %d (allowed: ProtocolMixed, ProtocolH2C, ProtocolHTTP1)", c.Protocol)
 	}
 	for _, d := range []struct {
 		name  string

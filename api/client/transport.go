@@ -35,6 +35,11 @@ func withAttempt(ctx context.Context, a *attempt) context.Context {
 	return context.WithValue(ctx, attemptKey{}, a)
 }
 
+// unaryConns bounds the connections to a server that unary calls of
+// ProtocolMixed have at a time. Streams have another transport, so that none of
+// them holds up calls.
+const unaryConns = 256
+
 // transport sends requests to the endpoint of their attempt.
 type transport struct {
 	// secure is for https://, the others are for http://.
@@ -50,6 +55,7 @@ func newTransport(cfg Config) *transport {
 		t.streams = t.unary
 	case ProtocolMixed:
 		t.unary, t.streams = httpTransport(cfg, false), httpTransport(cfg, true)
+		t.unary.MaxConnsPerHost = unaryConns
 	default:
 		t.unary = httpTransport(cfg, true)
 		t.streams = t.unary

@@ -14,7 +14,7 @@ import (
 // The client and this server agree: coalesced commands and reads, pages,
 // watches, tails, and errors with their details.
 func TestWithTheClient(t *testing.T) {
-	for name, protocol := range map[string]client.Protocol{"h2c": client.ProtocolH2C, "h1": client.ProtocolHTTP1} {
+	for name, protocol := range map[string]client.Protocol{"mixed": client.ProtocolMixed, "h2c": client.ProtocolH2C, "h1": client.ProtocolHTTP1} {
 		t.Run(name, func(t *testing.T) {
 			m := newMesh(t)
 			m.join("n1")

@@ -68,7 +68,7 @@ func ofSequencer() []mutant {
 			"	for time.Now().Before(deadline) && !l.core.Idle() && l.core.Fatal() == nil {", "	for time.Now().Before(deadline) && false {",
 		}, sequencer, "TestStopResolves"},
 		{"who stopped waiting for a frame is told that it was not tried", sequencer + "/sequencer.go", []string{
-			"		c.state.CompareAndSwap(callQueued, callDecided)\n", "",
+			"	c.state.CompareAndSwap(callQueued, callDecided)\n", "",
 		}, sequencer, "TestSubmitGivesUp"},
 	}
 }
