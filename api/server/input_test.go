@@ -81,6 +81,7 @@ func TestBadInputLeavesNoEvent(t *testing.T) {
 		{"GET", "/control/shards/diff?toVersion=999999", ``, 400, "position_ahead", "toVersion", nil},
 		{"GET", "/control/status?asOf=999999", ``, 400, "position_ahead", "asOf", nil},
 		{"GET", "/control/log?from=999999", ``, 400, "position_ahead", "from", nil},
+		{"GET", "/control/log?asOf=999999", ``, 400, "position_ahead", "asOf", nil},
 		{"POST", "/control/shards/simulate", `{}`, 400, "invalid_field", "namespace", nil},
 		{"POST", "/control/shards/simulate", `{"namespace":"demo","nodes":[{"nodeId":"a"},{"nodeId":"a"}]}`, 400, "invalid_field", "nodes[1].nodeId", nil},
 		{"POST", "/control/shards/simulate", `null`, 400, "invalid_field", "body", nil},

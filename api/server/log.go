@@ -81,24 +81,28 @@ func (s *Server) listEvents(ctx context.Context, q *controlv1.ListEventsRequest)
 			return nil, err
 		}
 	}
-	v, err := s.deps.Views.View()
+	r, err := s.read(ctx, q.Read)
 	if err != nil {
 		return nil, err
 	}
-	defer v.Release()
-	callOf(ctx).answered(v.Position())
+	defer r.Release()
 	page := &eventPage{
 		limit:  pageSize(q.Limit),
 		filter: eventFilter{context: q.Context, kind: q.Type, id: q.Id, actor: q.Actor, correlation: q.CorrelationId},
 	}
-	if err := s.readPage(ctx, v, from, page); err != nil && !errors.Is(err, errEnough) {
+	if err := s.readPage(ctx, r, from, page); err != nil && !errors.Is(err, errEnough) {
 		return nil, err
 	}
-	return &controlv1.ListEventsResponse{Events: page.events, NextFrom: int64(page.next), Position: int64(v.Position())}, nil
+	return &controlv1.ListEventsResponse{Events: page.events, NextFrom: int64(page.next), Position: int64(r.position())}, nil
 }
 
-// readPage reads events from a position on, by the index where it helps.
-func (s *Server) readPage(ctx context.Context, v *projections.View, from events.Position, page *eventPage) error {
+// readPage reads events from a position up to that of the reading, by the index
+// where it helps.
+func (s *Server) readPage(ctx context.Context, r *reading, from events.Position, page *eventPage) error {
+	if r.empty || from > r.position() {
+		return nil
+	}
+	v, to := r.View, r.position()
 	read := func(after, to events.Position) error {
 		return projections.Events(ctx, s.deps.Log, v, after, to, func(_ *projections.DecisionInfo, rec events.Recorded) error {
 			return page.take(rec)
@@ -106,10 +110,10 @@ func (s *Server) readPage(ctx context.Context, v *projections.View, from events.
 	}
 	q := audit.Query{Actor: page.filter.actor, Entity: page.filter.id, Correlation: page.filter.correlation}
 	if q == (audit.Query{}) {
-		return read(from-1, v.Position())
+		return read(from-1, to)
 	}
 	var failed error
-	err := audit.Find(v, q, from-1, 0, func(last events.Position) bool {
+	err := audit.Find(v, q, from-1, to, func(last events.Position) bool {
 		d, err := v.Decision(last)
 		if err != nil {
 			failed = err

@@ -189,6 +189,7 @@ func bindEvents(x *exchange, q *controlv1.ListEventsRequest) error {
 	}
 	q.Context, q.Type, q.Id = x.q.text("context"), x.q.text("type"), x.q.text("id")
 	q.Actor, q.CorrelationId = x.q.text("actor"), x.q.text("correlationId")
+	q.Read = x.q.read()
 	return nil
 }
 

@@ -39,6 +39,7 @@ func TestRESTReads(t *testing.T) {
 		"/control/versions":                      `"meshVersion":"test"`,
 		"/control/status":                        `"unowned":2`,
 		"/control/log?limit=1":                   `"type":"EraStarted"`,
+		"/control/log?asOf=1":                    `"position":1,"nextPageToken":""`,
 		"/control/log/1":                         `"summary":"era 1 of cluster c1 started"`,
 		"/control/audit?actor=user/test":         `"type":"NamespaceCreated"`,
 		"/control/audit?id=demo":                 `"shards":"0-1"`,

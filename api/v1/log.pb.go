@@ -189,6 +189,8 @@ type ListEventsRequest struct {
 	Id            string `protobuf:"bytes,5,opt,name=id,proto3" json:"id,omitempty"`
 	Actor         string `protobuf:"bytes,6,opt,name=actor,proto3" json:"actor,omitempty"`
 	CorrelationId string `protobuf:"bytes,7,opt,name=correlation_id,json=correlationId,proto3" json:"correlation_id,omitempty"`
+	// As of a position or time: the events up to it.
+	Read          *ReadOptions `protobuf:"bytes,8,opt,name=read,proto3" json:"read,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -270,6 +272,13 @@ func (x *ListEventsRequest) GetCorrelationId() string {
 		return x.CorrelationId
 	}
 	return ""
+}
+
+func (x *ListEventsRequest) GetRead() *ReadOptions {
+	if x != nil {
+		return x.Read
+	}
+	return nil
 }
 
 type ListEventsResponse struct {
@@ -955,7 +964,7 @@ var File_api_v1_log_proto protoreflect.FileDescriptor
 
 const file_api_v1_log_proto_rawDesc = "" +
 	"\n" +
-	"\x10api/v1/log.proto\x12\x19omnirelay.mesh.control.v1\x1a\x14api/v1/options.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xbb\x03\n" +
+	"\x10api/v1/log.proto\x12\x19omnirelay.mesh.control.v1\x1a\x13api/v1/common.proto\x1a\x14api/v1/options.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xbb\x03\n" +
 	"\bLogEvent\x12\x1a\n" +
 	"\bposition\x18\x01 \x01(\x03R\bposition\x12.\n" +
 	"\x04time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x12\x14\n" +
@@ -971,7 +980,7 @@ const file_api_v1_log_proto_rawDesc = "" +
 	"\fcausation_id\x18\v \x01(\tR\vcausationId\x12+\n" +
 	"\x04data\x18\f \x01(\v2\x17.google.protobuf.StructR\x04data\x12+\n" +
 	"\x11decision_position\x18\r \x01(\x03R\x10decisionPosition\x12\x18\n" +
-	"\asummary\x18\x0e \x01(\tR\asummary\"\xb8\x01\n" +
+	"\asummary\x18\x0e \x01(\tR\asummary\"\xf4\x01\n" +
 	"\x11ListEventsRequest\x12\x12\n" +
 	"\x04from\x18\x01 \x01(\x03R\x04from\x12\x14\n" +
 	"\x05limit\x18\x02 \x01(\x05R\x05limit\x12\x18\n" +
@@ -979,7 +988,8 @@ const file_api_v1_log_proto_rawDesc = "" +
 	"\x04type\x18\x04 \x01(\tR\x04type\x12\x0e\n" +
 	"\x02id\x18\x05 \x01(\tR\x02id\x12\x14\n" +
 	"\x05actor\x18\x06 \x01(\tR\x05actor\x12%\n" +
-	"\x0ecorrelation_id\x18\a \x01(\tR\rcorrelationId\"\x8a\x01\n" +
+	"\x0ecorrelation_id\x18\a \x01(\tR\rcorrelationId\x12:\n" +
+	"\x04read\x18\b \x01(\v2&.omnirelay.mesh.control.v1.ReadOptionsR\x04read\"\x8a\x01\n" +
 	"\x12ListEventsResponse\x12;\n" +
 	"\x06events\x18\x01 \x03(\v2#.omnirelay.mesh.control.v1.LogEventR\x06events\x12\x1b\n" +
 	"\tnext_from\x18\x02 \x01(\x03R\bnextFrom\x12\x1a\n" +
@@ -1069,29 +1079,31 @@ var file_api_v1_log_proto_goTypes = []any{
 	(*VerifyResponse)(nil),        // 10: omnirelay.mesh.control.v1.VerifyResponse
 	(*timestamppb.Timestamp)(nil), // 11: google.protobuf.Timestamp
 	(*structpb.Struct)(nil),       // 12: google.protobuf.Struct
+	(*ReadOptions)(nil),           // 13: omnirelay.mesh.control.v1.ReadOptions
 }
 var file_api_v1_log_proto_depIdxs = []int32{
 	11, // 0: omnirelay.mesh.control.v1.LogEvent.time:type_name -> google.protobuf.Timestamp
 	12, // 1: omnirelay.mesh.control.v1.LogEvent.data:type_name -> google.protobuf.Struct
-	0,  // 2: omnirelay.mesh.control.v1.ListEventsResponse.events:type_name -> omnirelay.mesh.control.v1.LogEvent
-	11, // 3: omnirelay.mesh.control.v1.Refusal.time:type_name -> google.protobuf.Timestamp
-	3,  // 4: omnirelay.mesh.control.v1.RefusalBatch.refusals:type_name -> omnirelay.mesh.control.v1.Refusal
-	3,  // 5: omnirelay.mesh.control.v1.ListRefusalsResponse.refusals:type_name -> omnirelay.mesh.control.v1.Refusal
-	1,  // 6: omnirelay.mesh.control.v1.LogService.ListEvents:input_type -> omnirelay.mesh.control.v1.ListEventsRequest
-	7,  // 7: omnirelay.mesh.control.v1.LogService.GetEvent:input_type -> omnirelay.mesh.control.v1.GetEventRequest
-	8,  // 8: omnirelay.mesh.control.v1.LogService.Tail:input_type -> omnirelay.mesh.control.v1.TailRequest
-	5,  // 9: omnirelay.mesh.control.v1.LogService.ListRefusals:input_type -> omnirelay.mesh.control.v1.ListRefusalsRequest
-	9,  // 10: omnirelay.mesh.control.v1.LogService.Verify:input_type -> omnirelay.mesh.control.v1.VerifyRequest
-	2,  // 11: omnirelay.mesh.control.v1.LogService.ListEvents:output_type -> omnirelay.mesh.control.v1.ListEventsResponse
-	0,  // 12: omnirelay.mesh.control.v1.LogService.GetEvent:output_type -> omnirelay.mesh.control.v1.LogEvent
-	0,  // 13: omnirelay.mesh.control.v1.LogService.Tail:output_type -> omnirelay.mesh.control.v1.LogEvent
-	6,  // 14: omnirelay.mesh.control.v1.LogService.ListRefusals:output_type -> omnirelay.mesh.control.v1.ListRefusalsResponse
-	10, // 15: omnirelay.mesh.control.v1.LogService.Verify:output_type -> omnirelay.mesh.control.v1.VerifyResponse
-	11, // [11:16] is the sub-list for method output_type
-	6,  // [6:11] is the sub-list for method input_type
-	6,  // [6:6] is the sub-list for extension type_name
-	6,  // [6:6] is the sub-list for extension extendee
-	0,  // [0:6] is the sub-list for field type_name
+	13, // 2: omnirelay.mesh.control.v1.ListEventsRequest.read:type_name -> omnirelay.mesh.control.v1.ReadOptions
+	0,  // 3: omnirelay.mesh.control.v1.ListEventsResponse.events:type_name -> omnirelay.mesh.control.v1.LogEvent
+	11, // 4: omnirelay.mesh.control.v1.Refusal.time:type_name -> google.protobuf.Timestamp
+	3,  // 5: omnirelay.mesh.control.v1.RefusalBatch.refusals:type_name -> omnirelay.mesh.control.v1.Refusal
+	3,  // 6: omnirelay.mesh.control.v1.ListRefusalsResponse.refusals:type_name -> omnirelay.mesh.control.v1.Refusal
+	1,  // 7: omnirelay.mesh.control.v1.LogService.ListEvents:input_type -> omnirelay.mesh.control.v1.ListEventsRequest
+	7,  // 8: omnirelay.mesh.control.v1.LogService.GetEvent:input_type -> omnirelay.mesh.control.v1.GetEventRequest
+	8,  // 9: omnirelay.mesh.control.v1.LogService.Tail:input_type -> omnirelay.mesh.control.v1.TailRequest
+	5,  // 10: omnirelay.mesh.control.v1.LogService.ListRefusals:input_type -> omnirelay.mesh.control.v1.ListRefusalsRequest
+	9,  // 11: omnirelay.mesh.control.v1.LogService.Verify:input_type -> omnirelay.mesh.control.v1.VerifyRequest
+	2,  // 12: omnirelay.mesh.control.v1.LogService.ListEvents:output_type -> omnirelay.mesh.control.v1.ListEventsResponse
+	0,  // 13: omnirelay.mesh.control.v1.LogService.GetEvent:output_type -> omnirelay.mesh.control.v1.LogEvent
+	0,  // 14: omnirelay.mesh.control.v1.LogService.Tail:output_type -> omnirelay.mesh.control.v1.LogEvent
+	6,  // 15: omnirelay.mesh.control.v1.LogService.ListRefusals:output_type -> omnirelay.mesh.control.v1.ListRefusalsResponse
+	10, // 16: omnirelay.mesh.control.v1.LogService.Verify:output_type -> omnirelay.mesh.control.v1.VerifyResponse
+	12, // [12:17] is the sub-list for method output_type
+	7,  // [7:12] is the sub-list for method input_type
+	7,  // [7:7] is the sub-list for extension type_name
+	7,  // [7:7] is the sub-list for extension extendee
+	0,  // [0:7] is the sub-list for field type_name
 }
 
 func init() { file_api_v1_log_proto_init() }
@@ -1099,6 +1111,7 @@ func file_api_v1_log_proto_init() {
 	if File_api_v1_log_proto != nil {
 		return
 	}
+	file_api_v1_common_proto_init()
 	file_api_v1_options_proto_init()
 	file_api_v1_log_proto_msgTypes[8].OneofWrappers = []any{}
 	type x struct{}

@@ -58,21 +58,28 @@ const (
 	// BackoffMin and BackoffMax bound the pause after a rejection or failure.
 	BackoffMin = 50 * time.Millisecond
 	BackoffMax = 5 * time.Second
+	// StepEvery is the least time between two steps of a controller: a busy log
+	// stores thousands of frames in a second, and a step may look at every node.
+	StepEvery = 2 * time.Millisecond
 	// AuthorityPoll is how often a server without authority looks whether it has
 	// it: gaining it again stores no frame that would wake anybody.
 	AuthorityPoll = 100 * time.Millisecond
 	// MaxInFlight bounds the commands of one step that are submitted at once.
-	MaxInFlight = 64
+	MaxInFlight = 1024
 )
 
 // Clock tells both times; see sequencer.Clock.
 type Clock func() sequencer.Now
 
-// submit sends one command.
-func (r *Runner) submit(ctx context.Context, c Controller, cmd commands.Command) (commands.Receipt, error) {
-	reason := "controller/" + c.Name()
-	if said, ok := cmd.(Reasoned); ok && said.Reason() != "" {
-		reason += ": " + said.Reason()
+// submit submits commands of one step together.
+func (r *Runner) submit(ctx context.Context, c Controller, cmds []commands.Command, answer func(int, commands.Receipt, error)) {
+	requests := make([]commands.Request, len(cmds))
+	for i, cmd := range cmds {
+		reason := "controller/" + c.Name()
+		if said, ok := cmd.(Reasoned); ok && said.Reason() != "" {
+			reason += ": " + said.Reason()
+		}
+		requests[i] = commands.Request{Command: cmd, Actor: "node/" + r.server, Reason: reason}
 	}
-	return r.seq.Submit(ctx, commands.Request{Command: cmd, Actor: "node/" + r.server, Reason: reason})
+	r.seq.SubmitAll(ctx, requests, answer)
 }

@@ -26,6 +26,6 @@
 //
 // It knows no rule, keeps nothing across steps, and does not look at events.
 //
-// Goroutines: [Runner.Run] starts one for each controller, and up to
-// MaxInFlight more while one of them submits; all end before it returns.
+// Goroutines: [Runner.Run] starts one for each controller; all end before it
+// returns.
 package loop

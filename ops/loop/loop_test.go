@@ -165,8 +165,8 @@ func TestNoStepWithoutAuthority(t *testing.T) {
 			w.set(1, true)
 			time.Sleep(time.Hour)
 		})
-		if got := c.String(); got != "300ms@1" {
-			t.Errorf("steps: %s; want one, at the first poll with authority, 300ms@1", got)
+		if got := c.String(); got != "302ms@1" {
+			t.Errorf("steps: %s; want one, at the first poll with authority, 302ms@1: the wake-up at 0 was followed by a pause", got)
 		}
 	})
 }

@@ -3,7 +3,7 @@ package loop
 import (
 	"context"
 	"errors"
-	"sync"
+	"slices"
 	"time"
 
 	"github.com/omnirelay/omnirelay/commands"
@@ -48,27 +48,31 @@ func (l *controllerLoop) run(ctx context.Context) {
 		case <-told:
 		}
 		next := l.turn(ctx)
-		if l.backoff > 0 && !l.pause(ctx) {
+		if l.backoff > 0 {
+			if !pause(ctx, l.backoff) {
+				return
+			}
+			l.wakeUp() // through all wake-ups; this one is its own
+		} else if !pause(ctx, StepEvery) {
 			return
 		}
 		if next > 0 {
-			timer.Reset(next)
+			timer.Reset(max(0, next-StepEvery)) // the pause is a part of it
 		} else {
 			timer.Stop()
 		}
 	}
 }
 
-// pause waits out the backoff, through all wake-ups, and leaves one of its own.
-// It returns false when ctx ended.
-func (l *controllerLoop) pause(ctx context.Context) bool {
-	timer := time.NewTimer(l.backoff)
+// pause waits, whatever wakes the controller meanwhile. It returns false when
+// ctx ended.
+func pause(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
 	case <-ctx.Done():
 		return false
 	case <-timer.C:
-		l.wakeUp()
 		return true
 	}
 }
@@ -104,30 +108,19 @@ func (l *controllerLoop) turn(ctx context.Context) time.Duration {
 // submitAll submits the commands, waits for all answers, and remembers the last
 // receipt. It returns whether all were done.
 func (l *controllerLoop) submitAll(ctx context.Context, cmds []commands.Command) bool {
-	var (
-		group sync.WaitGroup
-		slots = make(chan struct{}, MaxInFlight)
-		mu    sync.Mutex
-		done  = true
-	)
-	for _, cmd := range cmds {
-		slots <- struct{}{}
-		group.Go(func() {
-			defer func() { <-slots }()
-			receipt, err := l.runner.submit(ctx, l.controller, cmd)
+	done := true
+	for part := range slices.Chunk(cmds, MaxInFlight) {
+		l.runner.submit(ctx, l.controller, part, func(i int, receipt commands.Receipt, err error) {
 			if a, ok := l.controller.(Answerer); ok {
-				a.Answered(cmd, err)
+				a.Answered(part[i], err)
 			}
-			mu.Lock()
-			defer mu.Unlock()
 			l.passed = max(l.passed, receipt.Position)
 			if err != nil {
 				done = false
-				l.refused(ctx, cmd, err)
+				l.refused(ctx, part[i], err)
 			}
 		})
 	}
-	group.Wait()
 	return done
 }
 

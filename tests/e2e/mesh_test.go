@@ -129,7 +129,9 @@ func (all table) ownedBy(node string) []string {
 func events(t *testing.T, c *client.Client) []*controlv1.LogEvent {
 	t.Helper()
 	var all []*controlv1.LogEvent
-	for e, err := range c.Log.All(t.Context(), &controlv1.ListEventsRequest{From: 1, Limit: 1000}) {
+	for e, err := range c.Log.All(t.Context(), &controlv1.ListEventsRequest{
+		From: 1, Limit: 1000, Read: &controlv1.ReadOptions{Consistency: controlv1.Consistency_CONSISTENCY_LINEARIZABLE},
+	}) {
 		if err != nil {
 			t.Fatal(err)
 		}
