@@ -13,7 +13,7 @@ const (
 	spaceApplied space = 0x02 // table → position
 	spaceCurrent space = 0x10 // table | pk → position, value
 	spaceVersion space = 0x20 // table | pk | ^position → tag, value
-	spaceChange  space = 0x30 // table | position | pk → tag, value
+	spaceChange  space = 0x30 // table | position | pk → nothing
 	spaceIndex   space = 0x40 // table | key → nothing
 	spaceDead    space = 0x50 // table | pk → position of the last deletion
 )

@@ -50,6 +50,16 @@ func (r *versionReader) at(pk []byte, pos uint64) (v version, found bool, err er
 	return v, err == nil, err
 }
 
+// older returns the version before the one that at has found. Its slices are
+// valid until the next call of at.
+func (r *versionReader) older() (v version, found bool, err error) {
+	if !r.it.Next() {
+		return version{}, false, r.it.Error()
+	}
+	v, err = readVersion(r.it)
+	return v, err == nil, err
+}
+
 func (r *versionReader) close() error {
 	if r.it == nil {
 		return nil
