@@ -11,15 +11,26 @@ import (
 // those that were touched; a commit writes those that changed since the last.
 // They belong to the projector's goroutine.
 type counters struct {
-	values map[string]int64
-	dirty  map[string]struct{}
+	values map[counterID]int64
+	dirty  map[counterID]struct{}
 	// fresh is a rebuild: nothing on disk counts, and nothing is written before
 	// the flip, so that a rebuild that was cut leaves no sum behind.
 	fresh bool
 }
 
 func newCounters(fresh bool) *counters {
-	return &counters{values: map[string]int64{}, dirty: map[string]struct{}{}, fresh: fresh}
+	return &counters{values: map[counterID]int64{}, dirty: map[counterID]struct{}{}, fresh: fresh}
+}
+
+// counterID is a counter in memory.
+type counterID struct {
+	table   uint16
+	version uint32
+	name    string
+}
+
+func (id counterID) key() string {
+	return counterKey(kv.Table{ID: id.table, Version: id.version}, id.name)
 }
 
 // counterKey is the name of a counter among the meta of the directory.
@@ -27,11 +38,11 @@ func counterKey(t kv.Table, name string) string {
 	return fmt.Sprintf("counter/%d.%d/%s", t.ID, t.Version, name)
 }
 
-func (c *counters) load(b *kv.Batch, key string) (int64, error) {
-	if v, ok := c.values[key]; ok || c.fresh {
+func (c *counters) load(b *kv.Batch, id counterID) (int64, error) {
+	if v, ok := c.values[id]; ok || c.fresh {
 		return v, nil
 	}
-	data, ok, err := b.Meta(key)
+	data, ok, err := b.Meta(id.key())
 	if err != nil || !ok {
 		return 0, err
 	}
@@ -46,19 +57,19 @@ func decodeCounter(data []byte) (int64, error) {
 }
 
 func (c *counters) add(b *kv.Batch, t kv.Table, name string, by int64) error {
-	key := counterKey(t, name)
-	v, err := c.load(b, key)
+	id := counterID{t.ID, t.Version, name}
+	v, err := c.load(b, id)
 	if err == nil && by != 0 {
-		c.values[key] = v + by
-		c.dirty[key] = struct{}{}
+		c.values[id] = v + by
+		c.dirty[id] = struct{}{}
 	}
 	return err
 }
 
 func (c *counters) set(_ *kv.Batch, t kv.Table, name string, to int64) error {
-	key := counterKey(t, name)
-	c.values[key] = to
-	c.dirty[key] = struct{}{}
+	id := counterID{t.ID, t.Version, name}
+	c.values[id] = to
+	c.dirty[id] = struct{}{}
 	return nil
 }
 
@@ -68,11 +79,11 @@ const maxCounters = 1 << 16
 
 // flush writes what changed into a batch.
 func (c *counters) flush(b *kv.Batch) {
-	for key := range c.dirty {
-		if v := c.values[key]; v == 0 {
-			b.DeleteMeta(key)
+	for id := range c.dirty {
+		if v := c.values[id]; v == 0 {
+			b.DeleteMeta(id.key())
 		} else {
-			b.SetMeta(key, binary.BigEndian.AppendUint64(nil, uint64(v)))
+			b.SetMeta(id.key(), binary.BigEndian.AppendUint64(nil, uint64(v)))
 		}
 	}
 	clear(c.dirty)

@@ -3,6 +3,7 @@ package projections
 import (
 	"encoding/binary"
 	"fmt"
+	"reflect"
 
 	"google.golang.org/protobuf/reflect/protoreflect"
 
@@ -58,22 +59,45 @@ func kindName(kind int32) string {
 	return events.UnknownType
 }
 
-// kindOf returns the number of an event's type and of its cause.
-func kindOf(e *eventsv1.Event) (kind, cause int32) {
-	m := e.ProtoReflect()
-	fd := m.WhichOneof(m.Descriptor().Oneofs().ByName("kind"))
-	if fd == nil {
+// kinds remembers, per Go type of a payload, what reflection says of it: it is
+// asked with every event. It belongs to one goroutine.
+type kinds map[reflect.Type]kindInfo
+
+type kindInfo struct {
+	number  int32
+	payload protoreflect.FieldDescriptor
+	cause   protoreflect.FieldDescriptor // nil: the type has none
+}
+
+// of returns the number of an event's type and of its cause.
+func (k kinds) of(e *eventsv1.Event) (kind, cause int32) {
+	if e.GetKind() == nil {
 		return 0, 0
 	}
-	payload := m.Get(fd).Message()
-	if c := payload.Descriptor().Fields().ByName("cause"); c != nil && c.Enum() != nil {
-		cause = int32(payload.Get(c).Enum())
+	t := reflect.TypeOf(e.GetKind())
+	info, ok := k[t]
+	if !ok {
+		info = kindOf(e)
+		k[t] = info
 	}
-	return int32(fd.Number()), cause
+	if info.cause != nil {
+		cause = int32(e.ProtoReflect().Get(info.payload).Message().Get(info.cause).Enum())
+	}
+	return info.number, cause
+}
+
+func kindOf(e *eventsv1.Event) kindInfo {
+	m := e.ProtoReflect()
+	fd := m.WhichOneof(m.Descriptor().Oneofs().ByName("kind"))
+	info := kindInfo{number: int32(fd.Number()), payload: fd}
+	if c := fd.Message().Fields().ByName("cause"); c != nil && c.Enum() != nil {
+		info.cause = c
+	}
+	return info
 }
 
 // describe is the info of a decision that is on the log.
-func describe(d *eventsv1.Decision, first events.Position, time int64, sequence uint64) *DecisionInfo {
+func (k kinds) describe(d *eventsv1.Decision, first events.Position, time int64, sequence uint64) *DecisionInfo {
 	m := d.GetMeta()
 	info := &DecisionInfo{
 		First: first, Last: first + events.Position(len(d.Events)) - 1, Time: time, Sequence: sequence,
@@ -81,7 +105,7 @@ func describe(d *eventsv1.Decision, first events.Position, time int64, sequence 
 		CorrelationID: m.GetCorrelationId(), CausationID: m.GetCausationId(), Command: m.GetCommand(),
 	}
 	for _, e := range d.Events {
-		kind, cause := kindOf(e)
+		kind, cause := k.of(e)
 		if n := len(info.kinds); n > 0 && info.kinds[n-1].kind == kind && info.kinds[n-1].cause == cause {
 			info.kinds[n-1].count++
 			continue

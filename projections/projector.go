@@ -26,6 +26,7 @@ type Projector struct {
 	mark     store.Mark          // last frame that is wholly applied
 	serving  map[uint16]kv.Table // versions that the view reads
 	counters *counters
+	kinds    kinds
 	cut      uint64 // sequence of a frame of which a part was applied; 0 is none
 
 	mu        sync.Mutex
@@ -47,7 +48,7 @@ func Open(ctx context.Context, log store.Log, cfg Config) (*Projector, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &Projector{cfg: cfg, log: log, metrics: m, counters: newCounters(false), changed: make(chan struct{})}
+	p := &Projector{cfg: cfg, log: log, metrics: m, counters: newCounters(false), kinds: kinds{}, changed: make(chan struct{})}
 	if err := p.openChecked(ctx); err != nil {
 		return nil, err
 	}

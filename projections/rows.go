@@ -16,10 +16,12 @@ type Rows struct {
 	batch    *kv.Batch
 	counters *counters
 	position uint64
+	decision uint64       // end of the decision that the event is part of
 	redo     *kv.Snapshot // what a cut decision had left; nil when none is redone
 	changes  *Changes     // nil when nobody listens
 	limit    int          // bytes of a batch that is full
 	full     func() error // commits what there is and starts another batch
+	scratch  []byte       // where rows are encoded
 	err      error
 }
 
@@ -48,28 +50,29 @@ func Update[M comparable](r *Rows, c Codec[M], pk []byte, fn func(old M) M) {
 	if r.err != nil || r.done(pk) {
 		return
 	}
-	var old, none M
-	data, ok, err := r.batch.GetCurrent(r.table, pk)
-	if err == nil && ok {
-		old, err = c.Parse(data)
+	held, err := r.batch.Row(r.table, pk)
+	if err != nil {
+		r.fail(err)
+		return
 	}
+	old, err := decoded(r, c, held)
 	if err != nil {
 		r.fail(err)
 		return
 	}
 	row := fn(old)
-	if row == old {
+	if row == old || r.err != nil {
 		return
 	}
+	var none M
 	if row == none {
-		r.batch.Delete(r.table, pk, r.position)
+		r.batch.DeleteRow(r.table, held, r.position)
 	} else {
-		out, err := c.Append(make([]byte, 0, len(data)+32), row)
-		if err != nil {
+		if r.scratch, err = c.Append(r.scratch[:0], row); err != nil {
 			r.fail(err)
 			return
 		}
-		r.batch.Put(r.table, pk, r.position, out)
+		r.batch.PutRow(r.table, held, r.position, r.scratch, row)
 	}
 	if r.changes != nil {
 		r.changes.add(pk, orNil(old), orNil(row))
@@ -77,6 +80,25 @@ func Update[M comparable](r *Rows, c Codec[M], pk []byte, fn func(old M) M) {
 	if r.batch.Size() > r.limit {
 		r.fail(r.full())
 	}
+}
+
+// decoded is a row's message, the zero M if there is none. It is kept with the
+// row: one that changes often is decoded once.
+func decoded[M comparable](r *Rows, c Codec[M], held *kv.Row) (M, error) {
+	if m, ok := held.Decoded().(M); ok {
+		return m, nil
+	}
+	var none M
+	data, ok := held.Value()
+	if !ok {
+		return none, nil
+	}
+	m, err := c.Parse(data)
+	if err != nil {
+		return none, err
+	}
+	held.Decode(r.batch, m)
+	return m, nil
 }
 
 // orNil is nil for the zero M: a nil pointer in an interface would not be.
@@ -90,6 +112,12 @@ func orNil[M comparable](m M) any {
 
 // IndexPut adds a key to the table's index of the present.
 func (r *Rows) IndexPut(key []byte) { r.batch.IndexPut(r.table, key) }
+
+// IndexSeries adds the index key of a prefix and the event's decision. It is for
+// keys that are only ever added; see [kv.Batch.IndexSeries].
+func (r *Rows) IndexSeries(prefix []byte) {
+	r.batch.IndexSeries(r.table, prefix, r.decision)
+}
 
 // IndexDelete removes a key from the table's index.
 func (r *Rows) IndexDelete(key []byte) { r.batch.IndexDelete(r.table, key) }
@@ -125,9 +153,10 @@ func (r *Rows) Touch(name string) {
 }
 
 // applyTable runs one table over one event.
-func (r *Rows) applyTable(t Table, rec events.Recorded) error {
-	r.table, r.position, r.err = t.Spec(), uint64(rec.Position), nil
-	t.Apply(r, rec)
+func (r *Rows) applyTable(t feed, rec events.Recorded) error {
+	r.table, r.err = t.spec, nil
+	r.position, r.decision = uint64(rec.Position), uint64(rec.Decision)
+	t.Table.Apply(r, rec)
 	if r.err == nil {
 		r.err = r.batch.Err()
 	}

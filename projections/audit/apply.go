@@ -10,16 +10,15 @@ import (
 
 // Apply implements [projections.Table].
 func (Table) Apply(rows *projections.Rows, rec events.Recorded) {
-	decision := uint64(rec.Decision)
 	if id := EntityOf(rec.Event); id != "" {
-		rows.IndexPut(key(ByEntity, id).Uint64(decision))
+		rows.IndexSeries(key(ByEntity, id))
 	}
 	if rec.Position != rec.Decision {
 		return // the rest is once per decision
 	}
-	rows.IndexPut(key(ByActor, rec.Meta.GetActor()).Uint64(decision))
+	rows.IndexSeries(key(ByActor, rec.Meta.GetActor()))
 	if id := rec.Meta.GetCorrelationId(); id != "" {
-		rows.IndexPut(key(ByCorrelation, id).Uint64(decision))
+		rows.IndexSeries(key(ByCorrelation, id))
 	}
 }
 

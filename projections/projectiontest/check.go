@@ -24,6 +24,8 @@ func Config(fs vfs.FS, tables ...projections.Table) projections.Config {
 	cfg := projections.DefaultConfig("rows", tables...)
 	cfg.FS = fs
 	cfg.BatchBytes = 4 << 10
+	cfg.CatchUpBytes = 2 << 10
+	cfg.KV.Ingest = 3 << 10
 	cfg.Logger = slog.New(slog.NewTextHandler(io.Discard, nil))
 	cfg.KV.Logger = cfg.Logger
 	return cfg
@@ -127,6 +129,7 @@ func Check(tb TB, draw func(n int) int, frames int, tables []projections.Table, 
 		cfg := Config(fs, tables...)
 		if draw(2) == 0 {
 			cfg.BatchBytes = 1 << 10
+			cfg.FarBehind = 1
 		}
 		p := RunTo(tb, log, cfg, log.Head.Position)
 		v := View(tb, p)

@@ -187,13 +187,22 @@ func (b *Batch) emitIndex(to sink) {
 		n, _ := slices.BinarySearch(single, prefix)
 		b.emitSingle(to, single[:n])
 		single = single[n:]
-		for _, number := range b.series.entries[prefix].numbers {
-			b.key = binary.BigEndian.AppendUint64(append(b.key[:0], prefix...), number)
-			b.key = append(b.key, sentinel)
-			to.set(b.key, nil, nil)
-		}
+		b.emitSeries(to, prefix, b.series.entries[prefix])
 	}
 	b.emitSingle(to, single)
+}
+
+func (b *Batch) emitSeries(to sink, prefix string, s *series) {
+	b.key = append(b.key[:0], prefix...)
+	for _, number := range s.numbers {
+		b.key = binary.BigEndian.AppendUint64(b.key[:len(prefix)], number)
+		b.key = append(b.key, sentinel)
+		to.set(b.key, nil, nil)
+	}
+	for _, key := range s.keys {
+		b.key = append(append(b.key[:len(prefix)], key...), sentinel)
+		to.set(b.key, nil, nil)
+	}
 }
 
 func (b *Batch) emitSingle(to sink, keys []string) {
