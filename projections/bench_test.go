@@ -1,6 +1,7 @@
 package projections_test
 
 import (
+	"context"
 	"fmt"
 	"syscall"
 	"testing"
@@ -70,6 +71,44 @@ func BenchmarkRebuild(b *testing.B) {
 			b.ReportMetric(float64(processor()-before)/float64(n*b.N), "cpu-ns/event")
 		})
 	}
+}
+
+// BenchmarkLive is a busy server: frames of 32 decisions, each applied and shown
+// before the next comes. Building the frames is not counted.
+func BenchmarkLive(b *testing.B) {
+	const before, perFrame = 100_000, 32
+	log := busyLog(b, before)
+	cfg := projections.DefaultConfig(b.TempDir(), allTables()...)
+	p := projectiontest.RunTo(b, log, cfg, log.Head.Position)
+	projectiontest.Close(b, p)
+	p, err := projections.Open(b.Context(), log, cfg)
+	if err != nil {
+		b.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(b.Context())
+	done := make(chan error, 1)
+	go func() { done <- p.Run(ctx) }()
+	var used int64
+	n := 0
+	for b.Loop() {
+		ds := make([]*eventsv1.Decision, 0, perFrame)
+		for range perFrame {
+			ds = append(ds, projectiontest.Decide("node/s1", busyEvent(before+n, 1000, 20)))
+			n++
+		}
+		start := processor()
+		log.Append(b, ds...)
+		if err := p.WaitFor(ctx, log.Head.Position); err != nil {
+			b.Fatal(err)
+		}
+		used += processor() - start
+	}
+	stop()
+	if err := <-done; err != nil {
+		b.Fatal(err)
+	}
+	projectiontest.Close(b, p)
+	b.ReportMetric(float64(used)/float64(n), "cpu-ns/event")
 }
 
 // processor is the processor time of this process, nanoseconds. On a shared

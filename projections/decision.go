@@ -3,7 +3,6 @@ package projections
 import (
 	"encoding/binary"
 	"fmt"
-	"reflect"
 
 	"google.golang.org/protobuf/reflect/protoreflect"
 
@@ -23,6 +22,7 @@ type DecisionInfo struct {
 	Actor, Reason, ChangeTicket, CorrelationID, CausationID, Command string
 
 	kinds []kindRun
+	one   [1]kindRun // where kinds of a decision of one event are
 }
 
 // EventInfo is one event of a decision without its payload.
@@ -59,43 +59,6 @@ func kindName(kind int32) string {
 	return events.UnknownType
 }
 
-// kinds remembers, per Go type of a payload, what reflection says of it: it is
-// asked with every event. It belongs to one goroutine.
-type kinds map[reflect.Type]kindInfo
-
-type kindInfo struct {
-	number  int32
-	payload protoreflect.FieldDescriptor
-	cause   protoreflect.FieldDescriptor // nil: the type has none
-}
-
-// of returns the number of an event's type and of its cause.
-func (k kinds) of(e *eventsv1.Event) (kind, cause int32) {
-	if e.GetKind() == nil {
-		return 0, 0
-	}
-	t := reflect.TypeOf(e.GetKind())
-	info, ok := k[t]
-	if !ok {
-		info = kindOf(e)
-		k[t] = info
-	}
-	if info.cause != nil {
-		cause = int32(e.ProtoReflect().Get(info.payload).Message().Get(info.cause).Enum())
-	}
-	return info.number, cause
-}
-
-func kindOf(e *eventsv1.Event) kindInfo {
-	m := e.ProtoReflect()
-	fd := m.WhichOneof(m.Descriptor().Oneofs().ByName("kind"))
-	info := kindInfo{number: int32(fd.Number()), payload: fd}
-	if c := fd.Message().Fields().ByName("cause"); c != nil && c.Enum() != nil {
-		info.cause = c
-	}
-	return info
-}
-
 // describe is the info of a decision that is on the log.
 func (k kinds) describe(d *eventsv1.Decision, first events.Position, time int64, sequence uint64) *DecisionInfo {
 	m := d.GetMeta()
@@ -103,6 +66,9 @@ func (k kinds) describe(d *eventsv1.Decision, first events.Position, time int64,
 		First: first, Last: first + events.Position(len(d.Events)) - 1, Time: time, Sequence: sequence,
 		Actor: m.GetActor(), Reason: m.GetReason(), ChangeTicket: m.GetChangeTicket(),
 		CorrelationID: m.GetCorrelationId(), CausationID: m.GetCausationId(), Command: m.GetCommand(),
+	}
+	if len(d.Events) == 1 {
+		info.kinds = info.one[:0]
 	}
 	for _, e := range d.Events {
 		kind, cause := k.of(e)

@@ -17,11 +17,12 @@ type Batch struct {
 	err        error
 	done       bool
 
-	rows     overlay[*Row]
-	slab     []Row          // where rows of the overlay are
-	written  []*Row         // those that have versions, by first write
-	versions []versionWrite // in order of writing, so in order of position
-	arena    []byte         // where values are
+	rows        overlay[*Row]
+	written     []*Row          // those that have versions, by first write
+	versions    []*versionWrite // in order of writing
+	rowSlab     slab[Row]
+	versionSlab slab[versionWrite]
+	arena       []byte // where values are
 	// Primary keys from absentFrom up to absentTo that have no entry in rows do
 	// not exist.
 	absentFrom, absentTo string

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"sync"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/objstorage/objstorageprovider"
@@ -46,23 +47,45 @@ func newIngester(filesystem vfs.FS, dir string, opts *pebble.Options) (*ingester
 }
 
 // commitTables writes the batch into tables and has Pebble take them over: all
-// of them or, after a crash, none.
-func (b *Batch) commitTables() (err error) {
-	s := &tableSink{in: b.db.in}
-	b.emit(s)
-	s.finish()
-	if s.err == nil {
-		s.err = b.db.pdb.Ingest(context.Background(), s.paths)
+// of them or, after a crash, none. Three goroutines write them, for the caller
+// has nothing to do until they are done.
+func (b *Batch) commitTables() error {
+	b.arrange()
+	parts := []func(*emitter){
+		(*emitter).versions,
+		func(e *emitter) { e.meta(); e.current(); e.changes(); e.dead() },
+		(*emitter).index,
 	}
-	if s.err != nil {
-		s.forget()
+	sinks := make([]*tableSink, len(parts))
+	var all sync.WaitGroup
+	for i, part := range parts {
+		s := &tableSink{in: b.db.in, name: i}
+		sinks[i] = s
+		all.Go(func() {
+			part(&emitter{Batch: b, to: s})
+			s.finish()
+		})
 	}
-	return s.err
+	all.Wait()
+	var paths []string
+	var errs []error
+	for _, s := range sinks {
+		paths, errs = append(paths, s.paths...), append(errs, s.err)
+	}
+	err := errors.Join(errs...)
+	if err == nil {
+		err = b.db.pdb.Ingest(context.Background(), paths)
+	}
+	if err != nil {
+		b.db.in.forget(paths)
+	}
+	return err
 }
 
 // tableSink writes to tables, one after the other.
 type tableSink struct {
 	in    *ingester
+	name  int // beginning of the names of its files
 	paths []string
 	w     *sstable.Writer // nil before the first key and after the last
 	table string          // space and table of the last key
@@ -108,7 +131,7 @@ func (s *tableSink) ends(key []byte) bool {
 }
 
 func (s *tableSink) begin() {
-	path := s.in.fs.PathJoin(s.in.dir, fmt.Sprintf("%06d.sst", len(s.paths)))
+	path := s.in.fs.PathJoin(s.in.dir, fmt.Sprintf("%d-%06d.sst", s.name, len(s.paths)))
 	f, err := s.in.fs.Create(path, vfs.WriteCategoryUnspecified)
 	if s.note(err); err == nil {
 		s.paths = append(s.paths, path)
@@ -126,9 +149,9 @@ func (s *tableSink) finish() {
 
 // forget removes what Pebble has not taken over. What cannot be removed is
 // removed by the next Open.
-func (s *tableSink) forget() {
-	for _, path := range s.paths {
-		_ = s.in.fs.Remove(path)
+func (in *ingester) forget(paths []string) {
+	for _, path := range paths {
+		_ = in.fs.Remove(path)
 	}
 }
 

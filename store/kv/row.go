@@ -7,12 +7,10 @@ import "slices"
 type Row struct {
 	key string // physical, of the current space
 	pending
-	newest int32  // its newest version in the batch; none is noVersion
-	died   uint64 // position of its last deletion in the batch; 0 is none
-	pinned bool   // value lies in the batch's own memory
+	newest *versionWrite // its newest version in the batch; nil is none
+	died   uint64        // position of its last deletion in the batch; 0 is none
+	pinned bool          // value lies in the batch's own memory
 }
-
-const noVersion = -1
 
 // Value is the row as the batch's writes so far have left it; ok is false when
 // there is none. It must not be changed.
@@ -27,7 +25,7 @@ func (r *Row) Decoded() any { return r.decoded }
 // any more.
 func (r *Row) Decode(b *Batch, decoded any) {
 	r.decoded = decoded
-	if r.newest == noVersion && !r.pinned {
+	if r.newest == nil && !r.pinned {
 		b.db.rows.put(r.key, r.pending)
 	}
 }
@@ -38,7 +36,7 @@ type versionWrite struct {
 	row   *Row
 	value []byte
 	pos   uint64
-	older int32
+	older *versionWrite
 	gone  bool // a tombstone
 }
 
@@ -71,11 +69,8 @@ func (b *Batch) Row(t Table, pk []byte) (*Row, error) {
 
 // hold starts the batch's own entry of a row.
 func (b *Batch) hold(key string, known pending) *Row {
-	if len(b.slab) == cap(b.slab) {
-		b.slab = make([]Row, 0, min(max(2*cap(b.slab), 16), 1024))
-	}
-	b.slab = append(b.slab, Row{key: key, pending: known, newest: noVersion})
-	r := &b.slab[len(b.slab)-1]
+	r := b.rowSlab.next()
+	*r = Row{key: key, pending: known}
 	b.rows.add(key, r)
 	b.size += len(key) + len(known.value) + rowOverhead
 	return r
@@ -102,18 +97,36 @@ func (b *Batch) DeleteRow(t Table, r *Row, pos uint64) {
 }
 
 func (b *Batch) addVersion(r *Row, pos uint64, gone bool) {
-	v := versionWrite{row: r, value: r.value, pos: pos, older: r.newest, gone: gone}
-	if r.newest == noVersion {
-		b.written = append(b.written, r)
-	} else if b.versions[r.newest].pos == pos {
-		v.older = b.versions[r.newest].older
-		b.versions[r.newest] = v
+	if r.newest != nil && r.newest.pos == pos {
+		r.newest.value, r.newest.gone = r.value, gone
 		return
 	}
-	r.newest = int32(len(b.versions))
+	if r.newest == nil {
+		b.written = append(b.written, r)
+	}
+	v := b.versionSlab.next()
+	*v = versionWrite{row: r, value: r.value, pos: pos, older: r.newest, gone: gone}
+	r.newest = v
 	b.versions = append(b.versions, v)
 	// A version, a change, and a part of the current row.
 	b.size += 2*len(r.key) + len(v.value) + 32
+}
+
+// slab hands out elements of arrays that grow up to slabMost, so that small
+// things are not allocated, nor moved, one by one.
+type slab[T any] struct{ free []T }
+
+const (
+	slabLeast = 16
+	slabMost  = 1024
+)
+
+func (s *slab[T]) next() *T {
+	if len(s.free) == cap(s.free) {
+		s.free = make([]T, 0, min(max(2*cap(s.free), slabLeast), slabMost))
+	}
+	s.free = s.free[:len(s.free)+1]
+	return &s.free[len(s.free)-1]
 }
 
 // arenaChunk is what values are copied into at least; arenaMost at most, so that
