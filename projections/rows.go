@@ -113,11 +113,9 @@ func orNil[M comparable](m M) any {
 // IndexPut adds a key to the table's index of the present.
 func (r *Rows) IndexPut(key []byte) { r.batch.IndexPut(r.table, key) }
 
-// IndexSeries adds the index key of a prefix and the event's decision. It is for
-// keys that are only ever added; see [kv.Batch.IndexSeries].
-func (r *Rows) IndexSeries(prefix []byte) {
-	r.batch.IndexSeries(r.table, prefix, r.decision)
-}
+// Cite adds the event's decision to a series of the table: the decisions that
+// concern what the name says. See [kv.Batch.SeriesAdd].
+func (r *Rows) Cite(name []byte) { r.batch.SeriesAdd(r.table, name, r.decision) }
 
 // IndexDelete removes a key from the table's index.
 func (r *Rows) IndexDelete(key []byte) { r.batch.IndexDelete(r.table, key) }

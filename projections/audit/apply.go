@@ -11,14 +11,14 @@ import (
 // Apply implements [projections.Table].
 func (Table) Apply(rows *projections.Rows, rec events.Recorded) {
 	if id := EntityOf(rec.Event); id != "" {
-		rows.IndexSeries(key(ByEntity, id))
+		rows.Cite(key(ByEntity, id))
 	}
 	if rec.Position != rec.Decision {
 		return // the rest is once per decision
 	}
-	rows.IndexSeries(key(ByActor, rec.Meta.GetActor()))
+	rows.Cite(key(ByActor, rec.Meta.GetActor()))
 	if id := rec.Meta.GetCorrelationId(); id != "" {
-		rows.IndexSeries(key(ByCorrelation, id))
+		rows.Cite(key(ByCorrelation, id))
 	}
 }
 

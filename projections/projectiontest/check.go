@@ -92,8 +92,8 @@ func Rows(tb TB, v *projections.View, tables []projections.Table, at events.Posi
 	return b.String()
 }
 
-// Everything is all that a directory holds of tables: rows, index, and every
-// change since the beginning.
+// Everything is all that a directory holds of tables: rows, index, series, and
+// every change since the beginning.
 func Everything(tb TB, v *projections.View, tables []projections.Table) string {
 	tb.Helper()
 	var b strings.Builder
@@ -106,6 +106,10 @@ func Everything(tb TB, v *projections.View, tables []projections.Table) string {
 		})
 		err = errors.Join(err, v.Changes(s.ID, 0, v.Position(), func(c *kv.Change) bool {
 			fmt.Fprintf(&b, "%s at %d %x %x %v\n", s.Name, c.Position, c.PK, c.Row, c.Deleted)
+			return true
+		}))
+		err = errors.Join(err, v.EachSeries(s.ID, func(name []byte, decision events.Position) bool {
+			fmt.Fprintf(&b, "%s series %x %d\n", s.Name, name, decision)
 			return true
 		}))
 		if err != nil {

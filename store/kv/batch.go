@@ -27,13 +27,14 @@ type Batch struct {
 	// not exist.
 	absentFrom, absentTo string
 
-	index   overlay[bool] // physical index key → is it there
-	series  overlay[*series]
-	meta    map[string]metaWrite
-	floors  map[tableKey]uint64 // least position that the next write may have
-	applied map[tableKey]uint64 // positions set in this batch
-	size    int                 // bytes that Commit will write, about
-	key     []byte              // scratch
+	index    overlay[bool] // physical index key → is it there
+	appended overlay[*appended]
+	series   overlay[*series]
+	meta     map[string]metaWrite
+	floors   map[tableKey]uint64 // least position that the next write may have
+	applied  map[tableKey]uint64 // positions set in this batch
+	size     int                 // bytes that Commit will write, about
+	key      []byte              // scratch
 }
 
 type metaWrite struct {
@@ -55,6 +56,7 @@ func (d *DB) NewBatch() (*Batch, error) {
 		generation: d.generation,
 		rows:       newOverlay[*Row](),
 		index:      newOverlay[bool](),
+		appended:   newOverlay[*appended](),
 		series:     newOverlay[*series](),
 		meta:       make(map[string]metaWrite),
 		floors:     make(map[tableKey]uint64),

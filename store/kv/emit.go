@@ -28,6 +28,7 @@ func (e *emitter) all() {
 	e.changes()
 	e.index()
 	e.dead()
+	e.series()
 }
 
 // meta begins with a key that every commit writes. Thus a commit by tables
@@ -109,30 +110,20 @@ func (e *emitter) changes() {
 	}
 }
 
-// index merges single keys and series. A table has one kind of them, and headers
-// are of one length, so a series lies whole between two single keys.
+// index merges single keys and appended ones. A table has one kind of them, and
+// headers are of one length, so a table's lie whole between those of others.
 func (e *emitter) index() {
 	single := e.Batch.index.keys()
-	for _, prefix := range e.Batch.series.keys() {
-		n, _ := slices.BinarySearch(single, prefix)
+	for _, header := range e.Batch.appended.keys() {
+		n, _ := slices.BinarySearch(single, header)
 		e.single(single[:n])
 		single = single[n:]
-		e.series(prefix, e.Batch.series.entries[prefix])
+		for _, key := range e.Batch.appended.entries[header].keys {
+			e.key = append(append(append(e.key[:0], header...), key...), sentinel)
+			e.to.set(e.key, nil, nil)
+		}
 	}
 	e.single(single)
-}
-
-func (e *emitter) series(prefix string, s *series) {
-	e.key = append(e.key[:0], prefix...)
-	for _, number := range s.numbers {
-		e.key = binary.BigEndian.AppendUint64(e.key[:len(prefix)], number)
-		e.key = append(e.key, sentinel)
-		e.to.set(e.key, nil, nil)
-	}
-	for _, key := range s.keys {
-		e.key = append(append(e.key[:len(prefix)], key...), sentinel)
-		e.to.set(e.key, nil, nil)
-	}
 }
 
 func (e *emitter) single(keys []string) {

@@ -54,7 +54,7 @@ func (b *Batch) commitTables() error {
 	parts := []func(*emitter){
 		(*emitter).versions,
 		func(e *emitter) { e.meta(); e.current(); e.changes(); e.dead() },
-		(*emitter).index,
+		func(e *emitter) { e.index(); e.series() },
 	}
 	sinks := make([]*tableSink, len(parts))
 	var all sync.WaitGroup
