@@ -111,6 +111,35 @@ func BenchmarkLive(b *testing.B) {
 	b.ReportMetric(float64(used)/float64(n), "cpu-ns/event")
 }
 
+// BenchmarkPlace is two large decisions: 100,000 shards are created, and given to
+// 1,000 nodes.
+func BenchmarkPlace(b *testing.B) {
+	const shards, nodes = 100_000, 1000
+	assigned := &eventsv1.ShardsAssigned{Namespace: "big"}
+	for n := range nodes {
+		var ids []uint32
+		for id := n; id < shards; id += nodes {
+			ids = append(ids, uint32(id))
+		}
+		assigned.Assignments = append(assigned.Assignments, &eventsv1.ShardAssignment{
+			NodeId: fmt.Sprintf("node-%d", n), Session: uint64(n + 1), Shards: events.PackShards(ids),
+		})
+	}
+	log := projectiontest.NewLog(b)
+	log.Append(b, projectiontest.Decide("user/ann", &eventsv1.Event{Kind: &eventsv1.Event_NamespaceCreated{NamespaceCreated: &eventsv1.NamespaceCreated{
+		Namespace: "big", Spec: &eventsv1.NamespaceSpec{ShardCount: shards, StrategyId: "optimal"},
+	}}}))
+	log.Append(b, projectiontest.Decide("user/ann", &eventsv1.Event{Kind: &eventsv1.Event_ShardsAssigned{ShardsAssigned: assigned}}))
+	before := processor()
+	for range b.N {
+		p := projectiontest.RunTo(b, log, projections.DefaultConfig(b.TempDir(), allTables()...), log.Head.Position)
+		b.StopTimer()
+		projectiontest.Close(b, p)
+		b.StartTimer()
+	}
+	b.ReportMetric(float64(processor()-before)/float64(2*shards*b.N), "cpu-ns/row")
+}
+
 // processor is the processor time of this process, nanoseconds. On a shared
 // machine it says more than the wall clock.
 func processor() int64 {

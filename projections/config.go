@@ -49,7 +49,7 @@ type Config struct {
 
 // DefaultConfig has the sizes of a server that is idle most of the time.
 func DefaultConfig(dir string, tables ...Table) Config {
-	return Config{Dir: dir, KV: kv.DefaultConfig(), Tables: tables, BatchBytes: 8 << 20, CatchUpBytes: 64 << 20, FarBehind: 1024}
+	return Config{Dir: dir, KV: kv.DefaultConfig(), Tables: tables, BatchBytes: 32 << 20, CatchUpBytes: 64 << 20, FarBehind: 1024}
 }
 
 // Validate reports what is missing or contradicts itself.

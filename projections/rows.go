@@ -22,6 +22,7 @@ type Rows struct {
 	limit    int          // bytes of a batch that is full
 	full     func() error // commits what there is and starts another batch
 	scratch  []byte       // where rows are encoded
+	expected keyRange     // what Expect has announced; none when its last is nil
 	err      error
 }
 
@@ -62,6 +63,7 @@ func Update[M comparable](r *Rows, c Codec[M], pk []byte, fn func(old M) M) {
 	}
 	row := fn(old)
 	if row == old || r.err != nil {
+		r.spill()
 		return
 	}
 	var none M
@@ -77,10 +79,44 @@ func Update[M comparable](r *Rows, c Codec[M], pk []byte, fn func(old M) M) {
 	if r.changes != nil {
 		r.changes.add(pk, orNil(old), orNil(row))
 	}
-	if r.batch.Size() > r.limit {
-		r.fail(r.full())
+	r.spill()
+}
+
+// maxHeld bounds, in limits of a batch, the rows that one event reads.
+const maxHeld = 4
+
+// spill commits what there is when it has become too much, and goes on.
+func (r *Rows) spill() {
+	if r.batch.Size() <= r.limit && r.batch.Held() <= maxHeld*r.limit {
+		return
+	}
+	r.fail(r.full())
+	if r.err == nil && r.expected.last != nil {
+		r.fail(r.batch.Preload(r.table, r.expected.first, r.expected.last))
 	}
 }
+
+// keyRange is the primary keys from first to last, both included.
+type keyRange struct{ first, last []byte }
+
+// Expect says that the event will update n of the rows with keys from first to
+// last, of which there are at most size: if that is most of them, they are read
+// at once.
+func (r *Rows) Expect(first, last []byte, n, size int) {
+	// One row costs about as much to find as twenty to walk over.
+	const worthwhile, sparse = 16, 16
+	if r.err != nil || n < worthwhile || size > sparse*n {
+		return
+	}
+	if size*minRow > maxHeld*r.limit/2 {
+		return // they would fill the batch by themselves
+	}
+	r.expected = keyRange{first, last}
+	r.fail(r.batch.Preload(r.table, first, last))
+}
+
+// minRow is about what a row takes that was read ahead.
+const minRow = 256
 
 // decoded is a row's message, the zero M if there is none. It is kept with the
 // row: one that changes often is decoded once.
@@ -152,7 +188,7 @@ func (r *Rows) Touch(name string) {
 
 // applyTable runs one table over one event.
 func (r *Rows) applyTable(t feed, rec events.Recorded) error {
-	r.table, r.err = t.spec, nil
+	r.table, r.err, r.expected = t.spec, nil, keyRange{}
 	r.position, r.decision = uint64(rec.Position), uint64(rec.Decision)
 	t.Table.Apply(r, rec)
 	if r.err == nil {

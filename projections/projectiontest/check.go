@@ -131,9 +131,12 @@ func Check(tb TB, draw func(n int) int, frames int, tables []projections.Table, 
 			sim.Frame(tb, log)
 		}
 		cfg := Config(fs, tables...)
-		if draw(2) == 0 {
+		switch draw(3) {
+		case 0:
 			cfg.BatchBytes = 1 << 10
 			cfg.FarBehind = 1
+		case 1: // so large that whole namespaces are read ahead
+			cfg.BatchBytes = 64 << 10
 		}
 		p := RunTo(tb, log, cfg, log.Head.Position)
 		v := View(tb, p)

@@ -1,6 +1,7 @@
 package shardmap
 
 import (
+	"math"
 	"strconv"
 	"time"
 
@@ -26,10 +27,12 @@ func (Table) Apply(rows *projections.Rows, rec events.Recorded) {
 	case *eventsv1.Event_NamespaceDeleted:
 		a.namespace(e.NamespaceDeleted.Namespace, nil)
 	case *eventsv1.Event_ShardsAssigned:
+		a.expect(e.ShardsAssigned.Namespace, e.ShardsAssigned.Assignments)
 		for _, to := range e.ShardsAssigned.Assignments {
 			a.set(e.ShardsAssigned.Namespace, to.Shards, func(r *row) { a.assign(r, to) })
 		}
 	case *eventsv1.Event_ShardsReleased:
+		a.expect(e.ShardsReleased.Namespace, e.ShardsReleased.Releases)
 		for _, by := range e.ShardsReleased.Releases {
 			a.set(e.ShardsReleased.Namespace, by.Shards, unown)
 		}
@@ -64,6 +67,21 @@ type applier struct {
 	touched string // namespace that was touched last
 }
 
+// expect announces the rows of large sets.
+func (a *applier) expect(namespace string, as []*eventsv1.ShardAssignment) {
+	n, first, last := 0, uint32(math.MaxUint32), uint32(0)
+	for _, to := range as {
+		events.EachShard(to.Shards, func(id uint32) {
+			n++
+			first, last = min(first, id), max(last, id)
+		})
+	}
+	if n > 1 {
+		prefix := namespaceKey(namespace)
+		a.rows.Expect(prefix.Uint32(first), prefix.Uint32(last), n, int(last-first)+1)
+	}
+}
+
 // set changes the shards of a set; one that has no row is passed over.
 func (a *applier) set(namespace string, set *eventsv1.ShardSet, fn func(*row)) {
 	prefix := namespaceKey(namespace)
@@ -81,6 +99,9 @@ func (a *applier) namespace(name string, fn func(*row)) {
 // whose record shows something else than the spec.
 func (a *applier) grow(namespace string, spec *eventsv1.NamespaceSpec) {
 	prefix := namespaceKey(namespace)
+	if n := spec.GetShardCount(); n > 0 {
+		a.rows.Expect(prefix.Uint32(0), prefix.Uint32(n-1), int(n), int(n))
+	}
 	for id := range spec.GetShardCount() {
 		pk := prefix.Uint32(id)
 		projections.Update(a.rows, Codec{}, pk, func(old *row) *row {

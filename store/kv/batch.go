@@ -34,6 +34,7 @@ type Batch struct {
 	floors   map[tableKey]uint64 // least position that the next write may have
 	applied  map[tableKey]uint64 // positions set in this batch
 	size     int                 // bytes that Commit will write, about
+	held     int                 // bytes of rows that were found, about
 	key      []byte              // scratch
 }
 
@@ -130,13 +131,11 @@ func (b *Batch) SetPosition(t Table, pos uint64) {
 	}
 }
 
-// Size is about what the batch holds in memory and Commit will write, in bytes.
-func (b *Batch) Size() int {
-	if b.done {
-		return 0
-	}
-	return b.size
-}
+// Size is about what Commit will write, in bytes.
+func (b *Batch) Size() int { return b.size }
+
+// Held is about what the rows take that the batch has found, written or not.
+func (b *Batch) Held() int { return b.held }
 
 // Err returns the first write that was refused, or nil.
 func (b *Batch) Err() error { return b.err }

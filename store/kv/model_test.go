@@ -145,6 +145,9 @@ func stepBatch(t *rapid.T, db *DB, before *model) *model {
 	must(t, err)
 	pos := max(m.position, 1)
 	for range rapid.IntRange(0, 12).Draw(t, "writes") {
+		if rapid.IntRange(0, 5).Draw(t, "preload") == 0 {
+			must(t, b.Preload(modelTable(), []byte(genPK().Draw(t, "first")), []byte(genPK().Draw(t, "last"))))
+		}
 		pos += uint64(rapid.IntRange(0, 2).Draw(t, "advance"))
 		writeOne(t, b, m, pos)
 	}

@@ -9,7 +9,7 @@ import (
 // Preload reads the rows with primary keys from first to last, both included,
 // into the batch by one scan, which costs a tenth of finding as many rows one by
 // one; rows in that range that it does not find are then known to be absent. It
-// is for a change of most rows of a range; they count into Size.
+// is for a change of most rows of a range; they count into Held.
 func (b *Batch) Preload(t Table, first, last []byte) (err error) {
 	if b.done {
 		return ErrClosed

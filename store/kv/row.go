@@ -72,7 +72,7 @@ func (b *Batch) hold(key string, known pending) *Row {
 	r := b.rowSlab.next()
 	*r = Row{key: key, pending: known}
 	b.rows.add(key, r)
-	b.size += len(key) + len(known.value) + rowOverhead
+	b.held += len(key) + len(known.value) + rowOverhead
 	return r
 }
 
@@ -149,7 +149,13 @@ func (b *Batch) keep(value []byte) []byte {
 
 // cacheRows tells the writer's cache what the batch has committed. Values are
 // copied out of the batch's large pieces, which a single row would keep alive.
+// More rows than the cache can hold replace it by nothing: keeping some of them
+// would cost as much as reading them again.
 func (b *Batch) cacheRows() {
+	if cache := b.db.rows; int64(len(b.written))*rowOverhead > cache.half/2 {
+		cache.clear()
+		return
+	}
 	for _, r := range b.written {
 		row := r.pending
 		row.value = slices.Clone(row.value)
