@@ -32,11 +32,22 @@ func newCounters(fresh bool) *counters {
 type counterID struct {
 	table   uint16
 	version uint32
+	scope   string
 	name    string
 }
 
 func (id counterID) key() string {
-	return counterKey(kv.Table{ID: id.table, Version: id.version}, id.name)
+	return counterKey(kv.Table{ID: id.table, Version: id.version}, CounterName(id.scope, id.name))
+}
+
+// CounterName is the name of a counter of a part of a table, for [View.Counter].
+// Parts are told from names by a zero byte, which no name has; the counters of
+// the table itself have no part.
+func CounterName(part, name string) string {
+	if part == "" {
+		return name
+	}
+	return part + "\x00" + name
 }
 
 // counterKey is the name of a counter among the meta of the directory.
@@ -45,8 +56,8 @@ func counterKey(t kv.Table, name string) string {
 }
 
 // find returns a counter, from memory or from disk.
-func (c *counters) find(b *kv.Batch, t kv.Table, name string) (*counter, error) {
-	id := counterID{t.ID, t.Version, name}
+func (c *counters) find(b *kv.Batch, t kv.Table, scope, name string) (*counter, error) {
+	id := counterID{t.ID, t.Version, scope, name}
 	if n, ok := c.values[id]; ok {
 		return n, nil
 	}
@@ -71,16 +82,16 @@ func decodeCounter(data []byte) (int64, error) {
 	return int64(binary.BigEndian.Uint64(data)), nil
 }
 
-func (c *counters) add(b *kv.Batch, t kv.Table, name string, by int64) error {
-	n, err := c.find(b, t, name)
+func (c *counters) add(b *kv.Batch, t kv.Table, scope, name string, by int64) error {
+	n, err := c.find(b, t, scope, name)
 	if err == nil && by != 0 {
 		c.change(n, n.value+by)
 	}
 	return err
 }
 
-func (c *counters) set(b *kv.Batch, t kv.Table, name string, to int64) error {
-	n, err := c.find(b, t, name)
+func (c *counters) set(b *kv.Batch, t kv.Table, scope, name string, to int64) error {
+	n, err := c.find(b, t, scope, name)
 	if err == nil {
 		c.change(n, to)
 	}

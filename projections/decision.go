@@ -22,7 +22,6 @@ type DecisionInfo struct {
 	Actor, Reason, ChangeTicket, CorrelationID, CausationID, Command string
 
 	kinds []kindRun
-	one   [1]kindRun // where kinds of a decision of one event are
 }
 
 // EventInfo is one event of a decision without its payload.
@@ -61,14 +60,18 @@ func kindName(kind int32) string {
 
 // describe is the info of a decision that is on the log.
 func (k kinds) describe(d *eventsv1.Decision, first events.Position, time int64, sequence uint64) *DecisionInfo {
+	info := &DecisionInfo{}
+	k.describeInto(info, d, first, time, sequence)
+	return info
+}
+
+func (k kinds) describeInto(info *DecisionInfo, d *eventsv1.Decision, first events.Position, time int64, sequence uint64) {
 	m := d.GetMeta()
-	info := &DecisionInfo{
+	*info = DecisionInfo{
 		First: first, Last: first + events.Position(len(d.Events)) - 1, Time: time, Sequence: sequence,
 		Actor: m.GetActor(), Reason: m.GetReason(), ChangeTicket: m.GetChangeTicket(),
 		CorrelationID: m.GetCorrelationId(), CausationID: m.GetCausationId(), Command: m.GetCommand(),
-	}
-	if len(d.Events) == 1 {
-		info.kinds = info.one[:0]
+		kinds: info.kinds[:0],
 	}
 	for _, e := range d.Events {
 		kind, cause := k.of(e)
@@ -78,7 +81,6 @@ func (k kinds) describe(d *eventsv1.Decision, first events.Position, time int64,
 		}
 		info.kinds = append(info.kinds, kindRun{kind, cause, 1})
 	}
-	return info
 }
 
 // append encodes the info as a key of the core table's index: the last

@@ -43,6 +43,7 @@ type group struct {
 	redone  bool
 	hear    bool
 	heard   Commit
+	info    DecisionInfo // of a decision that nobody listens to
 	key     []byte
 }
 
@@ -105,8 +106,12 @@ func (g *group) startRedo() error {
 
 func (g *group) decision(d *eventsv1.Decision, first events.Position, f verified) error {
 	var info *DecisionInfo
-	if g.a.core || g.hear {
+	switch {
+	case g.hear: // listeners keep it
 		info = g.p.kinds.describe(d, first, f.frame.Time, f.mark.Sequence)
+	case g.a.core:
+		info = &g.info
+		g.p.kinds.describeInto(info, d, first, f.frame.Time, f.mark.Sequence)
 	}
 	if g.a.core {
 		g.key = info.append(g.key[:0])

@@ -179,11 +179,19 @@ func (r *Rows) IndexKeys(prefix []byte) [][]byte {
 
 // Count adds to a counter of the table. Counters are of the present only, and
 // cheap: one that changes a thousand times in a commit is written once.
-func (r *Rows) Count(name string, by int64) { r.fail(r.counters.add(r.batch, r.table, name, by)) }
+func (r *Rows) Count(name string, by int64) { r.CountIn("", name, by) }
+
+// CountIn is Count for a counter of a part of the table; see [CounterName].
+func (r *Rows) CountIn(part, name string, by int64) {
+	r.fail(r.counters.add(r.batch, r.table, part, name, by))
+}
 
 // Touch sets a counter to the event's position: where something last changed.
-func (r *Rows) Touch(name string) {
-	r.fail(r.counters.set(r.batch, r.table, name, int64(r.position)))
+func (r *Rows) Touch(name string) { r.TouchIn("", name) }
+
+// TouchIn is Touch for a counter of a part of the table.
+func (r *Rows) TouchIn(part, name string) {
+	r.fail(r.counters.set(r.batch, r.table, part, name, int64(r.position)))
 }
 
 // applyTable runs one table over one event.

@@ -10,15 +10,16 @@ import (
 
 // Apply implements [projections.Table].
 func (Table) Apply(rows *projections.Rows, rec events.Recorded) {
+	var scratch [64]byte
 	if id := EntityOf(rec.Event); id != "" {
-		rows.Cite(key(ByEntity, id))
+		rows.Cite(appendKey(scratch[:0], ByEntity, id))
 	}
 	if rec.Position != rec.Decision {
 		return // the rest is once per decision
 	}
-	rows.Cite(key(ByActor, rec.Meta.GetActor()))
+	rows.Cite(appendKey(scratch[:0], ByActor, rec.Meta.GetActor()))
 	if id := rec.Meta.GetCorrelationId(); id != "" {
-		rows.Cite(key(ByCorrelation, id))
+		rows.Cite(appendKey(scratch[:0], ByCorrelation, id))
 	}
 }
 

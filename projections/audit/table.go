@@ -1,6 +1,8 @@
 package audit
 
 import (
+	"encoding/binary"
+
 	"github.com/omnirelay/omnirelay/projections"
 	"github.com/omnirelay/omnirelay/store/kv"
 )
@@ -27,4 +29,8 @@ const (
 )
 
 // key is the name of the series of one value.
-func key(kind Kind, value string) kv.Key { return kv.Key{}.Uint32(uint32(kind)).String(value) }
+func key(kind Kind, value string) kv.Key { return appendKey(nil, kind, value) }
+
+func appendKey(dst []byte, kind Kind, value string) []byte {
+	return kv.AppendString(binary.BigEndian.AppendUint32(dst, uint32(kind)), value)
+}

@@ -1,6 +1,7 @@
 package shardmap
 
 import (
+	"encoding/binary"
 	"math"
 	"strconv"
 	"time"
@@ -16,7 +17,7 @@ import (
 
 // Apply implements [projections.Table].
 func (Table) Apply(rows *projections.Rows, rec events.Recorded) {
-	a := applier{rows: rows, rec: rec}
+	a := applier{rows: rows, rec: rec, now: timestamp(rec.Time)}
 	switch e := rec.Event.GetKind().(type) {
 	case *eventsv1.Event_NamespaceCreated:
 		a.grow(e.NamespaceCreated.Namespace, e.NamespaceCreated.GetSpec())
@@ -64,6 +65,8 @@ type applier struct {
 	rows    *projections.Rows
 	rec     events.Recorded
 	scratch []byte
+	key     []byte // scratch
+	now     *timestamppb.Timestamp
 	touched string // namespace that was touched last
 }
 
@@ -84,8 +87,12 @@ func (a *applier) expect(namespace string, as []*eventsv1.ShardAssignment) {
 
 // set changes the shards of a set; one that has no row is passed over.
 func (a *applier) set(namespace string, set *eventsv1.ShardSet, fn func(*row)) {
-	prefix := namespaceKey(namespace)
-	events.EachShard(set, func(id uint32) { a.edit(prefix.Uint32(id), fn) })
+	pk := namespaceKey(namespace)
+	n := len(pk)
+	events.EachShard(set, func(id uint32) {
+		pk = binary.BigEndian.AppendUint32(pk[:n], id) // as Key.Uint32, in one place
+		a.edit(pk, fn)
+	})
 }
 
 // namespace changes all shards of a namespace; fn nil deletes them.
@@ -156,7 +163,7 @@ func (a *applier) edit(pk kv.Key, fn func(*row)) {
 func (a *applier) changed(pk kv.Key, old, r *row) *row {
 	settle(r)
 	r.Version = old.GetVersion() + 1
-	r.UpdatedAt = timestamp(a.rec.Time)
+	r.UpdatedAt = a.now
 	r.ChangeTicket = a.rec.Meta.GetChangeTicket()
 	r.Checksum, a.scratch = checksum(a.scratch, r)
 	a.count(pk, old, r)

@@ -84,14 +84,22 @@ func appendString(b []byte, field protowire.Number, s string) []byte {
 	if s == "" {
 		return b
 	}
-	return protowire.AppendString(protowire.AppendTag(b, field, protowire.BytesType), s)
+	return protowire.AppendString(appendTag(b, field, protowire.BytesType), s)
+}
+
+// appendTag is protowire.AppendTag, faster for the fields below 16.
+func appendTag(b []byte, field protowire.Number, t protowire.Type) []byte {
+	if field < 16 {
+		return append(b, byte(field)<<3|byte(t))
+	}
+	return protowire.AppendTag(b, field, t)
 }
 
 func appendVarint(b []byte, field protowire.Number, v uint64) []byte {
 	if v == 0 {
 		return b
 	}
-	return protowire.AppendVarint(protowire.AppendTag(b, field, protowire.VarintType), v)
+	return protowire.AppendVarint(appendTag(b, field, protowire.VarintType), v)
 }
 
 func appendTime(b []byte, field protowire.Number, t *timestamppb.Timestamp) []byte {
@@ -105,6 +113,6 @@ func appendTime(b []byte, field protowire.Number, t *timestamppb.Timestamp) []by
 	if t.Nanos != 0 {
 		n += 1 + protowire.SizeVarint(uint64(t.Nanos))
 	}
-	b = protowire.AppendVarint(protowire.AppendTag(b, field, protowire.BytesType), uint64(n))
+	b = protowire.AppendVarint(appendTag(b, field, protowire.BytesType), uint64(n))
 	return appendVarint(appendVarint(b, 1, uint64(t.Seconds)), 2, uint64(t.Nanos))
 }
