@@ -78,7 +78,7 @@ func (p *Projector) openChecked(ctx context.Context) error {
 }
 
 func (p *Projector) openOnce(ctx context.Context) (*DivergedError, error) {
-	db, err := kv.OpenFS(p.cfg.fs(), p.cfg.Dir, p.cfg.KV)
+	db, err := openRows(p.cfg)
 	p.db = db
 	if errors.Is(err, kv.ErrCorrupt) {
 		return &DivergedError{Problem: err.Error(), Cause: err}, nil
@@ -100,6 +100,22 @@ func (p *Projector) openOnce(ctx context.Context) (*DivergedError, error) {
 		return &DivergedError{Mark: p.mark, Problem: problem}, nil
 	}
 	return nil, nil
+}
+
+// openRows opens the directory. One that an older release wrote in another format
+// is removed: the log has all that is in it, and the rows begin anew.
+func openRows(cfg Config) (*kv.DB, error) {
+	db, err := kv.OpenFS(cfg.fs(), cfg.Dir, cfg.KV)
+	var format *kv.FormatError
+	if !errors.As(err, &format) || format.Newer() {
+		return db, err
+	}
+	cfg.logger().Info("projections of an older format are removed, and built anew from the log",
+		"dir", cfg.Dir, "format", format.Found, "wanted", format.Want)
+	if err := cfg.fs().RemoveAll(cfg.Dir); err != nil {
+		return nil, err
+	}
+	return kv.OpenFS(cfg.fs(), cfg.Dir, cfg.KV)
 }
 
 // load reads the mark and the serving tables.
