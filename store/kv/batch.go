@@ -17,25 +17,13 @@ type Batch struct {
 	err        error
 	done       bool
 
-	rows        overlay[*Row]
-	written     []*Row          // those that have versions, by first write
-	versions    []*versionWrite // in order of writing
-	rowSlab     slab[Row]
-	versionSlab slab[versionWrite]
-	arena       []byte // where values are
+	*buffers // nil once the batch is done
+
 	// Primary keys from absentFrom up to absentTo that have no entry in rows do
 	// not exist.
 	absentFrom, absentTo string
-
-	index    overlay[bool] // physical index key → is it there
-	appended overlay[*appended]
-	series   overlay[*series]
-	meta     map[string]metaWrite
-	floors   map[tableKey]uint64 // least position that the next write may have
-	applied  map[tableKey]uint64 // positions set in this batch
-	size     int                 // bytes that Commit will write, about
-	held     int                 // bytes of rows that were found, about
-	key      []byte              // scratch
+	size                 int // bytes that Commit will write, about
+	held                 int // bytes of rows that were found, about
 }
 
 type metaWrite struct {
@@ -52,17 +40,11 @@ func (d *DB) NewBatch() (*Batch, error) {
 	if d.failure != nil {
 		return nil, d.failure
 	}
-	return &Batch{
-		db:         d,
-		generation: d.generation,
-		rows:       newOverlay[*Row](),
-		index:      newOverlay[bool](),
-		appended:   newOverlay[*appended](),
-		series:     newOverlay[*series](),
-		meta:       make(map[string]metaWrite),
-		floors:     make(map[tableKey]uint64),
-		applied:    make(map[tableKey]uint64),
-	}, nil
+	buf := d.spare
+	if d.spare = nil; buf == nil {
+		buf = newBuffers()
+	}
+	return &Batch{db: d, generation: d.generation, buffers: buf}, nil
 }
 
 // Put is Row and PutRow, for a caller that needs neither the old row nor its
@@ -144,6 +126,9 @@ func (b *Batch) Err() error { return b.err }
 func (b *Batch) Close() {
 	if b.done {
 		return
+	}
+	if b.buffers.reset() {
+		b.db.spare = b.buffers
 	}
 	*b = Batch{db: b.db, done: true, err: b.err}
 }

@@ -35,6 +35,9 @@ func (b *Batch) load(key []byte) (pending, error) {
 // the scan does not see it. pk and row are valid during the call. fn returns
 // false to stop.
 func (b *Batch) ScanCurrent(t Table, prefix []byte, fn func(pk, row []byte) bool) error {
+	if b.done {
+		return ErrClosed
+	}
 	lower, upper := bounds(spaceCurrent, t, prefix, nil)
 	var own []entry
 	for _, key := range b.rows.between(lower, upper) {
@@ -46,6 +49,9 @@ func (b *Batch) ScanCurrent(t Table, prefix []byte, fn func(pk, row []byte) bool
 
 // ScanIndex is ScanCurrent for index keys.
 func (b *Batch) ScanIndex(t Table, prefix []byte, fn func(key []byte) bool) error {
+	if b.done {
+		return ErrClosed
+	}
 	lower, upper := bounds(spaceIndex, t, prefix, nil)
 	var own []entry
 	for _, key := range b.index.between(lower, upper) {
@@ -74,9 +80,6 @@ type entry struct {
 
 // scan merges what is committed with the batch's own entries, which win.
 func (b *Batch) scan(t Table, lower, upper []byte, own []entry, fn func(key, row []byte) bool) (err error) {
-	if b.done {
-		return ErrClosed
-	}
 	if b.generation != b.db.generation {
 		return ErrStaleBatch
 	}

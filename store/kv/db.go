@@ -19,6 +19,7 @@ type DB struct {
 	floors     map[tableKey]uint64 // committed positions that were looked up
 	generation uint64              // counts commits and drops; dates batches
 	failure    error               // why writing is over, or nil
+	spare      *buffers            // of the last batch; nil while one is open
 	ingest     int64               // bytes from which on a commit goes by tables
 
 	mu     sync.Mutex

@@ -19,6 +19,13 @@ func newOverlay[E any]() overlay[E] {
 	return overlay[E]{entries: make(map[string]E)}
 }
 
+func (o *overlay[E]) reset() {
+	clear(o.entries)
+	clear(o.sorted)
+	clear(o.fresh)
+	o.sorted, o.fresh = o.sorted[:0], o.fresh[:0]
+}
+
 // add puts an entry under a key that has none yet.
 func (o *overlay[E]) add(key string, e E) {
 	o.fresh = append(o.fresh, key)

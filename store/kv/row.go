@@ -129,6 +129,12 @@ func (s *slab[T]) next() *T {
 	return &s.free[len(s.free)-1]
 }
 
+// reset hands the last array out again.
+func (s *slab[T]) reset() {
+	clear(s.free)
+	s.free = s.free[:0]
+}
+
 // arenaChunk is what values are copied into at least; arenaMost at most, so that
 // what is not used of the last one stays small.
 const (
