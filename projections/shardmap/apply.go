@@ -165,10 +165,16 @@ func (a *applier) changed(pk kv.Key, old, r *row) *row {
 	r.Version = old.GetVersion() + 1
 	r.UpdatedAt = a.now
 	r.ChangeTicket = a.rec.Meta.GetChangeTicket()
+	if a.scratch == nil {
+		a.scratch = make([]byte, 0, usualRow)
+	}
 	r.Checksum, a.scratch = checksum(a.scratch, r)
 	a.count(pk, old, r)
 	return r
 }
+
+// usualRow is the length that most rows do not exceed.
+const usualRow = 192
 
 // settle derives the status that is neither paused nor disabled.
 func settle(r *row) {
