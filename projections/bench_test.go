@@ -3,6 +3,7 @@ package projections_test
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"syscall"
 	"testing"
 
@@ -109,6 +110,26 @@ func BenchmarkLive(b *testing.B) {
 	}
 	projectiontest.Close(b, p)
 	b.ReportMetric(float64(used)/float64(n), "cpu-ns/event")
+}
+
+// BenchmarkListPast lists 1,000 shards as they were, each with hundreds of
+// versions.
+func BenchmarkListPast(b *testing.B) {
+	const n = 500_000
+	log := busyLog(b, n)
+	p := projectiontest.RunTo(b, log, projections.DefaultConfig(b.TempDir(), allTables()...), log.Head.Position)
+	defer projectiontest.Close(b, p)
+	v := projectiontest.View(b, p)
+	defer v.Release()
+	used := processor()
+	for b.Loop() {
+		at, rows := events.Position(100+rand.IntN(n-100)), 0
+		err := shardmap.Each(v, shardmap.Filter{Namespace: "demo"}, at, func([]byte) bool { rows++; return true })
+		if err != nil || rows != 1000 {
+			b.Fatalf("%d rows, %v", rows, err)
+		}
+	}
+	b.ReportMetric(float64(processor()-used)/float64(b.N)/1e6, "cpu-ms/list")
 }
 
 // BenchmarkPlace is two large decisions: 100,000 shards are created, and given to

@@ -35,7 +35,7 @@ func (s *Snapshot) Changes(t Table, from, to uint64, fn func(c *Change) bool) (e
 	if to < math.MaxUint64 {
 		upper = appendChangeKey(nil, t, to+1, nil)
 	}
-	reader := &changeReader{versions: versionReader{snap: s.snap, table: t}}
+	reader := &changeReader{versions: versionReader{snap: s.snap, table: t, until: to}}
 	defer func() { err = errors.Join(err, tableError("read changes of", t, reader.versions.close())) }()
 	return s.iterate("read changes of", t, lower, upper, func(it *pebble.Iterator) error {
 		for valid := it.First(); valid; valid = it.Next() {

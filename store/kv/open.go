@@ -60,6 +60,7 @@ func options(filesystem vfs.FS, cfg Config) *pebble.Options {
 		LBaseMaxBytes:               512 << 20,
 		CompactionConcurrencyRange:  func() (lower, upper int) { return 1, 2 },
 		MaxOpenFiles:                500,
+		BlockPropertyCollectors:     []func() pebble.BlockPropertyCollector{newPositionCollector},
 		Logger:                      pebbleLog{log},
 		EventListener:               newListener(log),
 	}

@@ -27,6 +27,7 @@ func readVersion(it *pebble.Iterator) (version, error) {
 type versionReader struct {
 	snap  *pebble.Snapshot
 	table Table
+	until uint64 // the highest position that it will be asked for
 	it    *pebble.Iterator
 	seek  []byte
 }
@@ -36,7 +37,7 @@ type versionReader struct {
 func (r *versionReader) at(pk []byte, pos uint64) (v version, found bool, err error) {
 	if r.it == nil {
 		lower, upper := bounds(spaceVersion, r.table, nil, nil)
-		r.it, err = r.snap.NewIter(&pebble.IterOptions{LowerBound: lower, UpperBound: upper})
+		r.it, err = r.snap.NewIter(versionOptions(lower, upper, r.until))
 		if err != nil {
 			return version{}, false, err
 		}
