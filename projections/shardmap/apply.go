@@ -64,7 +64,7 @@ type row = controlv1.ShardRecord
 type applier struct {
 	rows    *projections.Rows
 	rec     events.Recorded
-	scratch []byte
+	sealed  sealed
 	key     []byte // scratch
 	now     *timestamppb.Timestamp
 	touched string // namespace that was touched last
@@ -111,7 +111,7 @@ func (a *applier) grow(namespace string, spec *eventsv1.NamespaceSpec) {
 	}
 	for id := range spec.GetShardCount() {
 		pk := prefix.Uint32(id)
-		projections.Update(a.rows, Codec{}, pk, func(old *row) *row {
+		projections.Update(a.rows, sealedCodec{last: &a.sealed}, pk, func(old *row) *row {
 			if old == nil {
 				return a.changed(pk, nil, &row{
 					Namespace: namespace, ShardId: strconv.FormatUint(uint64(id), 10), StrategyId: spec.GetStrategyId(),
@@ -131,7 +131,7 @@ func (a *applier) grow(namespace string, spec *eventsv1.NamespaceSpec) {
 // sessionClosed takes from a session what it owned: ownership mode lease.
 func (a *applier) sessionClosed(node string, session int64) {
 	for _, pk := range a.rows.IndexKeys(ownerKey(node)) {
-		projections.Update(a.rows, Codec{}, pk, func(old *row) *row {
+		projections.Update(a.rows, sealedCodec{last: &a.sealed}, pk, func(old *row) *row {
 			if old == nil || old.OwnerNodeId != node || old.SessionId != session {
 				return old
 			}
@@ -144,7 +144,7 @@ func (a *applier) sessionClosed(node string, session int64) {
 
 // edit changes one row, if there is one; fn nil deletes it.
 func (a *applier) edit(pk kv.Key, fn func(*row)) {
-	projections.Update(a.rows, Codec{}, pk, func(old *row) *row {
+	projections.Update(a.rows, sealedCodec{last: &a.sealed}, pk, func(old *row) *row {
 		if old == nil {
 			return nil
 		}
@@ -165,16 +165,10 @@ func (a *applier) changed(pk kv.Key, old, r *row) *row {
 	r.Version = old.GetVersion() + 1
 	r.UpdatedAt = a.now
 	r.ChangeTicket = a.rec.Meta.GetChangeTicket()
-	if a.scratch == nil {
-		a.scratch = make([]byte, 0, usualRow)
-	}
-	r.Checksum, a.scratch = checksum(a.scratch, r)
+	r.Checksum = a.sealed.seal(r)
 	a.count(pk, old, r)
 	return r
 }
-
-// usualRow is the length that most rows do not exceed.
-const usualRow = 192
 
 // settle derives the status that is neither paused nor disabled.
 func settle(r *row) {
