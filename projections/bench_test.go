@@ -1,7 +1,9 @@
 package projections_test
 
 import (
+	"context"
 	"fmt"
+	"math/rand/v2"
 	"syscall"
 	"testing"
 
@@ -70,6 +72,93 @@ func BenchmarkRebuild(b *testing.B) {
 			b.ReportMetric(float64(processor()-before)/float64(n*b.N), "cpu-ns/event")
 		})
 	}
+}
+
+// BenchmarkLive is a busy server: frames of 32 decisions, each applied and shown
+// before the next comes. Building the frames is not counted.
+func BenchmarkLive(b *testing.B) {
+	const before, perFrame = 100_000, 32
+	log := busyLog(b, before)
+	cfg := projections.DefaultConfig(b.TempDir(), allTables()...)
+	p := projectiontest.RunTo(b, log, cfg, log.Head.Position)
+	projectiontest.Close(b, p)
+	p, err := projections.Open(b.Context(), log, cfg)
+	if err != nil {
+		b.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(b.Context())
+	done := make(chan error, 1)
+	go func() { done <- p.Run(ctx) }()
+	var used int64
+	n := 0
+	for b.Loop() {
+		ds := make([]*eventsv1.Decision, 0, perFrame)
+		for range perFrame {
+			ds = append(ds, projectiontest.Decide("node/s1", busyEvent(before+n, 1000, 20)))
+			n++
+		}
+		start := processor()
+		log.Append(b, ds...)
+		if err := p.WaitFor(ctx, log.Head.Position); err != nil {
+			b.Fatal(err)
+		}
+		used += processor() - start
+	}
+	stop()
+	if err := <-done; err != nil {
+		b.Fatal(err)
+	}
+	projectiontest.Close(b, p)
+	b.ReportMetric(float64(used)/float64(n), "cpu-ns/event")
+}
+
+// BenchmarkListPast lists 1,000 shards as they were, each with hundreds of
+// versions.
+func BenchmarkListPast(b *testing.B) {
+	const n = 500_000
+	log := busyLog(b, n)
+	p := projectiontest.RunTo(b, log, projections.DefaultConfig(b.TempDir(), allTables()...), log.Head.Position)
+	defer projectiontest.Close(b, p)
+	v := projectiontest.View(b, p)
+	defer v.Release()
+	used := processor()
+	for b.Loop() {
+		at, rows := events.Position(100+rand.IntN(n-100)), 0
+		err := shardmap.Each(v, shardmap.Filter{Namespace: "demo"}, at, func([]byte) bool { rows++; return true })
+		if err != nil || rows != 1000 {
+			b.Fatalf("%d rows, %v", rows, err)
+		}
+	}
+	b.ReportMetric(float64(processor()-used)/float64(b.N)/1e6, "cpu-ms/list")
+}
+
+// BenchmarkPlace is two large decisions: 100,000 shards are created, and given to
+// 1,000 nodes.
+func BenchmarkPlace(b *testing.B) {
+	const shards, nodes = 100_000, 1000
+	assigned := &eventsv1.ShardsAssigned{Namespace: "big"}
+	for n := range nodes {
+		var ids []uint32
+		for id := n; id < shards; id += nodes {
+			ids = append(ids, uint32(id))
+		}
+		assigned.Assignments = append(assigned.Assignments, &eventsv1.ShardAssignment{
+			NodeId: fmt.Sprintf("node-%d", n), Session: uint64(n + 1), Shards: events.PackShards(ids),
+		})
+	}
+	log := projectiontest.NewLog(b)
+	log.Append(b, projectiontest.Decide("user/ann", &eventsv1.Event{Kind: &eventsv1.Event_NamespaceCreated{NamespaceCreated: &eventsv1.NamespaceCreated{
+		Namespace: "big", Spec: &eventsv1.NamespaceSpec{ShardCount: shards, StrategyId: "optimal"},
+	}}}))
+	log.Append(b, projectiontest.Decide("user/ann", &eventsv1.Event{Kind: &eventsv1.Event_ShardsAssigned{ShardsAssigned: assigned}}))
+	before := processor()
+	for range b.N {
+		p := projectiontest.RunTo(b, log, projections.DefaultConfig(b.TempDir(), allTables()...), log.Head.Position)
+		b.StopTimer()
+		projectiontest.Close(b, p)
+		b.StartTimer()
+	}
+	b.ReportMetric(float64(processor()-before)/float64(2*shards*b.N), "cpu-ns/row")
 }
 
 // processor is the processor time of this process, nanoseconds. On a shared

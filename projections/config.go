@@ -32,6 +32,13 @@ type Config struct {
 	// BatchBytes bounds one commit; a decision of more goes in several. Range
 	// 1 KiB to 64 MiB.
 	BatchBytes int
+	// CatchUpBytes bounds one commit while the rows are far behind the log, when
+	// a few large commits are much cheaper than many small ones; about twice that
+	// is held in memory meanwhile. Range 1 KiB to 1 GiB.
+	CatchUpBytes int
+	// FarBehind is how many frames make a catch-up of a gap. Below it they are
+	// applied as they come, and watchers are handed their changes. At least 1.
+	FarBehind int
 	// OnDivergence is what happens when the log contradicts the directory.
 	OnDivergence Divergence
 	// Metrics registers the projector's metrics; nil keeps none.
@@ -42,7 +49,7 @@ type Config struct {
 
 // DefaultConfig has the sizes of a server that is idle most of the time.
 func DefaultConfig(dir string, tables ...Table) Config {
-	return Config{Dir: dir, KV: kv.DefaultConfig(), Tables: tables, BatchBytes: 8 << 20}
+	return Config{Dir: dir, KV: kv.DefaultConfig(), Tables: tables, BatchBytes: 32 << 20, CatchUpBytes: 64 << 20, FarBehind: 1024}
 }
 
 // Validate reports what is missing or contradicts itself.
@@ -52,6 +59,12 @@ func (c Config) Validate() error {
 	}
 	if c.BatchBytes < 1<<10 || c.BatchBytes > 64<<20 {
 		return fmt.Errorf("projections: config: BatchBytes is %d; allowed are %d to %d", c.BatchBytes, 1<<10, 64<<20)
+	}
+	if c.CatchUpBytes < 1<<10 || c.CatchUpBytes > 1<<30 {
+		return fmt.Errorf("projections: config: CatchUpBytes is %d; allowed are %d to %d", c.CatchUpBytes, 1<<10, 1<<30)
+	}
+	if c.FarBehind < 1 {
+		return fmt.Errorf("projections: config: FarBehind is %d; it is at least 1", c.FarBehind)
 	}
 	if err := checkTables(c.Tables); err != nil {
 		return err

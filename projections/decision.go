@@ -58,37 +58,29 @@ func kindName(kind int32) string {
 	return events.UnknownType
 }
 
-// kindOf returns the number of an event's type and of its cause.
-func kindOf(e *eventsv1.Event) (kind, cause int32) {
-	m := e.ProtoReflect()
-	fd := m.WhichOneof(m.Descriptor().Oneofs().ByName("kind"))
-	if fd == nil {
-		return 0, 0
-	}
-	payload := m.Get(fd).Message()
-	if c := payload.Descriptor().Fields().ByName("cause"); c != nil && c.Enum() != nil {
-		cause = int32(payload.Get(c).Enum())
-	}
-	return int32(fd.Number()), cause
+// describe is the info of a decision that is on the log.
+func (k kinds) describe(d *eventsv1.Decision, first events.Position, time int64, sequence uint64) *DecisionInfo {
+	info := &DecisionInfo{}
+	k.describeInto(info, d, first, time, sequence)
+	return info
 }
 
-// describe is the info of a decision that is on the log.
-func describe(d *eventsv1.Decision, first events.Position, time int64, sequence uint64) *DecisionInfo {
+func (k kinds) describeInto(info *DecisionInfo, d *eventsv1.Decision, first events.Position, time int64, sequence uint64) {
 	m := d.GetMeta()
-	info := &DecisionInfo{
+	*info = DecisionInfo{
 		First: first, Last: first + events.Position(len(d.Events)) - 1, Time: time, Sequence: sequence,
 		Actor: m.GetActor(), Reason: m.GetReason(), ChangeTicket: m.GetChangeTicket(),
 		CorrelationID: m.GetCorrelationId(), CausationID: m.GetCausationId(), Command: m.GetCommand(),
+		kinds: info.kinds[:0],
 	}
 	for _, e := range d.Events {
-		kind, cause := kindOf(e)
+		kind, cause := k.of(e)
 		if n := len(info.kinds); n > 0 && info.kinds[n-1].kind == kind && info.kinds[n-1].cause == cause {
 			info.kinds[n-1].count++
 			continue
 		}
 		info.kinds = append(info.kinds, kindRun{kind, cause, 1})
 	}
-	return info
 }
 
 // append encodes the info as a key of the core table's index: the last

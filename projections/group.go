@@ -11,10 +11,24 @@ import (
 
 // applier says which tables a run over the log feeds.
 type applier struct {
-	tables   []Table
+	tables   []feed
 	core     bool // keep the index of decisions
 	rebuild  bool // no mark, no counters, until the flip
 	counters *counters
+}
+
+// feed is a table with its spec at hand: it is asked for with every event.
+type feed struct {
+	Table
+	spec kv.Table
+}
+
+func feeds(tables []Table) []feed {
+	out := make([]feed, 0, len(tables))
+	for _, t := range tables {
+		out = append(out, feed{t, t.Spec()})
+	}
+	return out
 }
 
 // group is what is committed together: whole frames, but for a frame that is
@@ -29,20 +43,21 @@ type group struct {
 	redone  bool
 	hear    bool
 	heard   Commit
+	info    DecisionInfo // of a decision that nobody listens to
 	key     []byte
 }
 
 // heardEvents bounds the events of a commit that listeners are handed.
 const heardEvents = events.MaxFrameEvents
 
-func (p *Projector) newGroup(a applier, hear bool) (*group, error) {
+func (p *Projector) newGroup(a applier, hear bool, limit int) (*group, error) {
 	batch, err := p.db.NewBatch()
 	if err != nil {
 		return nil, err
 	}
 	g := &group{p: p, a: a, mark: p.mark, hear: hear}
 	g.heard.After = p.mark.Position
-	g.rows = Rows{batch: batch, counters: a.counters, limit: p.cfg.BatchBytes}
+	g.rows = Rows{batch: batch, counters: a.counters, limit: limit}
 	g.rows.full = g.spill
 	return g, nil
 }
@@ -91,12 +106,16 @@ func (g *group) startRedo() error {
 
 func (g *group) decision(d *eventsv1.Decision, first events.Position, f verified) error {
 	var info *DecisionInfo
-	if g.a.core || g.hear {
-		info = describe(d, first, f.frame.Time, f.mark.Sequence)
+	switch {
+	case g.hear: // listeners keep it
+		info = g.p.kinds.describe(d, first, f.frame.Time, f.mark.Sequence)
+	case g.a.core:
+		info = &g.info
+		g.p.kinds.describeInto(info, d, first, f.frame.Time, f.mark.Sequence)
 	}
 	if g.a.core {
 		g.key = info.append(g.key[:0])
-		g.rows.batch.IndexPut(coreTable(), g.key)
+		g.rows.batch.IndexAppend(coreTable(), g.key)
 	}
 	heard := g.newHeard(info, len(d.Events))
 	last := first + events.Position(len(d.Events)) - 1
@@ -134,15 +153,14 @@ func (g *group) newHeard(info *DecisionInfo, count int) *Decision {
 }
 
 // changesOf is where a table's changes by one event go; nil without listeners.
-func (d *Decision) changesOf(t Table, event int) *Changes {
+func (d *Decision) changesOf(t feed, event int) *Changes {
 	if d == nil {
 		return nil
 	}
-	id := t.Spec().ID
-	c := d.Changes[id]
+	c := d.Changes[t.spec.ID]
 	if c == nil {
-		c = newChanges(t)
-		d.Changes[id] = c
+		c = newChanges(t.Table)
+		d.Changes[t.spec.ID] = c
 	}
 	c.event = event
 	return c

@@ -26,6 +26,7 @@ type Projector struct {
 	mark     store.Mark          // last frame that is wholly applied
 	serving  map[uint16]kv.Table // versions that the view reads
 	counters *counters
+	kinds    kinds
 	cut      uint64 // sequence of a frame of which a part was applied; 0 is none
 
 	mu        sync.Mutex
@@ -47,7 +48,7 @@ func Open(ctx context.Context, log store.Log, cfg Config) (*Projector, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &Projector{cfg: cfg, log: log, metrics: m, counters: newCounters(false), changed: make(chan struct{})}
+	p := &Projector{cfg: cfg, log: log, metrics: m, counters: newCounters(false), kinds: kinds{}, changed: make(chan struct{})}
 	if err := p.openChecked(ctx); err != nil {
 		return nil, err
 	}
@@ -77,7 +78,7 @@ func (p *Projector) openChecked(ctx context.Context) error {
 }
 
 func (p *Projector) openOnce(ctx context.Context) (*DivergedError, error) {
-	db, err := kv.OpenFS(p.cfg.fs(), p.cfg.Dir, p.cfg.KV)
+	db, err := openRows(p.cfg)
 	p.db = db
 	if errors.Is(err, kv.ErrCorrupt) {
 		return &DivergedError{Problem: err.Error(), Cause: err}, nil
@@ -99,6 +100,22 @@ func (p *Projector) openOnce(ctx context.Context) (*DivergedError, error) {
 		return &DivergedError{Mark: p.mark, Problem: problem}, nil
 	}
 	return nil, nil
+}
+
+// openRows opens the directory. One that an older release wrote in another format
+// is removed: the log has all that is in it, and the rows begin anew.
+func openRows(cfg Config) (*kv.DB, error) {
+	db, err := kv.OpenFS(cfg.fs(), cfg.Dir, cfg.KV)
+	var format *kv.FormatError
+	if !errors.As(err, &format) || format.Newer() {
+		return db, err
+	}
+	cfg.logger().Info("projections of an older format are removed, and built anew from the log",
+		"dir", cfg.Dir, "format", format.Found, "wanted", format.Want)
+	if err := cfg.fs().RemoveAll(cfg.Dir); err != nil {
+		return nil, err
+	}
+	return kv.OpenFS(cfg.fs(), cfg.Dir, cfg.KV)
 }
 
 // load reads the mark and the serving tables.

@@ -131,6 +131,36 @@ func TestTheLogWins(t *testing.T) {
 	}
 }
 
+// A directory of an older release is no reason not to start, one of a newer is.
+func TestOlderFormatIsBuiltAnew(t *testing.T) {
+	log := projectiontest.NewLog(t)
+	log.Append(t, projectiontest.Decide("user/ann", policies(1)...))
+	fs := vfs.NewMem()
+	cfg := projectiontest.Config(fs, registry.Policies{})
+	projectiontest.Close(t, projectiontest.RunTo(t, log, cfg, log.Head.Position))
+	rewrite := func(version int) {
+		f, err := fs.Create(fs.PathJoin(cfg.Dir, "OMNIRELAY-KV"), vfs.WriteCategoryUnspecified)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = fmt.Fprintf(f, "omnirelay-kv format %d comparer omnirelay.kv.v1\n", version)
+		if err := errors.Join(err, f.Close()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	rewrite(kv.FormatVersion - 1)
+	p := projectiontest.RunTo(t, log, cfg, log.Head.Position)
+	if lost := p.Lost(); lost != nil {
+		t.Errorf("an older format counts as lost: %v", lost)
+	}
+	projectiontest.Close(t, p)
+	rewrite(kv.FormatVersion + 1)
+	var format *kv.FormatError
+	if _, err := projections.Open(t.Context(), log, cfg); !errors.As(err, &format) || !format.Newer() {
+		t.Errorf("error %v, want a newer FormatError", err)
+	}
+}
+
 func TestBrokenChainEndsRun(t *testing.T) {
 	log := projectiontest.NewLog(t)
 	log.Append(t, projectiontest.Decide("user/ann", policies(1)...))

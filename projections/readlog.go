@@ -51,6 +51,7 @@ func Events(ctx context.Context, log store.Log, v *View, from, to events.Positio
 		}
 		at.Sequence = before.Sequence
 	}
+	known := kinds{}
 	for at.Position < to {
 		msg, err := log.Load(ctx, at.Sequence+1)
 		if err != nil {
@@ -61,7 +62,7 @@ func Events(ctx context.Context, log store.Log, v *View, from, to events.Positio
 			return fmt.Errorf("message %d: %w", msg.Sequence, err)
 		}
 		at = store.Mark{Head: head, Sequence: msg.Sequence}
-		if err := eachEvent(f, msg.Sequence, from, to, fn); err != nil {
+		if err := eachEvent(known, f, msg.Sequence, from, to, fn); err != nil {
 			return err
 		}
 	}
@@ -69,12 +70,12 @@ func Events(ctx context.Context, log store.Log, v *View, from, to events.Positio
 }
 
 // eachEvent visits those events of a frame that lie in (from, to].
-func eachEvent(f *eventsv1.Frame, sequence uint64, from, to events.Position, fn func(*DecisionInfo, events.Recorded) error) error {
+func eachEvent(known kinds, f *eventsv1.Frame, sequence uint64, from, to events.Position, fn func(*DecisionInfo, events.Recorded) error) error {
 	first := events.Position(f.First)
 	for _, d := range f.Decisions {
 		last := first + events.Position(len(d.Events)) - 1
 		if last > from && first <= to && len(d.Events) > 0 {
-			info := describe(d, first, f.Time, sequence)
+			info := known.describe(d, first, f.Time, sequence)
 			for i, e := range d.Events {
 				rec := events.Recorded{Position: first + events.Position(i), Decision: last, Time: f.Time, Meta: d.Meta, Event: e}
 				if rec.Position <= from || rec.Position > to {

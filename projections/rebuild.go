@@ -42,7 +42,7 @@ func (p *Projector) outdated() (applier, []kv.Table) {
 		a.core = a.core || id == coreID
 		for _, t := range p.cfg.Tables {
 			if t.Spec().ID == id {
-				a.tables = append(a.tables, t)
+				a.tables = append(a.tables, feed{t, t.Spec()})
 			}
 		}
 	}
@@ -56,8 +56,8 @@ func (p *Projector) outdated() (applier, []kv.Table) {
 
 func (p *Projector) rebuildTo(ctx context.Context, a applier, to store.Mark) error {
 	for _, t := range a.tables {
-		p.cfg.logger().Info("projection table is rebuilt", "table", t.Spec().Name, "version", t.Spec().Version, "to", uint64(to.Position))
-		if err := p.db.DropTable(t.Spec()); err != nil {
+		p.cfg.logger().Info("projection table is rebuilt", "table", t.spec.Name, "version", t.spec.Version, "to", uint64(to.Position))
+		if err := p.db.DropTable(t.spec); err != nil {
 			return err
 		}
 	}
@@ -67,23 +67,13 @@ func (p *Projector) rebuildTo(ctx context.Context, a applier, to store.Mark) err
 		}
 	}
 	var reached store.Mark
-	err := p.pump(ctx, store.Mark{}, to.Sequence, func(f verified, next func() (verified, bool)) error {
-		g, err := p.newGroup(a, false)
+	err := p.pump(ctx, store.Mark{}, to.Sequence, func(f verified, q *queue) error {
+		g, err := p.applyBulk(a, f, q)
 		if err != nil {
-			return err
-		}
-		defer g.close()
-		for more := true; more; {
-			if err := g.apply(f); err != nil {
-				return fmt.Errorf("projections: rebuild at message %d: %w", f.mark.Sequence, err)
-			}
-			if g.rows.batch.Size() > groupBytes {
-				break
-			}
-			f, more = next()
+			return fmt.Errorf("projections: rebuild up to message %d: %w", to.Sequence, err)
 		}
 		reached = g.mark
-		return g.commit()
+		return nil
 	})
 	if err == nil && reached != to {
 		err = fmt.Errorf("projections: rebuild ended at position %d, message %d; the mark is position %d, message %d",

@@ -16,10 +16,13 @@ type Rows struct {
 	batch    *kv.Batch
 	counters *counters
 	position uint64
+	decision uint64       // end of the decision that the event is part of
 	redo     *kv.Snapshot // what a cut decision had left; nil when none is redone
 	changes  *Changes     // nil when nobody listens
 	limit    int          // bytes of a batch that is full
 	full     func() error // commits what there is and starts another batch
+	scratch  []byte       // where rows are encoded
+	expected keyRange     // what Expect has announced; none when its last is nil
 	err      error
 }
 
@@ -48,35 +51,90 @@ func Update[M comparable](r *Rows, c Codec[M], pk []byte, fn func(old M) M) {
 	if r.err != nil || r.done(pk) {
 		return
 	}
-	var old, none M
-	data, ok, err := r.batch.GetCurrent(r.table, pk)
-	if err == nil && ok {
-		old, err = c.Parse(data)
+	held, err := r.batch.Row(r.table, pk)
+	if err != nil {
+		r.fail(err)
+		return
 	}
+	old, err := decoded(r, c, held)
 	if err != nil {
 		r.fail(err)
 		return
 	}
 	row := fn(old)
-	if row == old {
+	if row == old || r.err != nil {
+		r.spill()
 		return
 	}
+	var none M
 	if row == none {
-		r.batch.Delete(r.table, pk, r.position)
+		r.batch.DeleteRow(r.table, held, r.position)
 	} else {
-		out, err := c.Append(make([]byte, 0, len(data)+32), row)
-		if err != nil {
+		if r.scratch, err = c.Append(r.scratch[:0], row); err != nil {
 			r.fail(err)
 			return
 		}
-		r.batch.Put(r.table, pk, r.position, out)
+		r.batch.PutRow(r.table, held, r.position, r.scratch, row)
 	}
 	if r.changes != nil {
 		r.changes.add(pk, orNil(old), orNil(row))
 	}
-	if r.batch.Size() > r.limit {
-		r.fail(r.full())
+	r.spill()
+}
+
+// maxHeld bounds, in limits of a batch, the rows that one event reads.
+const maxHeld = 4
+
+// spill commits what there is when it has become too much, and goes on.
+func (r *Rows) spill() {
+	if r.batch.Size() <= r.limit && r.batch.Held() <= maxHeld*r.limit {
+		return
 	}
+	r.fail(r.full())
+	if r.err == nil && r.expected.last != nil {
+		r.fail(r.batch.Preload(r.table, r.expected.first, r.expected.last))
+	}
+}
+
+// keyRange is the primary keys from first to last, both included.
+type keyRange struct{ first, last []byte }
+
+// Expect says that the event will update n of the rows with keys from first to
+// last, of which there are at most size: if that is most of them, they are read
+// at once.
+func (r *Rows) Expect(first, last []byte, n, size int) {
+	// One row costs about as much to find as twenty to walk over.
+	const worthwhile, sparse = 16, 16
+	if r.err != nil || n < worthwhile || size > sparse*n {
+		return
+	}
+	if size*minRow > maxHeld*r.limit/2 {
+		return // they would fill the batch by themselves
+	}
+	r.expected = keyRange{first, last}
+	r.fail(r.batch.Preload(r.table, first, last))
+}
+
+// minRow is about what a row takes that was read ahead.
+const minRow = 256
+
+// decoded is a row's message, the zero M if there is none. It is kept with the
+// row: one that changes often is decoded once.
+func decoded[M comparable](r *Rows, c Codec[M], held *kv.Row) (M, error) {
+	if m, ok := held.Decoded().(M); ok {
+		return m, nil
+	}
+	var none M
+	data, ok := held.Value()
+	if !ok {
+		return none, nil
+	}
+	m, err := c.Parse(data)
+	if err != nil {
+		return none, err
+	}
+	held.Decode(r.batch, m)
+	return m, nil
 }
 
 // orNil is nil for the zero M: a nil pointer in an interface would not be.
@@ -90,6 +148,10 @@ func orNil[M comparable](m M) any {
 
 // IndexPut adds a key to the table's index of the present.
 func (r *Rows) IndexPut(key []byte) { r.batch.IndexPut(r.table, key) }
+
+// Cite adds the event's decision to a series of the table: the decisions that
+// concern what the name says. See [kv.Batch.SeriesAdd].
+func (r *Rows) Cite(name []byte) { r.batch.SeriesAdd(r.table, name, r.decision) }
 
 // IndexDelete removes a key from the table's index.
 func (r *Rows) IndexDelete(key []byte) { r.batch.IndexDelete(r.table, key) }
@@ -117,17 +179,26 @@ func (r *Rows) IndexKeys(prefix []byte) [][]byte {
 
 // Count adds to a counter of the table. Counters are of the present only, and
 // cheap: one that changes a thousand times in a commit is written once.
-func (r *Rows) Count(name string, by int64) { r.fail(r.counters.add(r.batch, r.table, name, by)) }
+func (r *Rows) Count(name string, by int64) { r.CountIn("", name, by) }
+
+// CountIn is Count for a counter of a part of the table; see [CounterName].
+func (r *Rows) CountIn(part, name string, by int64) {
+	r.fail(r.counters.add(r.batch, r.table, part, name, by))
+}
 
 // Touch sets a counter to the event's position: where something last changed.
-func (r *Rows) Touch(name string) {
-	r.fail(r.counters.set(r.batch, r.table, name, int64(r.position)))
+func (r *Rows) Touch(name string) { r.TouchIn("", name) }
+
+// TouchIn is Touch for a counter of a part of the table.
+func (r *Rows) TouchIn(part, name string) {
+	r.fail(r.counters.set(r.batch, r.table, part, name, int64(r.position)))
 }
 
 // applyTable runs one table over one event.
-func (r *Rows) applyTable(t Table, rec events.Recorded) error {
-	r.table, r.position, r.err = t.Spec(), uint64(rec.Position), nil
-	t.Apply(r, rec)
+func (r *Rows) applyTable(t feed, rec events.Recorded) error {
+	r.table, r.err, r.expected = t.spec, nil, keyRange{}
+	r.position, r.decision = uint64(rec.Position), uint64(rec.Decision)
+	t.Table.Apply(r, rec)
 	if r.err == nil {
 		r.err = r.batch.Err()
 	}

@@ -86,36 +86,50 @@ func read(ctx context.Context, log store.Log, from store.Mark, until uint64, out
 
 // follow applies all tables from the mark on.
 func (p *Projector) follow(ctx context.Context) error {
-	all := applier{tables: p.cfg.Tables, core: true, counters: p.counters}
-	return p.pump(ctx, p.mark, 0, func(first verified, next func() (verified, bool)) error {
-		return p.applyGroup(all, first, next)
+	all := applier{tables: feeds(p.cfg.Tables), core: true, counters: p.counters}
+	if err := p.catchUp(ctx, all); err != nil || ctx.Err() != nil {
+		return err
+	}
+	return p.pump(ctx, p.mark, 0, func(first verified, q *queue) error {
+		return p.applyGroup(all, first, q)
 	})
 }
 
-// grouper handles a frame and, as far as it likes, those that are ready behind
-// it; next does not wait.
-type grouper func(first verified, next func() (verified, bool)) error
+// queue is the frames that are read and verified but not applied.
+type queue struct{ in <-chan verified }
+
+// ready is the next frame if there is one.
+func (q *queue) ready() (verified, bool) {
+	select {
+	case f, ok := <-q.in:
+		return f, ok
+	default:
+		return verified{}, false
+	}
+}
+
+// wait is the next frame, when it comes; false at the end.
+func (q *queue) wait() (verified, bool) {
+	f, ok := <-q.in // closed by read, which ends with ctx
+	return f, ok
+}
+
+// grouper handles a frame and, as far as it likes, those behind it.
+type grouper func(first verified, q *queue) error
 
 // pump reads frames in one goroutine and hands them to group in another.
 func (p *Projector) pump(ctx context.Context, from store.Mark, until uint64, group grouper) error {
 	in := make(chan verified, readAhead)
-	ready := func() (verified, bool) {
-		select {
-		case f, ok := <-in:
-			return f, ok
-		default:
-			return verified{}, false
-		}
-	}
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return read(ctx, p.log, from, until, in) })
 	g.Go(func() error {
+		q := &queue{in}
 		for {
-			first, ok := <-in // closed by read, which ends with ctx
+			first, ok := q.wait()
 			if !ok {
 				return nil
 			}
-			if err := group(first, ready); err != nil {
+			if err := group(first, q); err != nil {
 				return err
 			}
 		}
@@ -125,10 +139,10 @@ func (p *Projector) pump(ctx context.Context, from store.Mark, until uint64, gro
 
 // applyGroup applies a frame and those that wait behind it, commits, publishes
 // and tells the listeners.
-func (p *Projector) applyGroup(a applier, first verified, next func() (verified, bool)) error {
+func (p *Projector) applyGroup(a applier, first verified, q *queue) error {
 	start := time.Now()
 	listeners, wanted := p.hearers()
-	g, err := p.newGroup(a, wanted)
+	g, err := p.newGroup(a, wanted, p.cfg.BatchBytes)
 	if err != nil {
 		return err
 	}
@@ -141,11 +155,16 @@ func (p *Projector) applyGroup(a applier, first verified, next func() (verified,
 		if frames++; frames == groupFrames || g.rows.batch.Size() > groupBytes || g.redone {
 			break
 		}
-		f, more = next()
+		f, more = q.ready()
 	}
 	if err := g.commit(); err != nil {
 		return fmt.Errorf("projections: commit position %d: %w", g.mark.Position, err)
 	}
+	return p.show(g, listeners, start)
+}
+
+// show publishes what a group has committed.
+func (p *Projector) show(g *group, listeners []Listener, start time.Time) error {
 	if err := p.publish(); err != nil {
 		return fmt.Errorf("projections: publish position %d: %w", g.mark.Position, err)
 	}

@@ -98,6 +98,25 @@ func (v *View) IndexScan(id uint16, r Range, fn func(key []byte) bool) error {
 	return v.snap.IndexScan(t, r, fn)
 }
 
+// Series visits the decisions of a series after a position, ascending, until fn
+// returns false.
+func (v *View) Series(id uint16, name []byte, after events.Position, fn func(decision events.Position) bool) error {
+	t, err := v.table(id)
+	if err != nil {
+		return err
+	}
+	return v.snap.Series(t, name, uint64(after), func(n uint64) bool { return fn(events.Position(n)) })
+}
+
+// EachSeries visits all decisions of all series of a table, by name.
+func (v *View) EachSeries(id uint16, fn func(name []byte, decision events.Position) bool) error {
+	t, err := v.table(id)
+	if err != nil {
+		return err
+	}
+	return v.snap.EachSeries(t, func(name []byte, n uint64) bool { return fn(name, events.Position(n)) })
+}
+
 // History visits the versions of a row written at positions from to to, both
 // included, newest first. A deletion has no row.
 func (v *View) History(id uint16, pk []byte, from, to events.Position, fn func(p events.Position, row []byte, deleted bool) bool) error {

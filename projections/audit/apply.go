@@ -10,16 +10,16 @@ import (
 
 // Apply implements [projections.Table].
 func (Table) Apply(rows *projections.Rows, rec events.Recorded) {
-	decision := uint64(rec.Decision)
+	var scratch [64]byte
 	if id := EntityOf(rec.Event); id != "" {
-		rows.IndexPut(key(ByEntity, id).Uint64(decision))
+		rows.Cite(appendKey(scratch[:0], ByEntity, id))
 	}
 	if rec.Position != rec.Decision {
 		return // the rest is once per decision
 	}
-	rows.IndexPut(key(ByActor, rec.Meta.GetActor()).Uint64(decision))
+	rows.Cite(appendKey(scratch[:0], ByActor, rec.Meta.GetActor()))
 	if id := rec.Meta.GetCorrelationId(); id != "" {
-		rows.IndexPut(key(ByCorrelation, id).Uint64(decision))
+		rows.Cite(appendKey(scratch[:0], ByCorrelation, id))
 	}
 }
 

@@ -5,7 +5,6 @@ import (
 
 	"github.com/omnirelay/omnirelay/events"
 	"github.com/omnirelay/omnirelay/projections"
-	"github.com/omnirelay/omnirelay/store/kv"
 )
 
 // Query says which decisions are meant: those that match all fields that are
@@ -47,16 +46,9 @@ func Find(v *projections.View, q Query, after, at events.Position, fn func(decis
 	if at == 0 {
 		at = v.Position()
 	}
-	prefix := key(ts[0].kind, ts[0].value)
-	r := projections.Range{Prefix: prefix}
-	if after > 0 {
-		r.After = prefix.Uint64(uint64(after))
-	}
 	var bad error
-	err := v.IndexScan(ID, r, func(k []byte) bool {
-		reader := kv.ReadKey(k[len(prefix):])
-		p := events.Position(reader.Uint64())
-		if bad = reader.Done(); bad != nil || p > at {
+	err := v.Series(ID, key(ts[0].kind, ts[0].value), after, func(p events.Position) bool {
+		if p > at {
 			return false
 		}
 		all := true
@@ -75,8 +67,8 @@ func Find(v *projections.View, q Query, after, at events.Position, fn func(decis
 // holds reports whether a decision is under a term.
 func holds(v *projections.View, t term, p events.Position) (bool, error) {
 	found := false
-	err := v.IndexScan(ID, projections.Range{Prefix: key(t.kind, t.value).Uint64(uint64(p)), Limit: 1}, func([]byte) bool {
-		found = true
+	err := v.Series(ID, key(t.kind, t.value), p-1, func(next events.Position) bool {
+		found = next == p
 		return false
 	})
 	return found, err

@@ -24,6 +24,8 @@ func Config(fs vfs.FS, tables ...projections.Table) projections.Config {
 	cfg := projections.DefaultConfig("rows", tables...)
 	cfg.FS = fs
 	cfg.BatchBytes = 4 << 10
+	cfg.CatchUpBytes = 2 << 10
+	cfg.KV.Ingest = 3 << 10
 	cfg.Logger = slog.New(slog.NewTextHandler(io.Discard, nil))
 	cfg.KV.Logger = cfg.Logger
 	return cfg
@@ -90,8 +92,8 @@ func Rows(tb TB, v *projections.View, tables []projections.Table, at events.Posi
 	return b.String()
 }
 
-// Everything is all that a directory holds of tables: rows, index, and every
-// change since the beginning.
+// Everything is all that a directory holds of tables: rows, index, series, and
+// every change since the beginning.
 func Everything(tb TB, v *projections.View, tables []projections.Table) string {
 	tb.Helper()
 	var b strings.Builder
@@ -104,6 +106,10 @@ func Everything(tb TB, v *projections.View, tables []projections.Table) string {
 		})
 		err = errors.Join(err, v.Changes(s.ID, 0, v.Position(), func(c *kv.Change) bool {
 			fmt.Fprintf(&b, "%s at %d %x %x %v\n", s.Name, c.Position, c.PK, c.Row, c.Deleted)
+			return true
+		}))
+		err = errors.Join(err, v.EachSeries(s.ID, func(name []byte, decision events.Position) bool {
+			fmt.Fprintf(&b, "%s series %x %d\n", s.Name, name, decision)
 			return true
 		}))
 		if err != nil {
@@ -125,8 +131,12 @@ func Check(tb TB, draw func(n int) int, frames int, tables []projections.Table, 
 			sim.Frame(tb, log)
 		}
 		cfg := Config(fs, tables...)
-		if draw(2) == 0 {
+		switch draw(3) {
+		case 0:
 			cfg.BatchBytes = 1 << 10
+			cfg.FarBehind = 1
+		case 1: // so large that whole namespaces are read ahead
+			cfg.BatchBytes = 64 << 10
 		}
 		p := RunTo(tb, log, cfg, log.Head.Position)
 		v := View(tb, p)

@@ -1,6 +1,8 @@
 package shardmap
 
 import (
+	"encoding/binary"
+	"math"
 	"strconv"
 	"time"
 
@@ -15,7 +17,7 @@ import (
 
 // Apply implements [projections.Table].
 func (Table) Apply(rows *projections.Rows, rec events.Recorded) {
-	a := applier{rows: rows, rec: rec}
+	a := applier{rows: rows, rec: rec, now: timestamp(rec.Time)}
 	switch e := rec.Event.GetKind().(type) {
 	case *eventsv1.Event_NamespaceCreated:
 		a.grow(e.NamespaceCreated.Namespace, e.NamespaceCreated.GetSpec())
@@ -26,10 +28,12 @@ func (Table) Apply(rows *projections.Rows, rec events.Recorded) {
 	case *eventsv1.Event_NamespaceDeleted:
 		a.namespace(e.NamespaceDeleted.Namespace, nil)
 	case *eventsv1.Event_ShardsAssigned:
+		a.expect(e.ShardsAssigned.Namespace, e.ShardsAssigned.Assignments)
 		for _, to := range e.ShardsAssigned.Assignments {
 			a.set(e.ShardsAssigned.Namespace, to.Shards, func(r *row) { a.assign(r, to) })
 		}
 	case *eventsv1.Event_ShardsReleased:
+		a.expect(e.ShardsReleased.Namespace, e.ShardsReleased.Releases)
 		for _, by := range e.ShardsReleased.Releases {
 			a.set(e.ShardsReleased.Namespace, by.Shards, unown)
 		}
@@ -60,14 +64,35 @@ type row = controlv1.ShardRecord
 type applier struct {
 	rows    *projections.Rows
 	rec     events.Recorded
-	scratch []byte
+	sealed  sealed
+	key     []byte // scratch
+	now     *timestamppb.Timestamp
 	touched string // namespace that was touched last
+}
+
+// expect announces the rows of large sets.
+func (a *applier) expect(namespace string, as []*eventsv1.ShardAssignment) {
+	n, first, last := 0, uint32(math.MaxUint32), uint32(0)
+	for _, to := range as {
+		events.EachShard(to.Shards, func(id uint32) {
+			n++
+			first, last = min(first, id), max(last, id)
+		})
+	}
+	if n > 1 {
+		prefix := namespaceKey(namespace)
+		a.rows.Expect(prefix.Uint32(first), prefix.Uint32(last), n, int(last-first)+1)
+	}
 }
 
 // set changes the shards of a set; one that has no row is passed over.
 func (a *applier) set(namespace string, set *eventsv1.ShardSet, fn func(*row)) {
-	prefix := namespaceKey(namespace)
-	events.EachShard(set, func(id uint32) { a.edit(prefix.Uint32(id), fn) })
+	pk := namespaceKey(namespace)
+	n := len(pk)
+	events.EachShard(set, func(id uint32) {
+		pk = binary.BigEndian.AppendUint32(pk[:n], id) // as Key.Uint32, in one place
+		a.edit(pk, fn)
+	})
 }
 
 // namespace changes all shards of a namespace; fn nil deletes them.
@@ -81,9 +106,12 @@ func (a *applier) namespace(name string, fn func(*row)) {
 // whose record shows something else than the spec.
 func (a *applier) grow(namespace string, spec *eventsv1.NamespaceSpec) {
 	prefix := namespaceKey(namespace)
+	if n := spec.GetShardCount(); n > 0 {
+		a.rows.Expect(prefix.Uint32(0), prefix.Uint32(n-1), int(n), int(n))
+	}
 	for id := range spec.GetShardCount() {
 		pk := prefix.Uint32(id)
-		projections.Update(a.rows, Codec{}, pk, func(old *row) *row {
+		projections.Update(a.rows, sealedCodec{last: &a.sealed}, pk, func(old *row) *row {
 			if old == nil {
 				return a.changed(pk, nil, &row{
 					Namespace: namespace, ShardId: strconv.FormatUint(uint64(id), 10), StrategyId: spec.GetStrategyId(),
@@ -103,7 +131,7 @@ func (a *applier) grow(namespace string, spec *eventsv1.NamespaceSpec) {
 // sessionClosed takes from a session what it owned: ownership mode lease.
 func (a *applier) sessionClosed(node string, session int64) {
 	for _, pk := range a.rows.IndexKeys(ownerKey(node)) {
-		projections.Update(a.rows, Codec{}, pk, func(old *row) *row {
+		projections.Update(a.rows, sealedCodec{last: &a.sealed}, pk, func(old *row) *row {
 			if old == nil || old.OwnerNodeId != node || old.SessionId != session {
 				return old
 			}
@@ -116,7 +144,7 @@ func (a *applier) sessionClosed(node string, session int64) {
 
 // edit changes one row, if there is one; fn nil deletes it.
 func (a *applier) edit(pk kv.Key, fn func(*row)) {
-	projections.Update(a.rows, Codec{}, pk, func(old *row) *row {
+	projections.Update(a.rows, sealedCodec{last: &a.sealed}, pk, func(old *row) *row {
 		if old == nil {
 			return nil
 		}
@@ -135,9 +163,9 @@ func (a *applier) edit(pk kv.Key, fn func(*row)) {
 func (a *applier) changed(pk kv.Key, old, r *row) *row {
 	settle(r)
 	r.Version = old.GetVersion() + 1
-	r.UpdatedAt = timestamp(a.rec.Time)
+	r.UpdatedAt = a.now
 	r.ChangeTicket = a.rec.Meta.GetChangeTicket()
-	r.Checksum, a.scratch = checksum(a.scratch, r)
+	r.Checksum = a.sealed.seal(r)
 	a.count(pk, old, r)
 	return r
 }

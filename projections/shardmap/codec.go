@@ -40,24 +40,59 @@ const (
 
 // Append implements [projections.Codec].
 func (Codec) Append(b []byte, r *controlv1.ShardRecord) ([]byte, error) {
-	return appendRow(b, r, r.Checksum), nil
+	return appendTail(appendString(appendHead(b, r), fieldChecksum, r.Checksum), r), nil
 }
 
-// checksum is 16 hex digits over all fields but itself.
-func checksum(scratch []byte, r *controlv1.ShardRecord) (string, []byte) {
-	scratch = appendRow(scratch[:0], r, "")
+// sealed is an encoding without the checksum, which is over it, and the place
+// where the checksum belongs. A row is thus encoded once for both.
+type sealed struct {
+	row  *controlv1.ShardRecord // whose encoding it is
+	data []byte
+	at   int
+}
+
+// seal encodes a row, and returns 16 hex digits over all fields but the checksum.
+func (s *sealed) seal(r *controlv1.ShardRecord) string {
+	if s.data == nil {
+		s.data = make([]byte, 0, usualRow)
+	}
+	s.row = r
+	s.data = appendHead(s.data[:0], r)
+	s.at = len(s.data)
+	s.data = appendTail(s.data, r)
 	h := fnv.New64a()
-	_, _ = h.Write(scratch) // a hash never fails
+	_, _ = h.Write(s.data) // a hash never fails
 	const digits = "0123456789abcdef"
 	sum := h.Sum64()
 	var out [16]byte
 	for i := range out {
 		out[i] = digits[sum>>(60-4*i)&0xf]
 	}
-	return string(out[:]), scratch
+	return string(out[:])
 }
 
-func appendRow(b []byte, r *controlv1.ShardRecord, checksum string) []byte {
+// usualRow is the length that most rows do not exceed.
+const usualRow = 192
+
+// sealedCodec is Codec while a row is applied: the row that was sealed last is
+// not encoded again.
+type sealedCodec struct {
+	Codec
+	last *sealed
+}
+
+// Append implements [projections.Codec].
+func (c sealedCodec) Append(b []byte, r *controlv1.ShardRecord) ([]byte, error) {
+	if c.last.row != r {
+		return c.Codec.Append(b, r)
+	}
+	b = append(b, c.last.data[:c.last.at]...)
+	b = appendString(b, fieldChecksum, r.Checksum)
+	return append(b, c.last.data[c.last.at:]...), nil
+}
+
+// appendHead encodes the fields before the checksum.
+func appendHead(b []byte, r *controlv1.ShardRecord) []byte {
 	b = appendString(b, fieldNamespace, r.Namespace)
 	b = appendString(b, fieldShardID, r.ShardId)
 	b = appendString(b, fieldStrategy, r.StrategyId)
@@ -67,8 +102,11 @@ func appendRow(b []byte, r *controlv1.ShardRecord, checksum string) []byte {
 		b = protowire.AppendFixed64(protowire.AppendTag(b, fieldCapacity, protowire.Fixed64Type), bits)
 	}
 	b = appendVarint(b, fieldStatus, uint64(r.Status))
-	b = appendVarint(b, fieldVersion, uint64(r.Version))
-	b = appendString(b, fieldChecksum, checksum)
+	return appendVarint(b, fieldVersion, uint64(r.Version))
+}
+
+// appendTail encodes the fields after the checksum.
+func appendTail(b []byte, r *controlv1.ShardRecord) []byte {
 	b = appendTime(b, fieldUpdated, r.UpdatedAt)
 	b = appendString(b, fieldTicket, r.ChangeTicket)
 	b = appendVarint(b, fieldFence, uint64(r.FenceToken))
@@ -84,14 +122,22 @@ func appendString(b []byte, field protowire.Number, s string) []byte {
 	if s == "" {
 		return b
 	}
-	return protowire.AppendString(protowire.AppendTag(b, field, protowire.BytesType), s)
+	return protowire.AppendString(appendTag(b, field, protowire.BytesType), s)
+}
+
+// appendTag is protowire.AppendTag, faster for the fields below 16.
+func appendTag(b []byte, field protowire.Number, t protowire.Type) []byte {
+	if field < 16 {
+		return append(b, byte(field)<<3|byte(t))
+	}
+	return protowire.AppendTag(b, field, t)
 }
 
 func appendVarint(b []byte, field protowire.Number, v uint64) []byte {
 	if v == 0 {
 		return b
 	}
-	return protowire.AppendVarint(protowire.AppendTag(b, field, protowire.VarintType), v)
+	return protowire.AppendVarint(appendTag(b, field, protowire.VarintType), v)
 }
 
 func appendTime(b []byte, field protowire.Number, t *timestamppb.Timestamp) []byte {
@@ -105,6 +151,6 @@ func appendTime(b []byte, field protowire.Number, t *timestamppb.Timestamp) []by
 	if t.Nanos != 0 {
 		n += 1 + protowire.SizeVarint(uint64(t.Nanos))
 	}
-	b = protowire.AppendVarint(protowire.AppendTag(b, field, protowire.BytesType), uint64(n))
+	b = protowire.AppendVarint(appendTag(b, field, protowire.BytesType), uint64(n))
 	return appendVarint(appendVarint(b, 1, uint64(t.Seconds)), 2, uint64(t.Nanos))
 }

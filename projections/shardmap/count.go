@@ -9,10 +9,10 @@ import (
 func (a *applier) count(pk kv.Key, old, r *row) {
 	if before, now := old.GetOwnerNodeId(), r.GetOwnerNodeId(); before != now {
 		if before != "" {
-			a.rows.IndexDelete(append(ownerKey(before), pk...))
+			a.rows.IndexDelete(a.ownerKey(before, pk))
 		}
 		if now != "" {
-			a.rows.IndexPut(append(ownerKey(now), pk...))
+			a.rows.IndexPut(a.ownerKey(now, pk))
 		}
 	}
 	if old == nil {
@@ -24,6 +24,12 @@ func (a *applier) count(pk kv.Key, old, r *row) {
 	a.weigh(old, -1, r)
 	a.weigh(r, 1, old)
 	a.touchRow(old, r)
+}
+
+// ownerKey is an index key, valid until the next.
+func (a *applier) ownerKey(owner string, pk kv.Key) []byte {
+	a.key = append(kv.AppendString(a.key[:0], owner), pk...)
+	return a.key
 }
 
 // weigh adds by for what the one row is and the other is not.
@@ -44,8 +50,8 @@ func (a *applier) weigh(of *row, by int64, other *row) {
 
 // tally adds to a counter of a namespace and to the same of all.
 func (a *applier) tally(namespace, what string, by int64) {
-	a.rows.Count(counterName(namespace, what), by)
-	a.rows.Count(counterName("", what), by)
+	a.rows.CountIn(namespace, what, by)
+	a.rows.Count(what, by)
 }
 
 func (a *applier) touchRow(old, r *row) {
@@ -62,6 +68,6 @@ func (a *applier) touch(namespace string) {
 		return
 	}
 	a.touched = namespace
-	a.rows.Touch(counterName(namespace, counterChanged))
-	a.rows.Touch(counterName("", counterChanged))
+	a.rows.TouchIn(namespace, counterChanged)
+	a.rows.Touch(counterChanged)
 }

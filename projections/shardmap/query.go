@@ -174,7 +174,7 @@ func Count(v *projections.View, namespace string) (Counts, error) {
 	c := Counts{ByStatus: map[controlv1.ShardStatus]int64{}}
 	var err error
 	read := func(what string) int64 {
-		n, e := v.Counter(ID, counterName(namespace, what))
+		n, e := v.Counter(ID, projections.CounterName(namespace, what))
 		err = errors.Join(err, e)
 		return n
 	}

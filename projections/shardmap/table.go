@@ -17,7 +17,7 @@ type Table struct{}
 var _ projections.Table = Table{}
 
 // Spec implements [projections.Table].
-func (Table) Spec() kv.Table { return kv.Table{ID: ID, Name: "shards", Version: 1} }
+func (Table) Spec() kv.Table { return kv.Table{ID: ID, Name: "shards", Version: 2} }
 
 // namespaceKey is the beginning of the primary keys of a namespace's shards.
 func namespaceKey(namespace string) kv.Key { return kv.Key{}.String(namespace) }
@@ -36,8 +36,7 @@ func parseID(id string) (uint32, bool) {
 	return uint32(n), err == nil && strconv.FormatUint(n, 10) == id
 }
 
-// Names of counters. Those of a namespace begin with its name and a zero byte,
-// which no name has.
+// Names of counters, each for a namespace and for all.
 const (
 	counterTotal   = "total"
 	counterUnowned = "unowned"
@@ -45,7 +44,5 @@ const (
 	counterStatus  = "status/"
 	counterChanged = "changed"
 )
-
-func counterName(namespace, what string) string { return namespace + "\x00" + what }
 
 func statusCounter(s controlv1.ShardStatus) string { return counterStatus + strconv.Itoa(int(s)) }

@@ -1,11 +1,6 @@
 package kv
 
-import (
-	"encoding/binary"
-	"fmt"
-
-	"github.com/cockroachdb/pebble/v2"
-)
+import "fmt"
 
 // Batch collects writes that become visible together. It reads its own writes.
 //
@@ -13,24 +8,27 @@ import (
 // nothing, and Err and Commit report it: a caller that applies facts has no
 // answer to an error in the middle.
 //
-// What is written is kept by space until Commit, and joined there: Pebble inserts
-// a key fast when it follows the one before it in the batch, and a row that
-// changes a hundred times in a batch is written once to the current space.
+// Nothing is encoded before Commit. The batch keeps rows with the chain of their
+// versions, and sets of index keys; Commit walks them in the order of physical
+// keys, into Pebble's memtable or, if they are many, into tables of their own.
 type Batch struct {
 	db         *DB
-	pb         *pebble.Batch // versions, dead rows, positions, meta
-	changes    *pebble.Batch // in order of position
-	index      *pebble.Batch
-	current    int // bytes that the current space will get, about
 	generation uint64
 	err        error
 	done       bool
 
-	rows    overlay
-	meta    map[string]pending
-	floors  map[tableKey]uint64 // least position that the next write may have
-	applied map[tableKey]uint64 // positions set in this batch
-	key     []byte              // scratch
+	*buffers // nil once the batch is done
+
+	// Primary keys from absentFrom up to absentTo that have no entry in rows do
+	// not exist.
+	absentFrom, absentTo string
+	size                 int // bytes that Commit will write, about
+	held                 int // bytes of rows that were found, about
+}
+
+type metaWrite struct {
+	value   []byte
+	present bool
 }
 
 // NewBatch starts a batch on what was committed last. Commit or Close ends it.
@@ -42,211 +40,97 @@ func (d *DB) NewBatch() (*Batch, error) {
 	if d.failure != nil {
 		return nil, d.failure
 	}
-	return &Batch{
-		db:         d,
-		pb:         d.pdb.NewBatch(),
-		changes:    d.pdb.NewBatch(),
-		index:      d.pdb.NewBatch(),
-		generation: d.generation,
-		rows:       newOverlay(),
-		meta:       make(map[string]pending),
-		floors:     make(map[tableKey]uint64),
-		applied:    make(map[tableKey]uint64),
-	}, nil
+	buf := d.spare
+	if d.spare = nil; buf == nil {
+		buf = newBuffers()
+	}
+	return &Batch{db: d, generation: d.generation, buffers: buf}, nil
 }
 
-// Put writes a version of a row. The batch, and then the writer's cache, keep
-// row itself: the caller must not change it any more. Of two writes of one row
-// at one position the last wins.
+// Put is Row and PutRow, for a caller that needs neither the old row nor its
+// decoded form.
 func (b *Batch) Put(t Table, pk []byte, pos uint64, row []byte) {
-	if !b.admit(t, pos) {
-		return
+	if b.writable(t) {
+		r, err := b.Row(t, pk)
+		if b.note(err); err == nil {
+			b.PutRow(t, r, pos, row, nil)
+		}
 	}
-	b.key = appendVersionKey(b.key[:0], t, pk, pos)
-	b.setTagged(b.pb, tagRow, row)
-
-	b.key = appendChangeKey(b.key[:0], t, pos, pk)
-	if len(row) <= maxInlineChange {
-		b.setTagged(b.changes, tagRow, row)
-	} else {
-		b.setTagged(b.changes, tagElsewhere, nil)
-	}
-	b.setCurrent(t, pk, pending{value: row, pos: pos, present: true})
 }
 
-// setCurrent keeps what the current space will hold of a row.
-func (b *Batch) setCurrent(t Table, pk []byte, row pending) {
-	b.key = appendKey(b.key[:0], spaceCurrent, t, pk)
-	size := len(b.key) + positionLen + len(row.value)
-	if was, ok := b.rows.rows[string(b.key)]; ok {
-		size = len(row.value) - len(was.value)
-	}
-	b.current += size
-	b.rows.put(string(b.key), row)
-}
-
-// Delete writes a tombstone: the present forgets the row, the past keeps it.
-// Deleting a row that is not there writes nothing.
+// Delete is Row and DeleteRow.
 func (b *Batch) Delete(t Table, pk []byte, pos uint64) {
-	if !b.admit(t, pos) {
-		return
+	if b.writable(t) {
+		r, err := b.Row(t, pk)
+		if b.note(err); err == nil {
+			b.DeleteRow(t, r, pos)
+		}
 	}
-	_, present, err := b.GetCurrent(t, pk)
-	if err != nil || !present {
-		b.note(err)
-		return
-	}
-	b.key = appendVersionKey(b.key[:0], t, pk, pos)
-	b.setTagged(b.pb, tagDeleted, nil)
-	b.key = appendChangeKey(b.key[:0], t, pos, pk)
-	b.setTagged(b.changes, tagDeleted, nil)
-	b.key = appendKey(b.key[:0], spaceDead, t, pk)
-	b.setNumber(pos)
-	b.setCurrent(t, pk, pending{})
 }
 
 // IndexPut adds a key to a table's index: the present alone, no versions. An
 // index holds keys only; what it points at is part of the key.
-func (b *Batch) IndexPut(t Table, key []byte) {
-	if b.writable(t) {
-		b.key = appendKey(b.key[:0], spaceIndex, t, key)
-		b.note(b.index.Set(b.key, nil, nil))
-		b.rows.put(string(b.key), pending{present: true})
-	}
-}
+func (b *Batch) IndexPut(t Table, key []byte) { b.setIndex(t, key, true) }
 
 // IndexDelete removes a key from a table's index, if it is there.
-func (b *Batch) IndexDelete(t Table, key []byte) {
-	if b.writable(t) {
-		b.key = appendKey(b.key[:0], spaceIndex, t, key)
-		b.note(b.index.Delete(b.key, nil))
-		b.rows.put(string(b.key), pending{})
+func (b *Batch) IndexDelete(t Table, key []byte) { b.setIndex(t, key, false) }
+
+func (b *Batch) setIndex(t Table, key []byte, present bool) {
+	if !b.writable(t) {
+		return
+	}
+	b.key = appendKey(b.key[:0], spaceIndex, t, key)
+	was, ok := b.index.entries[string(b.key)]
+	switch {
+	case !ok:
+		b.index.add(string(b.key), present)
+		b.size += len(b.key)
+	case was != present:
+		b.index.entries[string(b.key)] = present
 	}
 }
 
 // SetMeta stores a value of the caller's: log id, era, head hash, table versions.
+// The key must not be empty.
 func (b *Batch) SetMeta(key string, value []byte) {
 	if b.usable() {
-		b.key = appendMetaKey(b.key[:0], key)
-		b.note(b.pb.Set(b.key, value, nil))
-		b.meta[key] = pending{value: append([]byte(nil), value...), present: true}
+		b.meta[key] = metaWrite{append([]byte(nil), value...), true}
+		b.size += len(key) + len(value)
 	}
 }
 
 // DeleteMeta removes a value that SetMeta stored, if there is one.
 func (b *Batch) DeleteMeta(key string) {
 	if b.usable() {
-		b.key = appendMetaKey(b.key[:0], key)
-		b.note(b.pb.Delete(b.key, nil))
-		b.meta[key] = pending{}
+		b.meta[key] = metaWrite{}
 	}
 }
 
 // SetPosition says that the table has everything up to pos. It may not go back.
 func (b *Batch) SetPosition(t Table, pos uint64) {
-	if !b.admit(t, pos) {
-		return
+	if b.admit(t, pos) {
+		b.applied[t.key()] = pos
 	}
-	b.key = appendAppliedKey(b.key[:0], t)
-	b.setNumber(pos)
-	b.applied[t.key()] = pos
 }
 
 // Size is about what Commit will write, in bytes.
-func (b *Batch) Size() int {
-	if b.done {
-		return 0
-	}
-	return b.pb.Len() + b.changes.Len() + b.index.Len() + b.current
-}
+func (b *Batch) Size() int { return b.size }
+
+// Held is about what the rows take that the batch has found, written or not.
+func (b *Batch) Held() int { return b.held }
 
 // Err returns the first write that was refused, or nil.
 func (b *Batch) Err() error { return b.err }
-
-// Commit makes the batch visible, without waiting for disk, and ends it. On an
-// error nothing of it was written, except after ErrFailed, when only reopening
-// the directory tells.
-func (b *Batch) Commit() error {
-	if b.done {
-		return ErrClosed
-	}
-	defer b.Close()
-	if b.err != nil {
-		return b.err
-	}
-	if b.generation != b.db.generation {
-		return ErrStaleBatch
-	}
-	if err := b.join(); err != nil {
-		return err
-	}
-	if err := b.db.write("commit", func() error { return b.pb.Commit(pebble.NoSync) }); err != nil {
-		return err
-	}
-	b.db.generation++
-	for key, row := range b.rows.rows {
-		if key[0] == byte(spaceCurrent) {
-			b.db.rows.put(key, row)
-		}
-	}
-	for table, pos := range b.applied {
-		b.db.floors[table] = pos
-	}
-	return nil
-}
-
-// join puts all spaces into the one batch that is committed.
-func (b *Batch) join() error {
-	for _, key := range b.rows.keysOf(spaceCurrent) {
-		row := b.rows.rows[key]
-		b.key = append(b.key[:0], key...)
-		if !row.present {
-			b.note(b.pb.Delete(b.key, nil))
-			continue
-		}
-		op := b.pb.SetDeferred(len(b.key), positionLen+len(row.value))
-		copy(op.Key, b.key)
-		binary.BigEndian.PutUint64(op.Value, row.pos)
-		copy(op.Value[positionLen:], row.value)
-		b.note(op.Finish())
-	}
-	for _, part := range []*pebble.Batch{b.index, b.changes} {
-		if !part.Empty() {
-			b.note(b.pb.Apply(part, nil))
-		}
-	}
-	return b.err
-}
 
 // Close drops the batch unless it was committed. Closing twice does nothing.
 func (b *Batch) Close() {
 	if b.done {
 		return
 	}
-	b.done = true
-	// The batch is in memory; its Close only hands buffers back to a pool, and
-	// after a failed commit Pebble may still hold them.
-	if b.db.failure == nil {
-		_ = b.pb.Close()
-		_ = b.changes.Close()
-		_ = b.index.Close()
+	if b.buffers.reset() {
+		b.db.spare = b.buffers
 	}
-}
-
-// setTagged writes tag and row under the key in b.key.
-func (b *Batch) setTagged(to *pebble.Batch, tag byte, row []byte) {
-	op := to.SetDeferred(len(b.key), 1+len(row))
-	copy(op.Key, b.key)
-	op.Value[0] = tag
-	copy(op.Value[1:], row)
-	b.note(op.Finish())
-}
-
-// setNumber writes a position under the key in b.key.
-func (b *Batch) setNumber(pos uint64) {
-	var value [positionLen]byte
-	binary.BigEndian.PutUint64(value[:], pos)
-	b.note(b.pb.Set(b.key, value[:], nil))
+	*b = Batch{db: b.db, done: true, err: b.err}
 }
 
 // usable reports whether the batch still takes writes.
@@ -277,7 +161,7 @@ func (b *Batch) admit(t Table, pos uint64) bool {
 		b.note(tableError("write to", t, fmt.Errorf("%w: it is 0; the first is 1", ErrPosition)))
 	case pos < floor:
 		b.note(tableError("write to", t, fmt.Errorf("%w: it is %d; the least allowed is %d", ErrPosition, pos, floor)))
-	default:
+	case pos > floor:
 		b.floors[t.key()] = pos
 	}
 	return b.err == nil

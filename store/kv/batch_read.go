@@ -9,25 +9,12 @@ import (
 // GetCurrent returns a row as it is after this batch's writes so far: from the
 // batch, else the writer's cache, else disk. The row must not be changed.
 func (b *Batch) GetCurrent(t Table, pk []byte) (row []byte, ok bool, err error) {
-	if b.done {
-		return nil, false, ErrClosed
-	}
-	b.key = appendKey(b.key[:0], spaceCurrent, t, pk)
-	if own, ok := b.rows.rows[string(b.key)]; ok {
-		return own.value, own.present, nil
-	}
-	if b.generation != b.db.generation {
-		return nil, false, ErrStaleBatch
-	}
-	if cached, known := b.db.rows.get(b.key); known {
-		return cached.value, cached.present, nil
-	}
-	found, err := b.load(b.key)
+	r, err := b.Row(t, pk)
 	if err != nil {
-		return nil, false, tableError("read", t, err)
+		return nil, false, err
 	}
-	b.db.rows.put(string(b.key), found)
-	return found.value, found.present, nil
+	row, ok = r.Value()
+	return row, ok, nil
 }
 
 func (b *Batch) load(key []byte) (pending, error) {
@@ -48,12 +35,29 @@ func (b *Batch) load(key []byte) (pending, error) {
 // the scan does not see it. pk and row are valid during the call. fn returns
 // false to stop.
 func (b *Batch) ScanCurrent(t Table, prefix []byte, fn func(pk, row []byte) bool) error {
-	return b.scan(spaceCurrent, t, prefix, func(key []byte, p pending) bool { return fn(key, p.value) })
+	if b.done {
+		return ErrClosed
+	}
+	lower, upper := bounds(spaceCurrent, t, prefix, nil)
+	var own []entry
+	for _, key := range b.rows.between(lower, upper) {
+		r := b.rows.entries[key]
+		own = append(own, entry{key, r.value, r.present})
+	}
+	return b.scan(t, lower, upper, own, fn)
 }
 
 // ScanIndex is ScanCurrent for index keys.
 func (b *Batch) ScanIndex(t Table, prefix []byte, fn func(key []byte) bool) error {
-	return b.scan(spaceIndex, t, prefix, func(key []byte, _ pending) bool { return fn(key) })
+	if b.done {
+		return ErrClosed
+	}
+	lower, upper := bounds(spaceIndex, t, prefix, nil)
+	var own []entry
+	for _, key := range b.index.between(lower, upper) {
+		own = append(own, entry{key, nil, b.index.entries[key]})
+	}
+	return b.scan(t, lower, upper, own, func(key, _ []byte) bool { return fn(key) })
 }
 
 // Meta returns a value as it is after this batch's writes so far.
@@ -67,11 +71,15 @@ func (b *Batch) Meta(key string) (value []byte, ok bool, err error) {
 	return b.db.Meta(key)
 }
 
+// entry is one key of an overlay at the moment of a scan.
+type entry struct {
+	key     string
+	value   []byte
+	present bool
+}
+
 // scan merges what is committed with the batch's own entries, which win.
-func (b *Batch) scan(sp space, t Table, prefix []byte, fn func(key []byte, p pending) bool) (err error) {
-	if b.done {
-		return ErrClosed
-	}
+func (b *Batch) scan(t Table, lower, upper []byte, own []entry, fn func(key, row []byte) bool) (err error) {
 	if b.generation != b.db.generation {
 		return ErrStaleBatch
 	}
@@ -79,43 +87,41 @@ func (b *Batch) scan(sp space, t Table, prefix []byte, fn func(key []byte, p pen
 		return err
 	}
 	defer b.db.release()
-	lower, upper := bounds(sp, t, prefix, nil)
-	own := b.rows.between(lower, upper)
 	it, err := b.db.pdb.NewIter(&pebble.IterOptions{LowerBound: lower, UpperBound: upper})
 	if err != nil {
 		return tableError("scan", t, err)
 	}
-	m := merge{it: it, own: own, space: sp}
+	m := merge{it: it, own: own, rows: lower[0] == byte(spaceCurrent)}
 	err = m.run(fn)
 	return tableError("scan", t, errors.Join(err, it.Error(), it.Close()))
 }
 
 // merge walks two ordered sources at once.
 type merge struct {
-	it    *pebble.Iterator
-	own   []entry
-	space space
+	it   *pebble.Iterator
+	own  []entry
+	rows bool // the committed keys have rows
 }
 
-func (m *merge) run(fn func(key []byte, p pending) bool) error {
+func (m *merge) run(fn func(key, row []byte) bool) error {
 	valid := m.it.First()
 	for valid || len(m.own) > 0 {
 		order := m.compare(valid)
-		var p pending
-		var physical []byte
+		var physical, row []byte
+		present := true
 		if order <= 0 { // the batch's entry is first, or hides the committed one
-			p, physical = m.own[0].pending, []byte(m.own[0].key)
+			physical, row, present = []byte(m.own[0].key), m.own[0].value, m.own[0].present
 			m.own = m.own[1:]
 		} else {
 			var err error
-			if p, err = m.committed(); err != nil {
+			if row, err = m.committed(); err != nil {
 				return err
 			}
 			physical = m.it.Key()
 		}
-		if p.present {
+		if present {
 			key, err := decodeKey(physical)
-			if err != nil || !fn(key, p) {
+			if err != nil || !fn(key, row) {
 				return err
 			}
 		}
@@ -138,14 +144,14 @@ func (m *merge) compare(valid bool) int {
 	return compareKeys([]byte(m.own[0].key), m.it.Key())
 }
 
-func (m *merge) committed() (pending, error) {
-	if m.space == spaceIndex {
-		return pending{present: true}, nil
+func (m *merge) committed() ([]byte, error) {
+	if !m.rows {
+		return nil, nil
 	}
 	value, err := m.it.ValueAndErr()
 	if err != nil {
-		return pending{}, err
+		return nil, err
 	}
-	row, pos, err := decodeCurrent(value)
-	return pending{value: row, pos: pos, present: true}, err
+	row, _, err := decodeCurrent(value)
+	return row, err
 }

@@ -19,16 +19,9 @@ type Change struct {
 }
 
 // Prev returns the version before this one; ok is false if there was none or it
-// was a deletion. It is read when asked for, one seek, so that a watch that does
-// not look at the old row does not pay for it. The row is valid until the next
-// call of Prev or until the callback returns.
-func (c *Change) Prev() (row []byte, ok bool, err error) {
-	if c.Position == 0 {
-		return nil, false, nil
-	}
-	v, found, err := c.reader.versions.at(c.PK, c.Position-1)
-	return v.row, found && !v.deleted, err
-}
+// was a deletion. It lies beside the change's own version, so it is read when
+// asked for. The row is valid until the callback returns.
+func (c *Change) Prev() (row []byte, ok bool, err error) { return c.reader.previous() }
 
 // Changes calls fn for each version written at positions after from, up to and
 // including to, ordered by position and then by primary key, until fn returns
@@ -42,7 +35,7 @@ func (s *Snapshot) Changes(t Table, from, to uint64, fn func(c *Change) bool) (e
 	if to < math.MaxUint64 {
 		upper = appendChangeKey(nil, t, to+1, nil)
 	}
-	reader := &changeReader{versions: versionReader{snap: s.snap, table: t}}
+	reader := &changeReader{versions: versionReader{snap: s.snap, table: t, until: to}}
 	defer func() { err = errors.Join(err, tableError("read changes of", t, reader.versions.close())) }()
 	return s.iterate("read changes of", t, lower, upper, func(it *pebble.Iterator) error {
 		for valid := it.First(); valid; valid = it.Next() {
@@ -55,41 +48,44 @@ func (s *Snapshot) Changes(t Table, from, to uint64, fn func(c *Change) bool) (e
 	})
 }
 
-// changeReader decodes changes, and reads the version space beside them.
+// changeReader reads the version space beside changes, which are keys alone.
 type changeReader struct {
 	versions versionReader
-	change   Change
-	long     []byte // copy of a row that its change does not carry
+	change   Change // handed out again and again
+	row      []byte // of the change: Prev moves the iterator
+
+	before version // the version before the change's, once Prev has asked
+	asked  bool
+	found  bool
+	err    error
 }
 
-// read decodes the entry under it. The Change is reused by the next call.
 func (r *changeReader) read(it *pebble.Iterator) (*Change, error) {
 	pos, pk, err := decodeChangeKey(it.Key())
 	if err != nil {
 		return nil, err
 	}
-	value, err := it.ValueAndErr()
-	if err != nil {
-		return nil, err
-	}
-	r.change = Change{Position: pos, PK: pk, reader: r}
-	if len(value) == 1 && value[0] == tagElsewhere {
-		r.change.Row, err = r.elsewhere(pk, pos)
-	} else {
-		r.change.Row, r.change.Deleted, err = decodeRow(value)
-	}
-	return &r.change, err
-}
-
-// elsewhere fetches a long row. It is copied, for Prev moves the iterator.
-func (r *changeReader) elsewhere(pk []byte, pos uint64) ([]byte, error) {
 	v, found, err := r.versions.at(pk, pos)
 	if err != nil {
 		return nil, err
 	}
-	if !found || v.pos != pos || v.deleted {
+	if !found || v.pos != pos {
 		return nil, corruptf("row %x changed at %d, but has no version of that position", pk, pos)
 	}
-	r.long = append(r.long[:0], v.row...)
-	return r.long, nil
+	r.asked = false
+	r.row = append(r.row[:0], v.row...)
+	r.change = Change{Position: pos, PK: pk, Deleted: v.deleted, reader: r}
+	if !v.deleted {
+		r.change.Row = r.row
+	}
+	return &r.change, nil
+}
+
+// previous steps to the next older version, once per change.
+func (r *changeReader) previous() (row []byte, ok bool, err error) {
+	if !r.asked {
+		r.asked = true
+		r.before, r.found, r.err = r.versions.older()
+	}
+	return r.before.row, r.found && !r.before.deleted, r.err
 }

@@ -30,7 +30,12 @@ func splitKey(key []byte) int {
 	return n
 }
 
+// compareKeys orders by prefix, then by suffix. Keys without one, most of what a
+// memtable compares, are plain bytes.
 func compareKeys(a, b []byte) int {
+	if n, m := len(a), len(b); n > 0 && m > 0 && a[n-1] != suffixLen && b[m-1] != suffixLen {
+		return bytes.Compare(a, b)
+	}
 	i, j := splitKey(a), splitKey(b)
 	if c := bytes.Compare(a[:i], b[:j]); c != 0 {
 		return c

@@ -23,6 +23,11 @@ type Config struct {
 	// of a hot row does not go to Pebble. 0 turns it off. Range 0 to 4 GiB.
 	RowCache int64
 
+	// Ingest is the size of a commit from which on it is written as tables that
+	// Pebble takes over, past its log and memtable. Smaller ones would leave many
+	// small tables. Range 1 to 1 GiB.
+	Ingest int64
+
 	// Logger receives what Pebble reports: errors as errors, the rest at debug.
 	// nil is slog.Default.
 	Logger *slog.Logger
@@ -38,6 +43,7 @@ func DefaultConfig() Config {
 		MemTable:   64 << 20,
 		MemTables:  3,
 		RowCache:   8 << 20,
+		Ingest:     4 << 20,
 	}
 }
 
@@ -52,6 +58,7 @@ func (c Config) Validate() error {
 		{"MemTable", c.MemTable, 1 << 20, 1 << 30},
 		{"MemTables", int64(c.MemTables), 2, 16},
 		{"RowCache", c.RowCache, 0, 4 << 30},
+		{"Ingest", c.Ingest, 1, 1 << 30},
 	} {
 		if f.value < f.least || f.value > f.utmost {
 			return fmt.Errorf("kv: config: %s is %d; allowed are %d to %d", f.name, f.value, f.least, f.utmost)

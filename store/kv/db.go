@@ -12,21 +12,26 @@ import (
 // DB is one open directory. See the package comment for who may call what.
 type DB struct {
 	pdb *pebble.DB
+	in  *ingester
 
 	// The writer's own state, touched by its goroutine alone.
 	rows       *rowCache           // current rows as of the last commit
 	floors     map[tableKey]uint64 // committed positions that were looked up
 	generation uint64              // counts commits and drops; dates batches
 	failure    error               // why writing is over, or nil
+	spare      *buffers            // of the last batch; nil while one is open
+	ingest     int64               // bytes from which on a commit goes by tables
 
 	mu     sync.Mutex
 	closed bool // guarded by mu
 	users  int  // open snapshots and running reads; guarded by mu
 }
 
-func newDB(pdb *pebble.DB, cfg Config) *DB {
+func newDB(pdb *pebble.DB, in *ingester, cfg Config) *DB {
 	return &DB{
 		pdb:    pdb,
+		in:     in,
+		ingest: cfg.Ingest,
 		rows:   newRowCache(cfg.RowCache),
 		floors: make(map[tableKey]uint64),
 	}

@@ -4,7 +4,9 @@
 // A row has a primary key, opaque bytes, and the position of the event that
 // wrote it. Nothing is overwritten: a newer position adds a version, a deletion
 // adds a tombstone. A second keyspace holds the newest version alone, so that
-// reading the present does not pay for the past.
+// reading the present does not pay for the past. Beside rows a table may have an
+// index, keys of the present alone, and series, ascending numbers under a name
+// that are only ever added.
 //
 // # Promises
 //
@@ -39,6 +41,6 @@
 //
 // One goroutine writes: it alone may call NewBatch, the Batch's methods,
 // DropTable, Sync and Flush. Any number may read through Snapshots, Meta and
-// Position. Pebble owns the goroutines that flush and compact; they end in
-// Close.
+// Position. A large Commit writes tables in three goroutines and waits for them.
+// Pebble owns the goroutines that flush and compact; they end in Close.
 package kv

@@ -13,7 +13,7 @@ import (
 // FormatVersion numbers the layout of keys and values. A binary opens its own
 // version alone: a table is rebuilt from the log rather than migrated, and the
 // caller does so when Open says that the directory is older.
-const FormatVersion = 1
+const FormatVersion = 2
 
 // formatFile stands beside Pebble's files, so that it can be read before Pebble
 // touches anything.

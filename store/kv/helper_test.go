@@ -22,7 +22,12 @@ func openMem(t testing.TB) *DB {
 
 func openFS(t testing.TB, fs vfs.FS) *DB {
 	t.Helper()
-	db, err := OpenFS(fs, "data", quiet())
+	return openWith(t, fs, quiet())
+}
+
+func openWith(t testing.TB, fs vfs.FS, cfg Config) *DB {
+	t.Helper()
+	db, err := OpenFS(fs, "data", cfg)
 	if err != nil {
 		t.Fatal(err)
 	}

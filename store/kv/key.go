@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"strings"
 )
 
 // Key is a composite primary key under construction. Keys compare as their
@@ -27,9 +28,13 @@ const (
 
 // String appends a string component.
 func (k Key) String(s string) Key {
-	out := k.grow(len(s) + 2)
-	out = appendEscaped(out, s)
-	return append(out, escapeByte, stringTerminal)
+	return AppendString(k.grow(len(s)+2), s)
+}
+
+// AppendString appends a string component to a key in memory of the caller's,
+// for keys that are made with every event.
+func AppendString(dst []byte, s string) []byte {
+	return append(appendEscaped(dst, s), escapeByte, stringTerminal)
 }
 
 // StringPrefix appends the beginning of a string component, for scans over all
@@ -54,7 +59,10 @@ func (k Key) grow(n int) Key {
 	return append(make(Key, 0, len(k)+n), k...)
 }
 
-func appendEscaped(dst Key, s string) Key {
+func appendEscaped(dst []byte, s string) []byte {
+	if strings.IndexByte(s, escapeByte) < 0 {
+		return append(dst, s...)
+	}
 	for i := range len(s) {
 		dst = append(dst, s[i])
 		if s[i] == escapeByte {

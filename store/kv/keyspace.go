@@ -13,15 +13,16 @@ const (
 	spaceApplied space = 0x02 // table → position
 	spaceCurrent space = 0x10 // table | pk → position, value
 	spaceVersion space = 0x20 // table | pk | ^position → tag, value
-	spaceChange  space = 0x30 // table | position | pk → tag, value
+	spaceChange  space = 0x30 // table | position | pk → nothing
 	spaceIndex   space = 0x40 // table | key → nothing
 	spaceDead    space = 0x50 // table | pk → position of the last deletion
+	spaceSeries  space = 0x60 // table | prefix | first number → the next ones
 )
 
 // rowSpaces are the spaces that belong to a table, all of which DropTable
 // empties.
-func rowSpaces() [5]space {
-	return [5]space{spaceCurrent, spaceVersion, spaceChange, spaceIndex, spaceDead}
+func rowSpaces() [6]space {
+	return [6]space{spaceCurrent, spaceVersion, spaceChange, spaceIndex, spaceDead, spaceSeries}
 }
 
 // headerLen is the length of space and table before a primary key.

@@ -3,6 +3,7 @@ package kv
 import (
 	"bytes"
 	"errors"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -198,7 +199,7 @@ func TestOpenRefusesNewerFormat(t *testing.T) {
 	if !errors.As(err, &format) || !format.Newer() {
 		t.Fatalf("error %v, want a newer FormatError", err)
 	}
-	for _, part := range []string{"format 99", "omnirelay.kv.v9", "format 1", comparerName} {
+	for _, part := range []string{"format 99", "omnirelay.kv.v9", "format " + strconv.Itoa(FormatVersion), comparerName} {
 		if !strings.Contains(err.Error(), part) {
 			t.Errorf("error %q does not name %q", err, part)
 		}

@@ -19,7 +19,7 @@ func (s *Snapshot) ListAt(t Table, r Range, pos uint64, fn func(pk, row []byte) 
 	if s.closed.Load() {
 		return ErrClosed
 	}
-	l := pastLister{versions: versionReader{snap: s.snap, table: t}, pos: pos}
+	l := pastLister{versions: versionReader{snap: s.snap, table: t, until: pos}, pos: pos}
 	defer func() {
 		err = tableError("list past of", t, errors.Join(err, l.close()))
 	}()

@@ -107,7 +107,7 @@ func genPK() *rapid.Generator[string] {
 func genRow() *rapid.Generator[string] {
 	return rapid.Custom(func(t *rapid.T) string {
 		if rapid.IntRange(0, 9).Draw(t, "long") == 0 {
-			return string(bytes.Repeat([]byte{rapid.Byte().Draw(t, "fill")}, maxInlineChange+1))
+			return string(bytes.Repeat([]byte{rapid.Byte().Draw(t, "fill")}, 1<<10+1))
 		}
 		return string(rapid.SliceOfN(rapid.Byte(), 0, 5).Draw(t, "row"))
 	})
@@ -116,14 +116,16 @@ func genRow() *rapid.Generator[string] {
 func TestModel(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		fs := vfs.NewMem()
-		db := openFS(t, fs)
+		cfg := quiet()
+		cfg.Ingest = rapid.SampledFrom([]int64{1, 300, 1 << 20}).Draw(rt, "ingest")
+		db := openWith(t, fs, cfg)
 		defer func() { _ = db.Close() }()
 		m := &model{index: make(map[string]bool)}
 		for range rapid.IntRange(1, 8).Draw(rt, "steps") {
 			switch rapid.IntRange(0, 9).Draw(rt, "step") {
 			case 0:
 				must(rt, db.Close())
-				db = openFS(t, fs)
+				db = openWith(t, fs, cfg)
 			case 1:
 				must(rt, db.Flush())
 			case 2:
@@ -143,6 +145,9 @@ func stepBatch(t *rapid.T, db *DB, before *model) *model {
 	must(t, err)
 	pos := max(m.position, 1)
 	for range rapid.IntRange(0, 12).Draw(t, "writes") {
+		if rapid.IntRange(0, 5).Draw(t, "preload") == 0 {
+			must(t, b.Preload(modelTable(), []byte(genPK().Draw(t, "first")), []byte(genPK().Draw(t, "last"))))
+		}
 		pos += uint64(rapid.IntRange(0, 2).Draw(t, "advance"))
 		writeOne(t, b, m, pos)
 	}

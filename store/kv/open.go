@@ -1,6 +1,7 @@
 package kv
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -31,11 +32,18 @@ func OpenFS(filesystem vfs.FS, dir string, cfg Config) (_ *DB, err error) {
 		return nil, err
 	}
 	defer recoverFatal("open "+dir, &err)
-	pdb, err := pebble.Open(dir, options(filesystem, cfg))
+	opts := options(filesystem, cfg)
+	opts.EnsureDefaults()
+	pdb, err := pebble.Open(dir, opts)
 	if err != nil {
 		return nil, opError("open "+dir, err)
 	}
-	return newDB(pdb, cfg), nil
+	// Only now: the folder is locked.
+	in, err := newIngester(filesystem, dir, opts)
+	if err != nil {
+		return nil, errors.Join(err, pdb.Close())
+	}
+	return newDB(pdb, in, cfg), nil
 }
 
 func options(filesystem vfs.FS, cfg Config) *pebble.Options {
@@ -52,6 +60,7 @@ func options(filesystem vfs.FS, cfg Config) *pebble.Options {
 		LBaseMaxBytes:               512 << 20,
 		CompactionConcurrencyRange:  func() (lower, upper int) { return 1, 2 },
 		MaxOpenFiles:                500,
+		BlockPropertyCollectors:     []func() pebble.BlockPropertyCollector{newPositionCollector},
 		Logger:                      pebbleLog{log},
 		EventListener:               newListener(log),
 	}

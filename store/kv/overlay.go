@@ -6,69 +6,52 @@ import (
 	"strings"
 )
 
-// pending is what a key of the current or index space holds once the batch is
-// committed; present is false for a key that is gone.
-type pending struct {
-	value   []byte
-	pos     uint64
-	present bool
+// overlay is what a batch knows by physical key. Keys are also kept in order for
+// scans; new ones wait unsorted until a scan wants them, so that a batch without
+// scans never sorts.
+type overlay[E any] struct {
+	entries map[string]E
+	sorted  []string
+	fresh   []string
 }
 
-// overlay is a batch's own writes by physical key, for reads before Commit.
-// Keys are also kept in order for scans; new ones wait unsorted until a scan
-// wants them, so that a batch without scans never sorts.
-type overlay struct {
-	rows   map[string]pending
-	sorted []string
-	fresh  []string
+func newOverlay[E any]() overlay[E] {
+	return overlay[E]{entries: make(map[string]E)}
 }
 
-func newOverlay() overlay {
-	return overlay{rows: make(map[string]pending)}
+func (o *overlay[E]) reset() {
+	clear(o.entries)
+	clear(o.sorted)
+	clear(o.fresh)
+	o.sorted, o.fresh = o.sorted[:0], o.fresh[:0]
 }
 
-func (o *overlay) put(key string, row pending) {
-	if _, ok := o.rows[key]; !ok {
-		o.fresh = append(o.fresh, key)
-	}
-	o.rows[key] = row
+// add puts an entry under a key that has none yet.
+func (o *overlay[E]) add(key string, e E) {
+	o.fresh = append(o.fresh, key)
+	o.entries[key] = e
 }
 
-// entry is one key of an overlay at the moment of a scan.
-type entry struct {
-	key string
-	pending
-}
-
-// between copies the entries of [lower, upper) in order: a scan's callback may
-// write to the batch without changing what the scan sees. The bounds are
-// compared as bytes, which orders keys without suffix as the comparer does.
-func (o *overlay) between(lower, upper []byte) []entry {
+// between returns the keys of [lower, upper) in order, in memory of their own: a
+// scan's callback may write to the batch without changing what the scan sees.
+// The bounds are compared as bytes, which orders keys without suffix as the
+// comparer does.
+func (o *overlay[E]) between(lower, upper []byte) []string {
 	o.sort()
 	i := sort.SearchStrings(o.sorted, string(lower))
 	j := i + sort.SearchStrings(o.sorted[i:], string(upper))
-	out := make([]entry, 0, j-i)
-	for _, key := range o.sorted[i:j] {
-		out = append(out, entry{key, o.rows[key]})
-	}
-	return out
+	return slices.Clone(o.sorted[i:j])
 }
 
-// keysOf are the keys of a space in order.
-func (o *overlay) keysOf(sp space) []string {
-	var out []string
-	for key := range o.rows {
-		if key[0] == byte(sp) {
-			out = append(out, key)
-		}
-	}
-	slices.Sort(out)
-	return out
+// keys are all keys in order, valid until the next add.
+func (o *overlay[E]) keys() []string {
+	o.sort()
+	return o.sorted
 }
 
 // sort merges fresh keys into the sorted ones. A few are inserted one by one,
 // which moves memory but compares little; many are sorted with the rest.
-func (o *overlay) sort() {
+func (o *overlay[E]) sort() {
 	const few = 8
 	if len(o.fresh) <= few {
 		for _, key := range o.fresh {

@@ -1,5 +1,14 @@
 package kv
 
+// pending is what the current space holds of a key, or will hold; present is
+// false for a row that is not there.
+type pending struct {
+	value   []byte
+	decoded any // what the caller made of value; nil when it did not say
+	pos     uint64
+	present bool
+}
+
 // rowCache holds what the current space said about keys as of the last commit,
 // including that a row is absent. It belongs to the writer; there is no lock.
 //
@@ -13,9 +22,25 @@ type rowCache struct {
 	young, old map[string]pending
 }
 
-// rowOverhead is a rough cost of a map entry: the string and slice headers, and
-// the table's slack.
-const rowOverhead = 96
+const (
+	// rowOverhead is a rough cost of a map entry: the string and slice headers,
+	// and the table's slack.
+	rowOverhead = 96
+	// decodedCost is about what a decoded row takes for each byte of its encoded
+	// form, and decodedOverhead what the smallest takes. A ShardRecord of 130
+	// bytes is a struct of 300, a timestamp and seven strings.
+	decodedCost     = 2
+	decodedOverhead = 400
+)
+
+// cost is about what a cached row takes in memory.
+func (p pending) cost(key string) int64 {
+	n := len(key) + len(p.value) + rowOverhead
+	if p.decoded != nil {
+		n += decodedCost*len(p.value) + decodedOverhead
+	}
+	return int64(n)
+}
 
 func newRowCache(bound int64) *rowCache {
 	c := &rowCache{half: bound / 2}
@@ -35,18 +60,16 @@ func (c *rowCache) get(key []byte) (row pending, known bool) {
 		return row, true
 	}
 	if row, known = c.old[string(key)]; known {
-		k := string(key)
-		delete(c.old, k)
-		c.put(k, row)
+		c.put(string(key), row)
 	}
 	return row, known
 }
 
 // put replaces what is known of a key. The cache keeps key and row.
 func (c *rowCache) put(key string, row pending) {
-	cost := int64(len(key)+len(row.value)) + rowOverhead
+	cost := row.cost(key)
 	if was, ok := c.young[key]; ok {
-		c.size -= int64(len(key)+len(was.value)) + rowOverhead
+		c.size -= was.cost(key)
 		delete(c.young, key)
 	}
 	delete(c.old, key)

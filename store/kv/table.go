@@ -1,6 +1,7 @@
 package kv
 
 import (
+	"cmp"
 	"encoding/binary"
 	"fmt"
 )
@@ -35,6 +36,11 @@ func (t Table) check() error {
 type tableKey struct {
 	id      uint16
 	version uint32
+}
+
+// compare orders tables as their keys do.
+func (k tableKey) compare(other tableKey) int {
+	return cmp.Or(cmp.Compare(k.id, other.id), cmp.Compare(k.version, other.version))
 }
 
 func (t Table) key() tableKey { return tableKey{t.ID, t.Version} }

@@ -2,18 +2,12 @@ package kv
 
 import "encoding/binary"
 
-// Tags are the first byte of a value in the version and change spaces.
+// Tags are the first byte of a value in the version space.
 // Append only.
 const (
-	tagDeleted   = 0x00 // nothing follows
-	tagRow       = 0x01 // the row follows
-	tagElsewhere = 0x02 // change space only: read the version space
+	tagDeleted = 0x00 // nothing follows
+	tagRow     = 0x01 // the row follows
 )
-
-// maxInlineChange is the longest row that a change carries itself. Longer ones
-// are read from the version space, which bounds what the change space costs: a
-// seek per change is small beside such a row.
-const maxInlineChange = 1 << 10
 
 // decodeRow takes a value of the version space apart. The row shares memory
 // with it.

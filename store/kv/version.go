@@ -27,6 +27,7 @@ func readVersion(it *pebble.Iterator) (version, error) {
 type versionReader struct {
 	snap  *pebble.Snapshot
 	table Table
+	until uint64 // the highest position that it will be asked for
 	it    *pebble.Iterator
 	seek  []byte
 }
@@ -36,7 +37,7 @@ type versionReader struct {
 func (r *versionReader) at(pk []byte, pos uint64) (v version, found bool, err error) {
 	if r.it == nil {
 		lower, upper := bounds(spaceVersion, r.table, nil, nil)
-		r.it, err = r.snap.NewIter(&pebble.IterOptions{LowerBound: lower, UpperBound: upper})
+		r.it, err = r.snap.NewIter(versionOptions(lower, upper, r.until))
 		if err != nil {
 			return version{}, false, err
 		}
@@ -44,6 +45,16 @@ func (r *versionReader) at(pk []byte, pos uint64) (v version, found bool, err er
 	r.seek = appendVersionKey(r.seek[:0], r.table, pk, pos)
 	// The prefix holds the whole primary key, so this finds no other row.
 	if !r.it.SeekPrefixGE(r.seek) {
+		return version{}, false, r.it.Error()
+	}
+	v, err = readVersion(r.it)
+	return v, err == nil, err
+}
+
+// older returns the version before the one that at has found. Its slices are
+// valid until the next call of at.
+func (r *versionReader) older() (v version, found bool, err error) {
+	if !r.it.Next() {
 		return version{}, false, r.it.Error()
 	}
 	v, err = readVersion(r.it)
