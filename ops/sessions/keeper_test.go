@@ -211,7 +211,7 @@ func TestBrakeAgain(t *testing.T) {
 	heard(8)
 	for range 2 {
 		s.passes(ttl)
-		s.step(nil) // all are due
+		s.step(nil)  // all are due
 		heard(4 * 4) // the hold is over, and nobody was closed
 	}
 	s.passes(ttl)
