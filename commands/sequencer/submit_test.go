@@ -10,6 +10,7 @@ import (
 
 	"github.com/omnirelay/omnirelay/commands"
 	"github.com/omnirelay/omnirelay/commands/sequencer"
+	"github.com/omnirelay/omnirelay/commands/shard"
 	"github.com/omnirelay/omnirelay/events"
 	"github.com/omnirelay/omnirelay/store"
 	"github.com/omnirelay/omnirelay/store/memlog"
@@ -157,6 +158,39 @@ func TestSubmitAllPartlyOverloaded(t *testing.T) {
 		a.once(t)
 		if !errors.Is(a.errs[0], sequencer.ErrNotLeader) {
 			t.Errorf("after the stop: %v", a.errs[0])
+		}
+	})
+}
+
+// TestFrameOfLittleWork: decisions that are small in bytes and change very many
+// shards do not share a frame: deciding them all would outlast authority.
+func TestFrameOfLittleWork(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := memlog.New(nil)
+		s := running(options(l, memlog.NewRegister(nil)))
+		const shards = events.MaxShards * 2 / 5 // two fit, three do not
+		create := commands.Request{Actor: "user/a", Command: shard.Create{Namespace: "large", Spec: shard.Spec{ShardCount: shards}}}
+		if _, err := s.Submit(t.Context(), create); err != nil {
+			t.Fatal(err)
+		}
+		before := markOf(t, l)
+		rs := labels(10)
+		for i := range 5 {
+			hint := float64(i + 1)
+			rs[2*i] = commands.Request{Actor: "user/a", Command: shard.Update{Namespace: "large", CapacityHint: &hint}}
+		}
+		a := submitAll(t.Context(), s, rs)
+		a.once(t)
+		for i, err := range a.errs {
+			if want := before.Position + 1 + events.Position(i); err != nil || a.receipts[i].Position != want {
+				t.Errorf("request %d: position %d, %v, want position %d", i, a.receipts[i].Position, err, want)
+			}
+		}
+		if frames := markOf(t, l).Sequence - before.Sequence; frames != 3 {
+			t.Errorf("%d frames, want 3", frames)
+		}
+		if err := s.stop(); err != nil {
+			t.Error(err)
 		}
 	})
 }

@@ -57,6 +57,9 @@ func ofSequencer() []mutant {
 		{"frames have no limit", decide, []string{
 			"	if b.bytes+size > events.MaxFrameBytes || have+len(evs) > events.MaxFrameEvents {", "	if b.bytes+size > 1<<30 || have+len(evs) > 1<<30 {",
 		}, sequencer, story("limits")},
+		{"a frame has no bound of work", decide, []string{
+			"	if b.touched > 0 && b.touched+touches > maxTouched {", "	if b.touched < 0 {",
+		}, sequencer, "TestFrameOfLittleWork"},
 		{"a decision that fits nowhere waits for ever", decide, []string{
 			"	if size+frameOverhead > events.MaxFrameBytes || len(evs) > events.MaxFrameEvents {", "	if size+frameOverhead > 1<<30 || len(evs) > 1<<30 {",
 		}, sequencer, story("limits")},
