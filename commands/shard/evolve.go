@@ -44,36 +44,6 @@ func (s *State) Evolve(r events.Recorded) {
 	}
 }
 
-// Touches is about how many shards an event changes: how long Evolve takes, here
-// and in every table.
-func (s *State) Touches(e *eventsv1.Event) int {
-	switch k := e.GetKind().(type) {
-	case *eventsv1.Event_NamespaceCreated:
-		return int(k.NamespaceCreated.GetSpec().GetShardCount())
-	case *eventsv1.Event_NamespaceUpdated:
-		return int(k.NamespaceUpdated.GetSpec().GetShardCount())
-	case *eventsv1.Event_NamespaceDeleting:
-		return s.size(k.NamespaceDeleting.GetNamespace())
-	case *eventsv1.Event_NamespaceDeleted:
-		return s.size(k.NamespaceDeleted.GetNamespace())
-	case *eventsv1.Event_SessionClosed:
-		n := 0
-		s.EachNamespace(func(ns *Namespace) bool {
-			n += ns.Owned(k.SessionClosed.GetNodeId())
-			return true
-		})
-		return n
-	}
-	return 0 // at most events.MaxAssigned
-}
-
-func (s *State) size(name string) int {
-	if ns, ok := s.namespaces.Get(name); ok {
-		return int(ns.Len())
-	}
-	return 0
-}
-
 func (sh *Shard) endMove() { sh.MoveTo, sh.MoveDeadline, sh.MoveHold, sh.MoveCause = "", 0, 0, 0 }
 
 func (sh *Shard) unown() {
