@@ -219,3 +219,20 @@ func TestBrakeAgain(t *testing.T) {
 	s.passes(3 * ttl)
 	s.step(nodes) // silent to its end
 }
+
+// TestBeatStartsAllTimers: the first heartbeat that is answered after authority
+// was gained anew starts every timer again, not only its own.
+func TestBeatStartsAllTimers(t *testing.T) {
+	s := tell(t, "n1", "n2")
+	s.passes(ttl)
+	s.lapses()
+	s.passes(10 * ttl)
+	s.leader.status.AuthorityUntil = int64(s.now + time.Hour)
+	s.leader.status.AuthorityGained++
+	s.beats(nil)
+	s.passes(ttl + sessions.Grace - 1)
+	s.beats(nil)
+	s.step(nil)
+	s.passes(1)
+	s.step([]string{"n2"})
+}

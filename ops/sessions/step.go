@@ -156,8 +156,16 @@ func (l *Leases) Sync(m *model.Model, gained uint64, now int64) {
 	}
 }
 
+// Has reports whether Sync has nothing to say about this session: its timer runs,
+// since authority was last gained.
+func (l *Leases) Has(node string, session events.Position, gained uint64) bool {
+	x := l.byNode[node]
+	return x != nil && x.session == session && l.gained == gained
+}
+
 // Beat answers a heartbeat that was received now, against a model that Sync has
-// seen, or says why not. A *commands.Rejected is definite: the session is gone.
+// seen or need not see (Has), or says why not. A *commands.Rejected is definite:
+// the session is gone.
 func (l *Leases) Beat(m *model.Model, hb Heartbeat, now int64) (Answer, error) {
 	n, ok := m.Membership.Node(hb.NodeID)
 	if !ok || hb.Session == 0 || n.Session != hb.Session {
