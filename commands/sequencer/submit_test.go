@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -191,6 +192,74 @@ func TestFrameOfLittleWork(t *testing.T) {
 		}
 		if err := s.stop(); err != nil {
 			t.Error(err)
+		}
+	})
+}
+
+// TestOwnCommandsUnderLoad: a queue that others fill has room for this server's
+// own commands; a close that was refused would give a dead session another TTL,
+// as often as that happens.
+func TestOwnCommandsUnderLoad(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := &slowLog{Log: memlog.New(nil)}
+		opts := options(l, memlog.NewRegister(nil))
+		opts.MaxQueue = 3
+		s := running(opts)
+		l.gate = make(chan struct{})
+		var all sync.WaitGroup
+		all.Go(func() { submitAll(t.Context(), s, labels(1)) })
+		waitTimer(5 * time.Millisecond) // it is in flight
+		all.Go(func() { submitAll(t.Context(), s, labels(3)) })
+		waitTimer(5 * time.Millisecond) // the queue is full
+		if _, err := s.Submit(t.Context(), label("one more")); !errors.Is(err, sequencer.ErrOverloaded) {
+			t.Errorf("another's: %v", err)
+		}
+		own := labels(sequencer.OwnQueue + 1)
+		for i := range own {
+			own[i].Actor = "node/s1"
+		}
+		var a *answers
+		all.Go(func() { a = submitAll(t.Context(), s, own) })
+		waitTimer(5 * time.Millisecond)
+		close(l.gate)
+		all.Wait()
+		a.once(t)
+		for i, err := range a.errs {
+			if overloaded := errors.Is(err, sequencer.ErrOverloaded); overloaded != (i >= sequencer.OwnQueue) || !overloaded && err != nil {
+				t.Errorf("its own, number %d: %v", i, err)
+			}
+		}
+		if err := s.stop(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// TestOwnCommandsWaitForRoom: where even the way to the queue is full, they wait,
+// until their caller gives up or Run has ended; in both cases nothing was tried.
+func TestOwnCommandsWaitForRoom(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := sequencer.New(options(memlog.New(nil), memlog.NewRegister(nil)), sequencer.View{})
+		ended, cancel := context.WithCancel(t.Context())
+		cancel()
+		for range 4096 { // nobody takes them: it does not run yet
+			_, _ = s.Submit(ended, label("v"))
+		}
+		own := label("own")
+		own.Actor = "node/s1"
+		if _, err := s.Submit(ended, own); !errors.Is(err, context.Canceled) || errors.Is(err, sequencer.ErrOutcomeUnknown) {
+			t.Errorf("when its caller gives up: %v", err)
+		}
+		var err error
+		var all sync.WaitGroup
+		all.Go(func() { _, err = s.Submit(t.Context(), own) })
+		synctest.Wait()
+		if runErr := s.Run(ended); runErr != nil && !errors.Is(runErr, context.Canceled) {
+			t.Error(runErr)
+		}
+		all.Wait()
+		if !errors.Is(err, sequencer.ErrNotLeader) {
+			t.Errorf("when Run has ended: %v", err)
 		}
 	})
 }

@@ -64,8 +64,9 @@ func ofSequencer() []mutant {
 			"	if size+frameOverhead > events.MaxFrameBytes || len(evs) > events.MaxFrameEvents {", "	if size+frameOverhead > 1<<30 || len(evs) > 1<<30 {",
 		}, sequencer, story("limits")},
 		{"time runs backwards", decide, []string{"Time: max(now.Wall, mark.Time)", "Time: now.Wall"}, sequencer, story("time")},
+		{"others can fill the queue for this server's own", core, []string{"		room += OwnQueue", "		room += 0"}, sequencer, "TestOwnCommandsUnderLoad"},
 		{"the queue has no bound", core, []string{
-			"	if len(c.queue)+len(c.waiting) >= c.cfg.MaxQueue {", "	if len(c.queue)+len(c.waiting) >= 1<<30 {",
+			"	if len(c.queue)+len(c.waiting) >= room {", "	if len(c.queue)+len(c.waiting) >= 1<<30 {",
 		}, sequencer, story("queue")},
 		{"a stop leaves what is in flight", sequencer + "/loop.go", []string{
 			"	for time.Now().Before(deadline) && !l.core.Idle() && l.core.Fatal() == nil {", "	for time.Now().Before(deadline) && false {",
