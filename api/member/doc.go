@@ -20,8 +20,11 @@
 //  4. Routing goes on from the last good table when every server is silent (V1),
 //     and says so after some seconds.
 //  5. A [Leadership] is over, here, before anybody else can lead (L1, L6): at the
-//     end of the lease, with the session, or when the log says so. It never
-//     comes back; campaign again.
+//     end of the lease, with the session, or when it is resigned here. It never
+//     comes back; campaign again. The exception is an operator's resign: the log
+//     ends the term at once and may grant the next, and this member stops when it
+//     hears so, at the latest with its lease. Until then only the fence tells the
+//     two apart (L3).
 //  6. A node id is held by one process: of two on one data directory the second
 //     is refused by a file lock, of two on different ones by the servers. A data
 //     directory belongs to one log; servers of another, or of one that ends

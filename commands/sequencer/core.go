@@ -102,7 +102,11 @@ func (c *Core) Submit(p *Pending) error {
 	if c.role != leader {
 		return ErrNotLeader
 	}
-	if len(c.queue)+len(c.waiting) >= c.cfg.MaxQueue {
+	room := c.cfg.MaxQueue
+	if c.cfg.own(&p.Request) {
+		room += OwnQueue
+	}
+	if len(c.queue)+len(c.waiting) >= room {
 		return ErrOverloaded
 	}
 	c.queue = append(c.queue, p)

@@ -99,12 +99,19 @@ type builder struct {
 	next    events.Position
 	now     Now
 	bytes   int
+	touched int // shards that the decisions so far change
 	// pending are answered when the frame is stored, in order.
 	pending []*Pending
 }
 
 // frameOverhead is more than the bytes of a frame beside its decisions.
 const frameOverhead = 256
+
+// maxTouched bounds the shards that the decisions of one frame change, unless it
+// is one decision alone. Few bytes can mean much work: some hundred updates of a
+// large namespace fit into a frame, and while they were decided authority would
+// end, and with it, unanswered, every lease.
+const maxTouched = events.MaxShards
 
 func newBuilder(c *Core, now Now) *builder {
 	mark := c.view.Mark
@@ -172,6 +179,11 @@ func (b *builder) record(p *Pending, evs []*eventsv1.Event) (fits bool, err erro
 	if b.bytes+size > events.MaxFrameBytes || have+len(evs) > events.MaxFrameEvents {
 		return false, nil
 	}
+	touches := b.touches(evs)
+	if b.touched > 0 && b.touched+touches > maxTouched {
+		return false, nil
+	}
+	b.touched += touches
 	b.frame.Decisions = append(b.frame.Decisions, d)
 	b.bytes += size
 	last := b.next + events.Position(len(evs)) - 1
@@ -181,6 +193,14 @@ func (b *builder) record(p *Pending, evs []*eventsv1.Event) (fits bool, err erro
 	b.next = last + 1
 	p.receipt = commands.Receipt{Position: last, Time: b.frame.Time, Events: evs}
 	return true, nil
+}
+
+func (b *builder) touches(evs []*eventsv1.Event) int {
+	n := 0
+	for _, e := range evs {
+		n += b.overlay.Shard.Touches(e)
+	}
+	return n
 }
 
 func metaOf(r *commands.Request) *eventsv1.Meta {

@@ -24,7 +24,8 @@
 //     were decided in; without one they wait for a renewal of authority that
 //     started after the decision. So no answer rests on a lost race.
 //  5. The queue is bounded: [ErrOverloaded] is given at once and means that
-//     nothing was tried.
+//     nothing was tried. This server's own commands have room of their own, so
+//     that its controllers go on under any load.
 //  6. Authority holds for one second from the start of the last successful
 //     write of the authority register, by the boot-time clock, and counts only
 //     once this leader's own grant is stored and evolved, and the register was

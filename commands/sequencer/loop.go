@@ -14,6 +14,11 @@ type loop struct {
 	*Sequencer
 	core *Core
 	ops  sync.WaitGroup // operations on the log and the register
+
+	// What was told of operations that failed: each is tried again some fifty
+	// times a second, and is news once.
+	unacked   uint64 // the sequence that was published without an ack
+	unwritten bool   // the register, since its last successful write
 }
 
 // recampaign is the pause before a server that lost its leadership asks again.
@@ -128,10 +133,10 @@ func (l *loop) start(ctx context.Context, r Ready) {
 			began := time.Now()
 			err := l.opts.Log.Publish(ctx, p.Expect, p.Data)
 			l.opts.Metrics.appended(time.Since(began), err)
-			if err != nil {
-				l.opts.Logger.Warn("publish has no ack, looking what is stored", "sequence", p.Expect+1, "error", err)
+			return func(c *Core, _ Now) {
+				l.tellPublished(p.Expect+1, err)
+				c.Published(p.Expect, err)
 			}
-			return func(c *Core, _ Now) { c.Published(p.Expect, err) }
 		})
 	}
 	if seq := r.Load; seq != 0 {
@@ -143,10 +148,10 @@ func (l *loop) start(ctx context.Context, r Ready) {
 	if w := r.Write; w != nil {
 		l.op(ctx, func(ctx context.Context) func(*Core, Now) {
 			version, err := l.opts.Register.Write(ctx, w.Expect, w.Data)
-			if err != nil && ctx.Err() == nil {
-				l.opts.Logger.Warn("authority register was not written", "error", err)
+			return func(c *Core, now Now) {
+				l.tellWritten(err)
+				c.Written(now, version, err)
 			}
-			return func(c *Core, now Now) { c.Written(now, version, err) }
 		})
 	}
 	if r.Read {
@@ -154,6 +159,27 @@ func (l *loop) start(ctx context.Context, r Ready) {
 			version, data, err := l.opts.Register.Read(ctx)
 			return func(c *Core, now Now) { c.WasRead(now, version, data, err) }
 		})
+	}
+}
+
+func (l *loop) tellPublished(sequence uint64, err error) {
+	switch {
+	case err == nil && sequence == l.unacked:
+		l.opts.Logger.Info("publish has its ack again", "sequence", sequence)
+	case err != nil && sequence != l.unacked:
+		l.unacked = sequence
+		l.opts.Logger.Warn("publish has no ack, looking what is stored", "sequence", sequence, "error", err)
+	}
+}
+
+func (l *loop) tellWritten(err error) {
+	switch {
+	case err == nil && l.unwritten:
+		l.unwritten = false
+		l.opts.Logger.Info("authority register is written again")
+	case err != nil && !l.unwritten:
+		l.unwritten = true
+		l.opts.Logger.Warn("authority register was not written", "error", err)
 	}
 }
 

@@ -149,8 +149,11 @@ func (s *Sequencer) SubmitAll(ctx context.Context, rs []commands.Request, answer
 	full := s.opts.Full != nil && s.opts.Full()
 	calls := newCalls(len(rs))
 	queued := calls[:0:len(calls)] // the front part of calls
+	own := true
 	for i, r := range rs {
-		if full && !r.DryRun && r.Actor != "node/"+s.opts.Server {
+		ours := s.opts.own(&r)
+		own = own && ours
+		if full && !r.DryRun && !ours {
 			answer(i, commands.Receipt{}, store.ErrLogFull)
 			continue
 		}
@@ -158,7 +161,7 @@ func (s *Sequencer) SubmitAll(ctx context.Context, rs []commands.Request, answer
 		c.Request, c.index = r, i
 		queued = calls[:len(queued)+1]
 	}
-	s.do(ctx, queued, answer)
+	s.do(ctx, queued, own, answer)
 }
 
 // Barrier returns a position that was the head at some moment after the call:
@@ -166,12 +169,13 @@ func (s *Sequencer) SubmitAll(ctx context.Context, rs []commands.Request, answer
 func (s *Sequencer) Barrier(ctx context.Context) (at events.Position, err error) {
 	calls := newCalls(1)
 	calls[0].Barrier = true
-	s.do(ctx, calls, func(_ int, r commands.Receipt, failed error) { at, err = r.Position, failed })
+	s.do(ctx, calls, false, func(_ int, r commands.Receipt, failed error) { at, err = r.Position, failed })
 	return at, err
 }
 
-// do queues calls and waits until all are answered, or ctx or Run has ended.
-func (s *Sequencer) do(ctx context.Context, calls []call, answer func(i int, r commands.Receipt, err error)) {
+// do queues calls and waits until all are answered, or ctx or Run has ended. This
+// server's own wait for room on the way to the queue, too; others are refused.
+func (s *Sequencer) do(ctx context.Context, calls []call, own bool, answer func(i int, r commands.Receipt, err error)) {
 	if len(calls) == 0 {
 		return
 	}
@@ -186,10 +190,8 @@ func (s *Sequencer) do(ctx context.Context, calls []call, answer func(i int, r c
 		return
 	default:
 	}
-	select {
-	case s.submit <- calls:
-	default:
-		failAll(ErrOverloaded)
+	if err := s.enter(ctx, calls, own); err != nil {
+		failAll(err)
 		return
 	}
 	w := waiter{calls: calls, left: len(calls), answer: answer}
@@ -202,6 +204,26 @@ func (s *Sequencer) do(ctx context.Context, calls []call, answer func(i int, r c
 		case <-s.done:
 			w.stopped()
 		}
+	}
+}
+
+// enter hands calls to Run. An error means that nothing was tried.
+func (s *Sequencer) enter(ctx context.Context, calls []call, own bool) error {
+	select {
+	case s.submit <- calls:
+		return nil
+	default:
+	}
+	if !own {
+		return ErrOverloaded
+	}
+	select {
+	case s.submit <- calls:
+		return nil
+	case <-s.done:
+		return ErrNotLeader
+	case <-ctx.Done():
+		return fmt.Errorf("command was not tried: %w", context.Cause(ctx))
 	}
 }
 

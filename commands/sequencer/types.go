@@ -43,12 +43,21 @@ type Config struct {
 	Introduce func(*model.Model) []commands.Request
 	// NewLogID names the log if this server writes its first frame.
 	NewLogID events.LogID
-	// MaxQueue bounds the commands that wait; 0 means DefaultMaxQueue.
+	// MaxQueue bounds the commands that wait; 0 means DefaultMaxQueue. This
+	// server's own have OwnQueue beyond it.
 	MaxQueue int
 }
 
-// DefaultMaxQueue bounds the commands that wait for a frame.
-const DefaultMaxQueue = 16_384
+// DefaultMaxQueue bounds the commands that wait for a frame. OwnQueue is how
+// many more may wait of this server's own, by which its controllers close the
+// sessions of the dead and place their shards: no load of others may stop that.
+const (
+	DefaultMaxQueue = 16_384
+	OwnQueue        = 8_192
+)
+
+// own reports whether a request is this server's own.
+func (c Config) own(r *commands.Request) bool { return r.Actor == "node/"+c.Server }
 
 // The outcomes that are neither a receipt nor a rejection.
 var (

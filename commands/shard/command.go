@@ -16,6 +16,11 @@ const (
 	MoveHold = 10 * time.Minute
 )
 
+// MaxTotal bounds the shards of all namespaces together: the whole state is in
+// memory on every server, some 120 bytes for each shard, and what the log holds
+// is read again at every start.
+const MaxTotal = 4_000_000
+
 // DefaultRole is the role of nodes that a namespace is placed on.
 const DefaultRole = "worker"
 

@@ -117,9 +117,23 @@ func (s *State) decideCreate(c Create) ([]*eventsv1.Event, error) {
 		}
 		return nil, commands.Refuse("namespace_exists", "namespace %q exists with %d shards", ns.Name, ns.Len())
 	}
+	if err := s.room(spec.ShardCount, 0); err != nil {
+		return nil, err
+	}
 	return []*eventsv1.Event{{Kind: &eventsv1.Event_NamespaceCreated{NamespaceCreated: &eventsv1.NamespaceCreated{
 		Namespace: c.Namespace, Spec: spec.proto(),
 	}}}}, nil
+}
+
+// room refuses a namespace of count shards, which has some of them already, that
+// would be over what all namespaces together may have.
+func (s *State) room(count, has uint32) error {
+	if left := MaxTotal - s.total; int(count)-int(has) > left {
+		return &commands.Rejected{Kind: commands.Exhausted, Reason: "shards_exhausted", Field: "shardCount",
+			Message: fmt.Sprintf("all namespaces together have %d shards and may have %d", s.total, MaxTotal),
+			Allowed: fmt.Sprintf("at most %d here, or to delete another namespace", int(has)+max(0, left))}
+	}
+	return nil
 }
 
 func deletingError(ns *Namespace) error {
@@ -161,6 +175,9 @@ func (s *State) decideUpdate(meta commands.Meta, c Update) ([]*eventsv1.Event, e
 	}
 	if spec == ns.Spec {
 		return nil, nil
+	}
+	if err := s.room(spec.ShardCount, ns.Len()); err != nil {
+		return nil, err
 	}
 	return []*eventsv1.Event{{Kind: &eventsv1.Event_NamespaceUpdated{NamespaceUpdated: &eventsv1.NamespaceUpdated{
 		Namespace: c.Namespace, Spec: spec.proto(),

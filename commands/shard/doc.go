@@ -15,10 +15,11 @@
 //  5. A namespace is deleted by two facts: NamespaceDeleting, after which
 //     owners release, and NamespaceDeleted, when none owns any more.
 //  6. The version of a shard rises by one with each event that touches it (S4).
+//  7. All namespaces together have at most [MaxTotal] shards.
 //
 // Rejections: namespace_exists, namespace_not_found, namespace_deleting,
 // namespace_in_use, strategy_unknown, ownership_unsupported,
-// shard_count_shrinks, shard_not_found, shard_owned, shard_paused,
+// shard_count_shrinks, shards_exhausted, shard_not_found, shard_owned, shard_paused,
 // shard_not_paused, shard_moving, shard_not_moving, shard_held, already_owner,
 // not_owner, node_not_found, node_cordoned, node_not_eligible,
 // session_not_found, deadline_not_reached, target_still_eligible, too_large,

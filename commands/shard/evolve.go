@@ -19,7 +19,7 @@ func (s *State) Evolve(r events.Recorded) {
 		s.deleting(e.NamespaceDeleting.Namespace)
 	case *eventsv1.Event_NamespaceDeleted:
 		if s.writable(e.NamespaceDeleted.Namespace) != nil {
-			s.namespaces.Delete(e.NamespaceDeleted.Namespace)
+			s.remove(e.NamespaceDeleted.Namespace)
 		}
 	case *eventsv1.Event_ShardsAssigned:
 		s.assigned(r, e.ShardsAssigned)
@@ -72,7 +72,7 @@ func (s *State) create(e *eventsv1.NamespaceCreated) {
 	count := ns.Spec.ShardCount
 	ns.Spec.ShardCount = 0
 	ns.grow(count)
-	s.namespaces.Set(e.Namespace, ns)
+	s.put(ns)
 }
 
 // update touches every shard when what a shard's record shows has changed.
@@ -91,6 +91,7 @@ func (s *State) update(e *eventsv1.NamespaceUpdated) {
 	spec.ShardCount = old.ShardCount
 	ns.Spec = spec
 	ns.grow(count)
+	s.total += int(ns.Len() - old.ShardCount)
 	ns.Version++
 }
 

@@ -51,7 +51,7 @@ func FromImage(images []NamespaceImage) *State {
 				id++
 			}
 		}
-		s.namespaces.Set(im.Name, ns)
+		s.put(ns)
 	}
 	return s
 }

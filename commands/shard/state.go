@@ -69,6 +69,7 @@ type Namespace struct {
 type State struct {
 	token      *token
 	namespaces btree.Map[string, *Namespace]
+	total      int // shards of all namespaces
 }
 
 // NewState returns the state of an empty log.
@@ -78,13 +79,30 @@ func NewState() *State { return &State{token: &token{}} }
 // original is frozen from then on: it may be read, by anyone, and Evolve
 // panics.
 func (s *State) Clone() *State {
-	c := &State{token: &token{}, namespaces: *s.namespaces.Copy()}
+	c := &State{token: &token{}, namespaces: *s.namespaces.Copy(), total: s.total}
 	s.token = nil
 	return c
 }
 
 // Freeze makes the state a value that anyone may read and nobody evolves.
 func (s *State) Freeze() { s.token = nil }
+
+// Total is the number of shards of all namespaces.
+func (s *State) Total() int { return s.total }
+
+// put adds a namespace, or takes the place of one of the same name, and keeps the
+// total.
+func (s *State) put(ns *Namespace) {
+	s.remove(ns.Name)
+	s.namespaces.Set(ns.Name, ns)
+	s.total += int(ns.Len())
+}
+
+func (s *State) remove(name string) {
+	if old, ok := s.namespaces.Delete(name); ok {
+		s.total -= int(old.Len())
+	}
+}
 
 // Namespace returns a namespace by its name.
 func (s *State) Namespace(name string) (*Namespace, bool) { return s.namespaces.Get(name) }

@@ -232,6 +232,10 @@ func assigns(name string, r placement.Result, sessions map[string]events.Positio
 	return cmds
 }
 
+// maxRelocations bounds the groups of one Rebalance: each names two nodes, and
+// with 2,000 long names it would be over the limit of a frame.
+const maxRelocations = events.MaxAssigned / 2
+
 func rebalances(name string, r placement.Result, moves map[[2]int32][]uint32) []commands.Command {
 	keys := make([][2]int32, 0, len(moves))
 	for k := range moves {
@@ -250,7 +254,7 @@ func rebalances(name string, r placement.Result, moves map[[2]int32][]uint32) []
 			n := min(room, len(ids))
 			c.Moves = append(c.Moves, shard.Relocation{From: r.Nodes[k[0]].ID, To: r.Nodes[k[1]].ID, Shards: ids[:n]})
 			ids, room = ids[n:], room-n
-			if room == 0 {
+			if room == 0 || len(c.Moves) == maxRelocations {
 				cmds = append(cmds, c)
 				c, room = shard.Rebalance{Namespace: name}, events.MaxAssigned
 			}

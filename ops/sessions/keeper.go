@@ -48,9 +48,12 @@ func (k *Keeper) Beat(_ context.Context, hb Heartbeat) (Answer, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	now := k.clock().Boot
-	view, ok := k.sync(now)
+	view, gained, ok := k.authority(now)
 	if !ok {
 		return Answer{}, ErrNoAuthority
+	}
+	if !k.leases.Has(hb.NodeID, hb.Session, gained) { // or each heartbeat would look at every node
+		k.leases.Sync(view.Model, gained, now)
 	}
 	a, err := k.leases.Beat(view.Model, hb, now)
 	if err == nil && hb.Full {
@@ -65,24 +68,25 @@ func (k *Keeper) Beat(_ context.Context, hb Heartbeat) (Answer, error) {
 // News delivers a value after a node said something new of what it holds.
 func (k *Keeper) News() <-chan struct{} { return k.news }
 
-// sync brings the leases to the newest view; false without authority.
-func (k *Keeper) sync(now int64) (sequencer.View, bool) {
+// authority returns the newest view, and how often authority was gained; false
+// without authority.
+func (k *Keeper) authority(now int64) (view sequencer.View, gained uint64, ok bool) {
 	st := k.leader.Status()
 	if !st.Leading || now >= st.AuthorityUntil {
-		return sequencer.View{}, false
+		return sequencer.View{}, 0, false
 	}
-	view := k.leader.View()
-	k.leases.Sync(view.Model, st.AuthorityGained, now)
-	return view, true
+	return k.leader.View(), st.AuthorityGained, true
 }
 
 // Step implements the loop's controller.
 func (k *Keeper) Step(_ sequencer.View, now sequencer.Now) ([]commands.Command, time.Duration) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if _, ok := k.sync(now.Boot); !ok {
+	view, gained, ok := k.authority(now.Boot)
+	if !ok {
 		return nil, time.Second
 	}
+	k.leases.Sync(view.Model, gained, now.Boot)
 	cmds, next := k.leases.Step(now.Boot)
 	until, braking := k.leases.Braking(now.Boot)
 	if braking && !k.braking {

@@ -191,3 +191,48 @@ func TestLateAnswerOfClose(t *testing.T) {
 		t.Errorf("session 3 is answered with %v", err)
 	}
 }
+
+// TestBrakeAgain: the brake holds once for each storm, not once for ever. Two
+// storms end because all are heard again; the third does not.
+func TestBrakeAgain(t *testing.T) {
+	nodes := []string{"n1", "n2", "n3", "n4", "n5", "n6"}
+	s := tell(t, nodes...)
+	heard := func(quarters int) {
+		for range quarters {
+			for i, id := range nodes {
+				if err := s.beat(id, events.Position(i+1), id); err != nil {
+					t.Fatalf("at %s the heartbeat of %s: %v", s.now-time.Hour, id, err)
+				}
+			}
+			s.step(nil)
+			s.passes(ttl / 4)
+		}
+	}
+	heard(8)
+	for range 2 {
+		s.passes(ttl)
+		s.step(nil)  // all are due
+		heard(4 * 4) // the hold is over, and nobody was closed
+	}
+	s.passes(ttl)
+	s.step(nil)
+	s.passes(3 * ttl)
+	s.step(nodes) // silent to its end
+}
+
+// TestBeatStartsAllTimers: the first heartbeat that is answered after authority
+// was gained anew starts every timer again, not only its own.
+func TestBeatStartsAllTimers(t *testing.T) {
+	s := tell(t, "n1", "n2")
+	s.passes(ttl)
+	s.lapses()
+	s.passes(10 * ttl)
+	s.leader.status.AuthorityUntil = int64(s.now + time.Hour)
+	s.leader.status.AuthorityGained++
+	s.beats(nil)
+	s.passes(ttl + sessions.Grace - 1)
+	s.beats(nil)
+	s.step(nil)
+	s.passes(1)
+	s.step([]string{"n2"})
+}

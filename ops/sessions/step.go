@@ -156,8 +156,16 @@ func (l *Leases) Sync(m *model.Model, gained uint64, now int64) {
 	}
 }
 
+// Has reports whether Sync has nothing to say about this session: its timer runs,
+// since authority was last gained.
+func (l *Leases) Has(node string, session events.Position, gained uint64) bool {
+	x := l.byNode[node]
+	return x != nil && x.session == session && l.gained == gained
+}
+
 // Beat answers a heartbeat that was received now, against a model that Sync has
-// seen, or says why not. A *commands.Rejected is definite: the session is gone.
+// seen or need not see (Has), or says why not. A *commands.Rejected is definite:
+// the session is gone.
 func (l *Leases) Beat(m *model.Model, hb Heartbeat, now int64) (Answer, error) {
 	n, ok := m.Membership.Node(hb.NodeID)
 	if !ok || hb.Session == 0 || n.Session != hb.Session {
@@ -182,6 +190,9 @@ func (l *Leases) Beat(m *model.Model, hb Heartbeat, now int64) (Answer, error) {
 // Step marks the sessions whose timer ran out and asks for their close. next is
 // the boot time at which it should be asked again; 0 is when something changes.
 func (l *Leases) Step(now int64) (cmds []commands.Command, next int64) {
+	if l.braking && now >= l.brake && !l.mostDue(now) {
+		l.braking = false // the storm is over; the next one brakes again
+	}
 	var due []string
 	for id, x := range l.byNode {
 		if x.expiring {
@@ -224,13 +235,7 @@ func (l *Leases) Refused(c membership.CloseSession, now int64) {
 // are still silent when it ends are closed.
 func (l *Leases) brakes(now int64) bool {
 	if l.braking {
-		if now < l.brake {
-			return true
-		}
-		if !l.mostDue(now) { // the storm is over; the next one brakes again
-			l.braking = false
-		}
-		return false
+		return now < l.brake
 	}
 	if !l.mostDue(now) {
 		return false

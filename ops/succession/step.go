@@ -7,10 +7,16 @@ import (
 	"github.com/omnirelay/omnirelay/commands/leadership"
 	"github.com/omnirelay/omnirelay/commands/model"
 	"github.com/omnirelay/omnirelay/commands/sequencer"
+	"github.com/omnirelay/omnirelay/events"
 )
 
-// maxElections bounds the scopes of one command.
-const maxElections = 1000
+// The bounds of one command: its scopes, and about how many bytes their grants
+// take. A decision that no frame holds is refused, however often it is asked for,
+// and a candidate's labels alone may be 24 KiB.
+const (
+	maxElections  = 1000
+	maxGrantBytes = events.MaxFrameBytes / 2
+)
 
 // Succession is the controller.
 type Succession struct{}
@@ -25,13 +31,16 @@ func (*Succession) Name() string { return "succession" }
 func (*Succession) Step(v sequencer.View, _ sequencer.Now) ([]commands.Command, time.Duration) {
 	var cmds []commands.Command
 	var scopes []string
+	size := 0
 	v.Model.Leadership.EachScope(func(sc leadership.Scope) bool {
-		if sc.Holder == "" && electable(v.Model, sc) {
-			scopes = append(scopes, sc.Name)
+		if sc.Holder != "" || !electable(v.Model, sc) {
+			return true
 		}
-		if len(scopes) == maxElections {
-			cmds, scopes = append(cmds, leadership.Elect{Scopes: scopes}), nil
+		n := grantBytes(sc)
+		if len(scopes) == maxElections || len(scopes) > 0 && size+n > maxGrantBytes {
+			cmds, scopes, size = append(cmds, leadership.Elect{Scopes: scopes}), nil, 0
 		}
+		scopes, size = append(scopes, sc.Name), size+n
 		return true
 	})
 	if len(scopes) > 0 {
@@ -49,4 +58,19 @@ func electable(m *model.Model, sc leadership.Scope) bool {
 		}
 	}
 	return false
+}
+
+// grantBytes is more than the grant of a scope takes, whoever of its candidates
+// gets it.
+func grantBytes(sc leadership.Scope) int {
+	const perField = 16 // of lengths and numbers
+	most := 0
+	for _, c := range sc.Candidates {
+		n := len(c.NodeID)
+		for k, v := range c.Labels {
+			n += len(k) + len(v) + perField
+		}
+		most = max(most, n)
+	}
+	return len(sc.Name) + most + 4*perField
 }

@@ -42,7 +42,8 @@ func ofLeases() []mutant {
 			"x != nil && x.session == c.Session {", "x != nil {",
 		}, sessions, "TestLateAnswerOfClose"},
 		{"there is no brake", step, []string{"	if l.brakes(now) {", "	if now < 0 && l.brakes(now) {"}, sim, "TestBrake$"},
-		{"the brake never ends", step, []string{"		if now < l.brake {\n			return true", "		if now < 1<<62 {\n			return true"}, sim, "TestBrakeEnds"},
+		{"the brake never ends", step, []string{"		return now < l.brake", "		return now < 1<<62"}, sim, "TestBrakeEnds"},
+		{"the brake is put on once for ever", step, []string{"		l.braking = false // the storm", "		_ = l.braking // the storm"}, sessions, "TestBrakeAgain"},
 		{"a few dead nodes put the brake on", step, []string{
 			"len(l.byNode) >= brakeSessions && 2*silent > len(l.byNode)", "silent > 0",
 		}, sim, "TestNoBrakeForFew"},

@@ -57,12 +57,16 @@ func ofSequencer() []mutant {
 		{"frames have no limit", decide, []string{
 			"	if b.bytes+size > events.MaxFrameBytes || have+len(evs) > events.MaxFrameEvents {", "	if b.bytes+size > 1<<30 || have+len(evs) > 1<<30 {",
 		}, sequencer, story("limits")},
+		{"a frame has no bound of work", decide, []string{
+			"	if b.touched > 0 && b.touched+touches > maxTouched {", "	if b.touched < 0 {",
+		}, sequencer, "TestFrameOfLittleWork"},
 		{"a decision that fits nowhere waits for ever", decide, []string{
 			"	if size+frameOverhead > events.MaxFrameBytes || len(evs) > events.MaxFrameEvents {", "	if size+frameOverhead > 1<<30 || len(evs) > 1<<30 {",
 		}, sequencer, story("limits")},
 		{"time runs backwards", decide, []string{"Time: max(now.Wall, mark.Time)", "Time: now.Wall"}, sequencer, story("time")},
+		{"others can fill the queue for this server's own", core, []string{"		room += OwnQueue", "		room += 0"}, sequencer, "TestOwnCommandsUnderLoad"},
 		{"the queue has no bound", core, []string{
-			"	if len(c.queue)+len(c.waiting) >= c.cfg.MaxQueue {", "	if len(c.queue)+len(c.waiting) >= 1<<30 {",
+			"	if len(c.queue)+len(c.waiting) >= room {", "	if len(c.queue)+len(c.waiting) >= 1<<30 {",
 		}, sequencer, story("queue")},
 		{"a stop leaves what is in flight", sequencer + "/loop.go", []string{
 			"	for time.Now().Before(deadline) && !l.core.Idle() && l.core.Fatal() == nil {", "	for time.Now().Before(deadline) && false {",

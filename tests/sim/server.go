@@ -315,7 +315,9 @@ func (s *server) beat(hb sessions.Heartbeat) (sessions.Answer, error) {
 	}
 	_, gained := s.core.AuthorityUntil()
 	view, now := s.core.View(), s.clock()
-	s.leases.Sync(view.Model, gained, now.Boot)
+	if !s.leases.Has(hb.NodeID, hb.Session, gained) {
+		s.leases.Sync(view.Model, gained, now.Boot)
+	}
 	a, err := s.leases.Beat(view.Model, hb, now.Boot)
 	if err == nil && s.w.answered != nil {
 		s.w.answered(hb.NodeID)
