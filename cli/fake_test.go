@@ -205,6 +205,13 @@ func (m *mesh) ListEvents(_ context.Context, r *connect.Request[controlv1.ListEv
 	if r.Msg.GetActor() == "nobody" {
 		return reply(&controlv1.ListEventsResponse{Position: 42})
 	}
+	if past := r.Msg.GetRead().GetAsOfPosition(); past != 0 {
+		res := &controlv1.ListEventsResponse{Position: past}
+		for p := max(r.Msg.GetFrom(), past-1); p <= past; p++ {
+			res.Events = append(res.Events, event(p))
+		}
+		return reply(res)
+	}
 	return reply(&controlv1.ListEventsResponse{Position: 42, Events: []*controlv1.LogEvent{event(41)}})
 }
 
