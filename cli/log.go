@@ -174,7 +174,8 @@ func (c *call) checkThere(position int64) error {
 	if err != nil {
 		return err
 	}
-	if head := page.GetPosition(); position > head {
+	// A position inside a decision is a place on the log, if not one of a state.
+	if head := page.GetPosition(); position > max(head, read.GetAsOfPosition()) {
 		return &client.Error{
 			Code: connect.CodeNotFound, Position: head,
 			Message: fmt.Sprintf("event %d was not there as of %s: the log ended at position %d", position, c.String("as-of"), head),
