@@ -2,6 +2,7 @@ package cli
 
 import (
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/urfave/cli/v2"
@@ -75,6 +76,9 @@ func leadersStatus(c *call) error {
 		return err
 	}
 	if c.Bool("watch") {
+		if err := c.checkLive(); err != nil {
+			return err
+		}
 		return watchLeaders(c)
 	}
 	req := &controlv1.ListLeadersRequest{Scope: c.Args().First(), PageSize: size, PageToken: c.String("page-token"), OrderBy: c.String("order-by"), Read: read}
@@ -108,6 +112,10 @@ func campaign(c *call) error {
 	if err != nil {
 		return err
 	}
+	priority := c.Int("priority")
+	if int(int32(priority)) != priority {
+		return usage("--priority is %d (allowed: %d to %d)", priority, math.MinInt32, math.MaxInt32)
+	}
 	session := c.Int64("session")
 	if session == 0 {
 		peer, err := c.client.Peers.Get(c.ctx, &controlv1.GetPeerRequest{NodeId: node})
@@ -117,7 +125,7 @@ func campaign(c *call) error {
 		session = peer.GetSessionId()
 	}
 	res, err := c.client.Leaders.Campaign(c.ctx, &controlv1.CampaignRequest{
-		Scope: scope, NodeId: node, SessionId: session, Priority: int32(c.Int("priority")), Labels: own, Mutation: c.mutation(),
+		Scope: scope, NodeId: node, SessionId: session, Priority: int32(priority), Labels: own, Mutation: c.mutation(),
 	})
 	if err != nil {
 		return err
