@@ -5,8 +5,10 @@ import (
 	"math"
 	"time"
 
+	"connectrpc.com/connect"
 	"github.com/urfave/cli/v2"
 
+	"github.com/omnirelay/omnirelay/api/client"
 	controlv1 "github.com/omnirelay/omnirelay/api/v1"
 	"github.com/omnirelay/omnirelay/api/v1json"
 	"github.com/omnirelay/omnirelay/cli/render"
@@ -122,7 +124,12 @@ func campaign(c *call) error {
 		if err != nil {
 			return err
 		}
-		session = peer.GetSessionId()
+		if session = peer.GetSessionId(); session == 0 {
+			return &client.Error{
+				Code: connect.CodeFailedPrecondition, Reason: "session_unknown",
+				Message: fmt.Sprintf("%s has no session, and only who has one can lead (allowed: a member that is alive)", node),
+			}
+		}
 	}
 	res, err := c.client.Leaders.Campaign(c.ctx, &controlv1.CampaignRequest{
 		Scope: scope, NodeId: node, SessionId: session, Priority: int32(priority), Labels: own, Mutation: c.mutation(),
