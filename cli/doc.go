@@ -7,7 +7,8 @@
 //  1. Flags work before and after arguments, and before the command's words.
 //  2. Exit codes: 0 done; 1 failed; 2 usage or invalid value, or a destructive
 //     verb without --yes and terminal; 3 not found; 4 refused by a rule; 5 not
-//     allowed; 6 conflict; 7 timed out or unavailable; 8 difference found.
+//     allowed; 6 conflict; 7 timed out or unavailable; 8 difference found. A
+//     feed whose reader has gone ends at once, with 141 as shells have it.
 //  3. An error is one line on stderr: what, where, what is allowed. Stdout has
 //     answers alone, so that a pipe never reads anything else.
 //  4. With -o json a list is {"items":[…],"position":N,"nextPageToken":""}, a
@@ -20,5 +21,6 @@
 //     goes over plain http to this machine alone.
 //
 // It talks to api/client and to nothing else of the server's, and it starts no
-// goroutine but one per live table, which ends with it.
+// goroutine but one per live table and one that waits for the reader of the
+// output to go; they end with the verb.
 package cli

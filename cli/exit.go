@@ -21,6 +21,8 @@ const (
 	exitConflict    = 6
 	exitUnavailable = 7
 	exitDifference  = 8
+	// exitPipe is what a shell shows of a program that wrote to a closed pipe.
+	exitPipe = 141
 )
 
 // usageError is a command line that cannot be run as it is.
@@ -38,6 +40,9 @@ var errDifference = errors.New("difference found")
 // errDeclined ends a verb that was answered no.
 var errDeclined = errors.New("nothing was done")
 
+// errReaderGone ends a verb whose output nobody reads any more.
+var errReaderGone = errors.New("nobody reads the output any more")
+
 // ExitCode returns the exit code that an error stands for.
 func ExitCode(err error) int {
 	var wrong *usageError
@@ -49,6 +54,8 @@ func ExitCode(err error) int {
 		return exitUsage
 	case errors.Is(err, errDifference):
 		return exitDifference
+	case errors.Is(err, errReaderGone):
+		return exitPipe
 	case errors.As(err, &e):
 		return exitOf(e)
 	case errors.Is(err, context.DeadlineExceeded):

@@ -185,13 +185,17 @@ func event(position int64) *controlv1.LogEvent {
 	return &controlv1.LogEvent{Position: position, Time: stamp("2026-01-02T03:04:05Z"), Type: "NodeCordoned", Context: "membership", Id: "n1", Actor: "local/root", Reason: "disk", CorrelationId: "c", Data: data, DecisionPosition: position, Summary: "n1 gets no new shards"}
 }
 
-func (m *mesh) Tail(_ context.Context, r *connect.Request[controlv1.TailRequest], s *connect.ServerStream[controlv1.LogEvent]) error {
+func (m *mesh) Tail(ctx context.Context, r *connect.Request[controlv1.TailRequest], s *connect.ServerStream[controlv1.LogEvent]) error {
 	for p := r.Msg.GetAfter() + 1; p <= 42; p++ {
 		if err := s.Send(event(p)); err != nil {
 			return err
 		}
 	}
 	if !r.Msg.GetUntilHead() {
+		if r.Msg.GetActor() == "quiet" {
+			<-ctx.Done()
+			return ctx.Err()
+		}
 		return refuse(connect.CodeDataLoss, "over", "the feed is over")
 	}
 	return nil
@@ -200,6 +204,13 @@ func (m *mesh) Tail(_ context.Context, r *connect.Request[controlv1.TailRequest]
 func (m *mesh) ListEvents(_ context.Context, r *connect.Request[controlv1.ListEventsRequest]) (*connect.Response[controlv1.ListEventsResponse], error) {
 	if r.Msg.GetActor() == "nobody" {
 		return reply(&controlv1.ListEventsResponse{Position: 42})
+	}
+	if past := r.Msg.GetRead().GetAsOfPosition(); past != 0 {
+		res := &controlv1.ListEventsResponse{Position: past}
+		for p := max(r.Msg.GetFrom(), past-1); p <= past; p++ {
+			res.Events = append(res.Events, event(p))
+		}
+		return reply(res)
 	}
 	return reply(&controlv1.ListEventsResponse{Position: 42, Events: []*controlv1.LogEvent{event(41)}})
 }

@@ -2,10 +2,13 @@ package cli
 
 import (
 	"fmt"
+	"math"
 	"time"
 
+	"connectrpc.com/connect"
 	"github.com/urfave/cli/v2"
 
+	"github.com/omnirelay/omnirelay/api/client"
 	controlv1 "github.com/omnirelay/omnirelay/api/v1"
 	"github.com/omnirelay/omnirelay/api/v1json"
 	"github.com/omnirelay/omnirelay/cli/render"
@@ -75,6 +78,9 @@ func leadersStatus(c *call) error {
 		return err
 	}
 	if c.Bool("watch") {
+		if err := c.checkLive(); err != nil {
+			return err
+		}
 		return watchLeaders(c)
 	}
 	req := &controlv1.ListLeadersRequest{Scope: c.Args().First(), PageSize: size, PageToken: c.String("page-token"), OrderBy: c.String("order-by"), Read: read}
@@ -108,16 +114,25 @@ func campaign(c *call) error {
 	if err != nil {
 		return err
 	}
+	priority := c.Int("priority")
+	if int(int32(priority)) != priority {
+		return usage("--priority is %d (allowed: %d to %d)", priority, math.MinInt32, math.MaxInt32)
+	}
 	session := c.Int64("session")
 	if session == 0 {
 		peer, err := c.client.Peers.Get(c.ctx, &controlv1.GetPeerRequest{NodeId: node})
 		if err != nil {
 			return err
 		}
-		session = peer.GetSessionId()
+		if session = peer.GetSessionId(); session == 0 {
+			return &client.Error{
+				Code: connect.CodeFailedPrecondition, Reason: "session_unknown",
+				Message: fmt.Sprintf("%s has no session, and only who has one can lead (allowed: a member that is alive)", node),
+			}
+		}
 	}
 	res, err := c.client.Leaders.Campaign(c.ctx, &controlv1.CampaignRequest{
-		Scope: scope, NodeId: node, SessionId: session, Priority: int32(c.Int("priority")), Labels: own, Mutation: c.mutation(),
+		Scope: scope, NodeId: node, SessionId: session, Priority: int32(priority), Labels: own, Mutation: c.mutation(),
 	})
 	if err != nil {
 		return err

@@ -27,6 +27,17 @@ type change[T proto.Message] struct {
 // one picture.
 const redrawEvery = 100 * time.Millisecond
 
+// checkLive refuses the flags of a list that its feed would pass over: those
+// named, and the order and the page.
+func (c *call) checkLive(more ...string) error {
+	for _, name := range append(more, "order-by", "page-size", "page-token") {
+		if c.IsSet(name) {
+			return usage("--watch does not go with --%s: a feed comes whole, in the order of the log", name)
+		}
+	}
+	return nil
+}
+
 // live shows a list that goes on. On a terminal it is a table that is drawn
 // anew; else, and for programs, each message of the feed is a line.
 //

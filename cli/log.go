@@ -4,9 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
+	"connectrpc.com/connect"
 	"github.com/urfave/cli/v2"
 	"google.golang.org/protobuf/proto"
 
@@ -32,24 +32,17 @@ func logCommand() *cli.Command {
 	return &cli.Command{
 		Name: "log", Usage: "read the log itself",
 		Subcommands: []*cli.Command{
-			verb{name: "tail", usage: "print events, a line each, up to the head or for ever", run: tailLog, flags: append([]cli.Flag{
+			verb{name: "tail", usage: "print events, a line each, up to the head or for ever", run: tailLog, flags: append(readFlags(
 				&cli.StringFlag{Name: "from", Usage: "start at position `N`; at the first event if not given"},
 				&cli.IntFlag{Name: "last", Usage: "start `N` positions before the head"},
 				&cli.BoolFlag{Name: "follow", Aliases: []string{"f"}, Usage: "go on with events as they come"},
-			}, eventFilters()...)}.command(),
-			verb{name: "show", usage: "show an event", args: "POSITION", min: 1, max: 1, run: showEvent}.command(),
+			), eventFilters()...)}.command(),
+			verb{name: "show", usage: "show an event", args: "POSITION", min: 1, max: 1, run: showEvent, flags: readFlags()}.command(),
 			verb{name: "verify", usage: "check the log and its hash chain; exit 8 if they are damaged", timeout: verifyTimeout, run: verifyLog, flags: []cli.Flag{
 				&cli.StringFlag{Name: "from", Usage: "start at position `N`; at the first event if not given"},
 			}}.command(),
 		},
 	}
-}
-
-func auditCommand() *cli.Command {
-	return verb{name: "audit", usage: "list events by who caused them and what they are about, or refused calls", run: audit, flags: slices.Concat([]cli.Flag{
-		&cli.StringFlag{Name: "from", Usage: "start at position `N`; at the first event if not given"},
-		&cli.IntFlag{Name: "page-size", Usage: "one page of `N` events, not all"},
-	}, eventFilters(), refusalFlags())}.command()
 }
 
 func eventView() render.View[*controlv1.LogEvent] {
@@ -88,6 +81,9 @@ func tailLog(c *call) error {
 			return err
 		}
 	}
+	if c.IsSet("as-of") {
+		return tailPast(c, from)
+	}
 	req := &controlv1.TailRequest{
 		After: proto.Int64(max(from-1, 0)), UntilHead: !c.Bool("follow"),
 		Context: c.String("in"), Type: c.String("type"), Id: c.String("id"), Actor: c.String("actor"), CorrelationId: c.String("correlation"),
@@ -95,6 +91,28 @@ func tailLog(c *call) error {
 	for e, err := range c.client.Log.Tail(c.feed, req) {
 		if err != nil {
 			return tailError(err, from)
+		}
+		if err := render.Line(c.out, eventView(), e); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// tailPast prints the events that there were as of a position or time.
+func tailPast(c *call, from int64) error {
+	for _, name := range []string{"follow", "last"} {
+		if c.IsSet(name) {
+			return usage("--as-of is the past, and --%s counts from now: give one of the two", name)
+		}
+	}
+	req, err := c.listRequest(from)
+	if err != nil {
+		return err
+	}
+	for e, err := range c.client.Log.All(c.feed, req) {
+		if err != nil {
+			return err
 		}
 		if err := render.Line(c.out, eventView(), e); err != nil {
 			return err
@@ -134,11 +152,36 @@ func showEvent(c *call) error {
 	if err != nil {
 		return err
 	}
+	if c.IsSet("as-of") {
+		if err := c.checkThere(position); err != nil {
+			return err
+		}
+	}
 	e, err := c.client.Log.Get(c.ctx, position)
 	if err != nil {
 		return err
 	}
 	return render.Record(c.out, eventView(), e)
+}
+
+// checkThere refuses an event that was not there as of --as-of.
+func (c *call) checkThere(position int64) error {
+	read, err := c.readOptions(time.Now())
+	if err != nil {
+		return err
+	}
+	page, err := c.client.Log.List(c.ctx, &controlv1.ListEventsRequest{From: position, Limit: 1, Read: read})
+	if err != nil {
+		return err
+	}
+	// A position inside a decision is a place on the log, if not one of a state.
+	if head := page.GetPosition(); position > max(head, read.GetAsOfPosition()) {
+		return &client.Error{
+			Code: connect.CodeNotFound, Position: head,
+			Message: fmt.Sprintf("event %d was not there as of %s: the log ended at position %d", position, c.String("as-of"), head),
+		}
+	}
+	return nil
 }
 
 func verifyLog(c *call) error {
@@ -163,46 +206,4 @@ func verifyLog(c *call) error {
 		return errDifference
 	}
 	return nil
-}
-
-func audit(c *call) error {
-	from, err := c.from()
-	if err != nil {
-		return err
-	}
-	size, err := c.pageSize()
-	if err != nil {
-		return err
-	}
-	if err := c.checkRefusalFlags(); err != nil {
-		return err
-	}
-	if c.Bool("refused") {
-		return listRefused(c, from, size)
-	}
-	req := &controlv1.ListEventsRequest{
-		From: from, Limit: size,
-		Context: c.String("in"), Type: c.String("type"), Id: c.String("id"), Actor: c.String("actor"), CorrelationId: c.String("correlation"),
-	}
-	if size > 0 {
-		page, err := c.client.Log.List(c.ctx, req)
-		if err != nil {
-			return err
-		}
-		next := ""
-		if page.GetNextFrom() > 0 {
-			next = number(page.GetNextFrom()) // for --from
-		}
-		return render.List(c.out, eventView(), page.GetEvents(), page.GetPosition(), next)
-	}
-	req.Limit = 1000
-	var events []*controlv1.LogEvent
-	for e, err := range c.client.Log.All(c.ctx, req) {
-		if err != nil {
-			return err
-		}
-		events = append(events, e)
-	}
-	_, position := c.client.LastPosition()
-	return render.List(c.out, eventView(), events, position, "")
 }

@@ -62,7 +62,7 @@ func Main(ctx context.Context, app *cli.App, args []string) int {
 	if errors.As(err, &own) {
 		code = own.ExitCode()
 	}
-	if err != nil && !errors.Is(err, errDifference) && err.Error() != "" {
+	if err != nil && code != exitPipe && !errors.Is(err, errDifference) && err.Error() != "" {
 		fmt.Fprintf(app.ErrWriter, "%s: %s\n", app.Name, oneLine(err))
 	}
 	return code

@@ -83,8 +83,8 @@ func listNamespaces(c *call) error {
 // watchNamespaces lists, follows the log, and lists again after each event of
 // a namespace: namespaces have no feed of their own, and few events.
 func watchNamespaces(c *call, req *controlv1.ListNamespacesRequest) error {
-	if req.GetPageSize() > 0 {
-		return usage("--watch of namespaces does not go with --page-size")
+	if err := c.checkLive(); err != nil {
+		return err
 	}
 	gone := make(map[*controlv1.Namespace]bool)
 	feed := namespaceChanges(c, req, gone)

@@ -128,10 +128,13 @@ func listPeers(c *call) error {
 
 // watchPeersLike watches with a list's filters. The feed knows only the role.
 func watchPeersLike(c *call, req *controlv1.ListPeersRequest) error {
-	for _, flag := range []string{"cluster", "region", "status", "lifecycle", "mesh-version", "label", "order-by", "page-size"} {
+	for _, flag := range []string{"cluster", "region", "status", "lifecycle", "mesh-version", "label"} {
 		if c.IsSet(flag) {
 			return usage("--watch of peers does not go with --%s (allowed: --role)", flag)
 		}
+	}
+	if err := c.checkLive(); err != nil {
+		return err
 	}
 	return watchPeersFrom(c, &controlv1.WatchPeersRequest{Role: req.GetRole()})
 }
@@ -183,6 +186,9 @@ func (c *call) each(do func(arg string, m *controlv1.Mutation) (*controlv1.Recei
 	args := c.Args().Slice()
 	if len(args) > 1 && c.IsSet("idempotency-key") {
 		return usage("--idempotency-key is for one command, and here are %s: give one argument", plural(len(args), "argument"))
+	}
+	if len(args) > 1 && c.IsSet("if-version") {
+		return usage("--if-version is the version of one record, and here are %s: give one argument", plural(len(args), "argument"))
 	}
 	for _, arg := range args {
 		r, done, err := do(arg, c.mutation())

@@ -22,7 +22,7 @@ func refusalFlags() []cli.Flag {
 func (c *call) checkRefusalFlags() error {
 	wrong, why := []string{"code", "command"}, "goes with --refused"
 	if c.Bool("refused") {
-		wrong, why = []string{"in", "type", "id", "entity"}, "does not go with --refused (allowed: --actor, --code, --command, --correlation, --from)"
+		wrong, why = []string{"as-of", "in", "type", "id", "entity"}, "does not go with --refused (allowed: --actor, --code, --command, --correlation, --from)"
 	}
 	for _, name := range wrong {
 		if c.IsSet(name) {
@@ -75,7 +75,7 @@ func listRefused(c *call, from int64, size int32) error {
 		}
 		return render.List(c.out, refusalView(), page.GetRefusals(), page.GetPosition(), next)
 	}
-	req.Limit = 1000
+	req.Limit = maxPage
 	var refusals []*controlv1.Refusal
 	for r, err := range c.client.Log.AllRefusals(c.ctx, req) {
 		if err != nil {

@@ -32,7 +32,8 @@ func reorder(app *cli.App, args []string) ([]string, error) {
 		rest = rest[used:]
 	}
 	if o.command == nil {
-		return args, nil // flags of the app itself, or nothing at all
+		// Flags of the app itself, or nothing at all.
+		return append([]string{args[0]}, o.flags...), o.checkRoot()
 	}
 	ordered := append([]string{args[0]}, o.words...)
 	ordered = append(ordered, o.flags...)
@@ -68,6 +69,11 @@ func (o *ordering) take(rest []string) (int, error) {
 		return 1, nil
 	}
 	at := slices.IndexFunc(o.commands, func(c *cli.Command) bool { return c.HasName(s) })
+	if at < 0 && s == "help" {
+		// The verb is hidden between the others, and typed all the same.
+		o.names, o.flags = append(o.names, "help"), append(o.flags, "--help")
+		return 1, nil
+	}
 	if at < 0 {
 		return 0, o.unknownCommand(s)
 	}
@@ -165,6 +171,22 @@ func (o *ordering) checkKnown() error {
 			hint = ", did you mean --" + near + "?"
 		}
 		return usage("%s has no flag %q%s (allowed: --%s)", strings.Join(o.words, " "), name, hint, strings.Join(append(known, "help"), ", --"))
+	}
+	return nil
+}
+
+// checkRoot refuses flags that the app itself does not have.
+func (o *ordering) checkRoot() error {
+	known := []string{"help", "version"}
+	for _, name := range o.names {
+		if slices.Contains(append(known, "h", "v"), name) || findFlag(o.root, name) != nil {
+			continue
+		}
+		hint := ""
+		if near := v1json.Nearest(name, known); near != "" {
+			hint = ", did you mean --" + near + "?"
+		}
+		return usage("there is no flag %q%s (allowed: a command and its flags, --help, --version)", name, hint)
 	}
 	return nil
 }

@@ -140,6 +140,9 @@ func listShards(c *call) error {
 		return err
 	}
 	if c.Bool("watch") {
+		if err := c.checkLive(); err != nil {
+			return err
+		}
 		return watchShardsFrom(c, statuses, 0)
 	}
 	get := c.client.Shards.Collect

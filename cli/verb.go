@@ -86,10 +86,17 @@ func newCall(c *cli.Context) (*call, error) {
 	if err != nil {
 		return nil, err
 	}
-	feed, cancelFeed := context.WithCancel(c.Context)
+	feed, cancelFeed := context.WithCancelCause(c.Context)
 	ctx, cancel := context.WithTimeout(feed, timeout)
+	if out, ok := c.App.Writer.(*os.File); ok {
+		go func() {
+			if readerGone(out, feed.Done()) {
+				cancelFeed(errReaderGone)
+			}
+		}()
+	}
 	return &call{
-		Context: c, ctx: ctx, feed: feed, client: mesh, cancel: func() { cancel(); cancelFeed() },
+		Context: c, ctx: ctx, feed: feed, client: mesh, cancel: func() { cancel(); cancelFeed(nil) },
 		out: render.Output{W: c.App.Writer, Format: format, TTY: isTerminal(c.App.Writer)},
 	}, nil
 }
@@ -99,8 +106,13 @@ func (c *call) close() {
 	c.client.Close()
 }
 
-// ended turns the interrupt that ends a feed into a good end.
+// ended turns the interrupt that ends a feed into a good end. Where nobody
+// reads any more, that is what counts: with "| head -1" a feed may have nothing
+// to write for hours, and would not find out by itself.
 func (c *call) ended(err error) error {
+	if errors.Is(context.Cause(c.feed), errReaderGone) {
+		return errReaderGone
+	}
 	if err != nil && c.Context.Context.Err() != nil && errors.Is(err, context.Canceled) {
 		return nil
 	}

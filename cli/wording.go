@@ -52,6 +52,10 @@ func flagOf(field string) string {
 		return "--page-token"
 	case "orderBy":
 		return "--order-by"
+	case "resumeToken":
+		return "--resume"
+	case "sessionId":
+		return "--session"
 	case "mutation.reason":
 		return "--reason"
 	case "mutation.changeTicket":

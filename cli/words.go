@@ -88,8 +88,10 @@ func pairs(args []string, removal bool) (map[string]string, error) {
 	return m, nil
 }
 
-// shardRefs reads NS/ID arguments of one namespace.
+// shardRefs reads NS/ID arguments of one namespace; one that is given twice is
+// meant once.
 func shardRefs(args []string) (namespace string, ids []string, err error) {
+	given := make(map[string]bool, len(args))
 	for _, arg := range args {
 		ns, id, err := shardRef(arg)
 		if err != nil {
@@ -99,7 +101,10 @@ func shardRefs(args []string) (namespace string, ids []string, err error) {
 			return "", nil, usage("shards of two namespaces, %s and %s (allowed: one namespace per call)", namespace, ns)
 		}
 		namespace = ns
-		ids = append(ids, id)
+		if !given[id] {
+			given[id] = true
+			ids = append(ids, id)
+		}
 	}
 	return namespace, ids, nil
 }

@@ -21,15 +21,16 @@ func CheckName(field, name string) error {
 	if len(name) > MaxName {
 		return BadField(field, nameRule, "has %d characters", len(name))
 	}
-	for i := range len(name) {
-		if !nameByte(name[i], i == 0) {
-			return BadField(field, nameRule, "%q has %q at character %d", name, name[i], i+1)
+	// All before the first that is refused are one byte each.
+	for i, c := range name {
+		if !nameRune(c, i == 0) {
+			return BadField(field, nameRule, "%q has %q at character %d", name, c, i+1)
 		}
 	}
 	return nil
 }
 
-func nameByte(c byte, first bool) bool {
+func nameRune(c rune, first bool) bool {
 	switch {
 	case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9':
 		return true

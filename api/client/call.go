@@ -57,7 +57,7 @@ func call[Q, R any](ctx context.Context, c *Client, rpc unary[Q, R], req *Q, k *
 			k.setUnknown()
 		}
 		if v == final && (ctx.Err() == nil || connect.IsWireError(err)) {
-			return nil, k.settle(e)
+			return nil, k.settle(a.explained(e))
 		}
 		if v != final {
 			c.endpoints.failed(a.endpoint)

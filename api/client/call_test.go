@@ -268,3 +268,20 @@ func TestConfigIsChecked(t *testing.T) {
 		t.Error("no endpoints: accepted")
 	}
 }
+
+// A URL with a path too many, or of something else: what it said alone ("404
+// Not Found") would look like an answer about the node.
+func TestAnotherWebServer(t *testing.T) {
+	s := serve(t, http.NotFoundHandler())
+	c := dial(t, nil, s.URL+"/x")
+	_, err := c.Peers.Get(bounded(t), &controlv1.GetPeerRequest{NodeId: "n1"})
+	var e *client.Error
+	if !errors.As(err, &e) || e.Code == connect.CodeNotFound || !strings.Contains(err.Error(), s.URL+"/x answers, but knows nothing of this call") {
+		t.Errorf("a call: %v", err)
+	}
+	for _, err := range c.Log.Tail(bounded(t), &controlv1.TailRequest{After: new(int64)}) {
+		if err == nil || !strings.Contains(err.Error(), "knows nothing of this call") {
+			t.Errorf("a stream: %v", err)
+		}
+	}
+}

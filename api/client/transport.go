@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"fmt"
 	"net"
 	"net/http"
 	"net/http/httptrace"
@@ -27,6 +28,17 @@ type attempt struct {
 	// http1 is set when the answer came over HTTP/1.1, which has no
 	// bidirectional streams.
 	http1 atomic.Bool
+	// elsewhere is set when a web server answered that there is nothing at the
+	// call's path.
+	elsewhere atomic.Bool
+}
+
+// explained says what such an answer means.
+func (a *attempt) explained(e *Error) *Error {
+	if a.elsewhere.Load() {
+		e.Message = fmt.Sprintf("%s answers, but knows nothing of this call (%s): the URL is not that of a server of the mesh, or the server is of another release (allowed: http://HOST:PORT or https://HOST:PORT of a server)", a.endpoint.url, e.Message)
+	}
+	return e
 }
 
 type attemptKey struct{}
@@ -105,10 +117,17 @@ func (t *transport) Do(req *http.Request) (*http.Response, error) {
 		GotConn: func(httptrace.GotConnInfo) { a.connected.Store(true) },
 	}))
 	res, err := t.choose(a).RoundTrip(req)
-	if err == nil && res.ProtoMajor < 2 {
+	if err != nil {
+		return nil, err
+	}
+	if res.ProtoMajor < 2 {
 		a.http1.Store(true)
 	}
-	return res, err
+	// The calls themselves answer with JSON, what they do not find included.
+	if res.StatusCode == http.StatusNotFound && res.Header.Get("Content-Type") != "application/json" {
+		a.elsewhere.Store(true)
+	}
+	return res, nil
 }
 
 func (t *transport) choose(a *attempt) *http.Transport {

@@ -92,7 +92,7 @@ func (w *watching[T]) run(ctx context.Context) error {
 			return &Error{Code: connect.CodeOf(ctx.Err()), Message: "watch ended: " + ctx.Err().Error(), cause: ctx.Err()}
 		}
 		if err != nil && judge(ctx, a, err) == final {
-			return asError(err)
+			return a.explained(asError(err))
 		}
 		w.c.endpoints.failed(a.endpoint)
 		if received {

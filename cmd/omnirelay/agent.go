@@ -1,11 +1,13 @@
 package main
 
 import (
+	"fmt"
 	"net/url"
 	"time"
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/omnirelay/omnirelay/commands"
 	"github.com/omnirelay/omnirelay/ops/config"
 	"github.com/omnirelay/omnirelay/ops/node"
 	"github.com/omnirelay/omnirelay/ops/telemetry"
@@ -41,18 +43,29 @@ func (a *agentConfig) settings() *config.Table {
 				func() bool { return a.Insecure }),
 		config.Strings(&a.Endpoints, "endpoint", "URLs of the servers of one mesh").
 			Check("URLs such as http://127.0.0.1:8080, on loopback because of --insecure", a.endpointsOK),
-		config.String(&a.NodeID, "node-id", "id of this node, unique in the mesh").Required("a name such as n1"),
-		config.String(&a.Role, "role", "role of this node; namespaces are placed on one role"),
-		config.String(&a.Region, "region", "where this node is"),
-		config.String(&a.Zone, "zone", "where in the region this node is"),
+		config.String(&a.NodeID, "node-id", "id of this node, unique in the mesh").Required("a name such as n1").
+			Check(nameAllowed, func() bool { return isName(a.NodeID) }),
+		config.String(&a.Role, "role", "role of this node; namespaces are placed on one role").
+			Check(nameAllowed, func() bool { return isName(a.Role) }).
+			Check("any name but server, which is the control plane's", func() bool { return a.Role != "server" }),
+		config.String(&a.Region, "region", "where this node is").
+			Check(nameAllowed, func() bool { return a.Region == "" || isName(a.Region) }),
+		config.String(&a.Zone, "zone", "where in the region this node is").
+			Check(nameAllowed, func() bool { return a.Zone == "" || isName(a.Zone) }),
 		config.Float(&a.Weight, "weight", "share of the load that this node takes, beside others").
 			Check("0.001 to 100", func() bool { return a.Weight >= 0.001 && a.Weight <= 100 }),
-		config.Pairs(&a.Labels, "label", "key=value, as often as needed"),
+		config.Pairs(&a.Labels, "label", "key=value, as often as needed").
+			Check(fmt.Sprintf("at most %d labels; a key is %s; a value has at most %d bytes", commands.MaxLabels, nameAllowed, commands.MaxLabelValue), func() bool { return commands.CheckLabels("label", a.Labels) == nil }),
 		config.String(&a.Data, "data", "directory of the session's secret and of what was released").Required("a directory"),
 		config.Duration(&a.TakeoverWait, "takeover-wait", "how long to wait while another process has the node id").
 			Check("0s or more", func() bool { return a.TakeoverWait >= 0 }),
 	}, node.LogSettings(&a.Log)...)...)
 }
+
+const nameAllowed = "1 to 128 of a-z A-Z 0-9 . _ -, beginning with a letter or digit"
+
+// isName: the mesh would refuse another, after the agent has started.
+func isName(s string) bool { return commands.CheckName("name", s) == nil }
 
 func (a *agentConfig) endpointsOK() bool {
 	for _, endpoint := range a.Endpoints {

@@ -15,7 +15,6 @@ import (
 	"github.com/omnirelay/omnirelay/api/client"
 	controlv1 "github.com/omnirelay/omnirelay/api/v1"
 	commandline "github.com/omnirelay/omnirelay/cli"
-	"github.com/omnirelay/omnirelay/commands"
 	"github.com/omnirelay/omnirelay/commands/policy"
 	"github.com/omnirelay/omnirelay/ops/config"
 	"github.com/omnirelay/omnirelay/ops/node"
@@ -47,7 +46,7 @@ func (d *devConfig) settings() *config.Table {
 		config.Int(&d.Nodes, "nodes", "agents with role worker").
 			Check(fmt.Sprintf("0 to %d", maxDevNodes), func() bool { return d.Nodes >= 0 && d.Nodes <= maxDevNodes }),
 		config.String(&d.Namespace, "namespace", "namespace that is created if it is not there").Required("a name such as demo").
-			Check("1 to 128 of a-z A-Z 0-9 . _ -, beginning with a letter or digit", func() bool { return commands.CheckName("namespace", d.Namespace) == nil }),
+			Check(nameAllowed, func() bool { return isName(d.Namespace) }),
 		config.Int(&d.Shards, "shards", "shards of that namespace").
 			Check("1 to 1000000", func() bool { return d.Shards >= 1 && d.Shards <= 1_000_000 }),
 		config.String(&d.server.Data, "data", "directory that keeps state across runs; without it a temporary one"),

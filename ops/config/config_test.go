@@ -188,7 +188,8 @@ func TestFileThatIsNoMapping(t *testing.T) {
 			path := file(t, text)
 			s := defaults()
 			_, err := load(t, &s, nil, "--config", path)
-			if err == nil || !strings.Contains(err.Error(), path) {
+			var wrong *config.Error
+			if !errors.As(err, &wrong) || !strings.Contains(err.Error(), path) {
 				t.Errorf("error is %v; want one that names %s", err, path)
 			}
 		})

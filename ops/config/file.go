@@ -13,7 +13,11 @@ import (
 // maxFileBytes bounds a file of settings; one that is larger is something else.
 const maxFileBytes = 1 << 20
 
-// loadFile reads a YAML mapping from keys to values.
+// fileAllowed is what a file of settings is.
+const fileAllowed = "a mapping from keys to values"
+
+// loadFile reads a YAML mapping from keys to values. The error is that of
+// reading; what stands in the file and should not is a problem.
 func (t *Table) loadFile(path string) ([]*Problem, error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -25,18 +29,18 @@ func (t *Table) loadFile(path string) ([]*Problem, error) {
 		return nil, fmt.Errorf("settings: read %s: %w", path, err)
 	}
 	if len(data) > maxFileBytes {
-		return nil, fmt.Errorf("settings: %s has more than %d bytes", path, maxFileBytes)
+		return []*Problem{{Key: path, Text: fmt.Sprintf("has more than %d bytes", maxFileBytes), Allowed: fileAllowed}}, nil
 	}
 	var document yaml.Node
 	if err := yaml.Unmarshal(data, &document); err != nil && !errors.Is(err, io.EOF) {
-		return nil, fmt.Errorf("settings: %s: %w", path, err)
+		return []*Problem{{Key: path, Text: "is no YAML: " + strings.TrimPrefix(err.Error(), "yaml: "), Allowed: fileAllowed}}, nil
 	}
 	if document.Kind == 0 {
 		return nil, nil // an empty file sets nothing
 	}
 	root := document.Content[0]
 	if root.Kind != yaml.MappingNode {
-		return nil, fmt.Errorf("settings: %s:%d is %s (allowed: a mapping from keys to values)", path, root.Line, describe(root))
+		return []*Problem{{Key: fmt.Sprintf("%s:%d", path, root.Line), Text: "is " + describe(root), Allowed: fileAllowed}}, nil
 	}
 	return t.loadMapping(path, root), nil
 }

@@ -104,6 +104,10 @@ func (t *Table) validate() []*Problem {
 		for _, check := range s.check {
 			if p := check(); p != nil {
 				p.Key, p.Origin = s.key, t.origins[s.key]
+				if s.show() == "" && p.Origin == originDefault {
+					// Nobody set it: where one could is what helps.
+					p.Origin, p.Allowed = "", p.Allowed+"; by --"+s.key+", "+Env(s.key)+" or "+s.key+" in the file"
+				}
 				problems = append(problems, p)
 				break
 			}

@@ -2,6 +2,7 @@ package node
 
 import (
 	"net"
+	"strconv"
 	"time"
 
 	"github.com/omnirelay/omnirelay/commands"
@@ -49,7 +50,7 @@ func Settings(c *Config) *config.Table {
 			}),
 		config.String(&c.Data, "data", "directory of the log and all else that is kept").Required("a directory"),
 		config.String(&c.HTTP, "http", "address of the API, REST and the event streams").
-			Check("HOST:PORT", func() bool { return isAddress(c.HTTP) }).
+			Check("HOST:PORT, the port 0 to 65535", func() bool { return isAddress(c.HTTP) }).
 			Check("an address of this machine's loopback, such as 127.0.0.1:8080, because --insecure serves without encryption and identity",
 				func() bool { return !c.Insecure || IsLoopback(c.HTTP) }),
 		config.Duration(&c.SessionTTL, "session-ttl", "first value of the session policy: how long a silent node keeps what it owns").
@@ -60,7 +61,7 @@ func Settings(c *Config) *config.Table {
 			Check("true; this release has no certificates yet, so that it serves only with --insecure and only on loopback",
 				func() bool { return c.Insecure }),
 		config.String(&c.Route, "route", "address for the other servers of the cluster").
-			Check("HOST:PORT on loopback, or nothing", func() bool { return c.Route == "" || IsLoopback(c.Route) }),
+			Check("HOST:PORT on loopback, or nothing", func() bool { return c.Route == "" || isAddress(c.Route) && IsLoopback(c.Route) }),
 		config.Strings(&c.Peers, "peers", "route addresses of all servers, this one included").
 			Check("at most one; clusters of several servers are not in this release", func() bool { return len(c.Peers) <= 1 }).
 			Check("the address of --route", func() bool {
@@ -85,14 +86,18 @@ const nameAllowed = "1 to 128 of a-z A-Z 0-9 . _ -, beginning with a letter or d
 
 func isAddress(address string) bool {
 	_, port, err := net.SplitHostPort(address)
-	return err == nil && port != ""
+	if err != nil {
+		return false
+	}
+	_, err = strconv.ParseUint(port, 10, 16)
+	return err == nil
 }
 
 // IsLoopback tells whether only this machine can reach an address. A name other
 // than localhost is not looked up: it may point elsewhere tomorrow.
 func IsLoopback(address string) bool {
 	host, _, err := net.SplitHostPort(address)
-	if err != nil {
+	if err != nil || !isAddress(address) {
 		return false
 	}
 	if host == "localhost" {

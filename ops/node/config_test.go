@@ -24,6 +24,7 @@ func TestSettingsOfAServer(t *testing.T) {
 		{"a real address", map[string][]string{"insecure": {"true"}, "http": {"192.0.2.1:8080"}}, "http", "loopback"},
 		{"a name that is looked up", map[string][]string{"insecure": {"true"}, "http": {"example.com:80"}}, "http", "loopback"},
 		{"no port", map[string][]string{"insecure": {"true"}, "http": {"127.0.0.1"}}, "http", "HOST:PORT"},
+		{"no such port", map[string][]string{"insecure": {"true"}, "http": {"127.0.0.1:99999"}}, "http", "0 to 65535"},
 		{"several peers", map[string][]string{"insecure": {"true"}, "peers": {"127.0.0.1:1,127.0.0.1:2,127.0.0.1:3"}}, "peers", "not in this release"},
 		{"itself as peer", map[string][]string{"insecure": {"true"}, "peers": {"127.0.0.1:1"}, "route": {"127.0.0.1:1"}}, "", ""},
 		{"another as peer", map[string][]string{"insecure": {"true"}, "peers": {"127.0.0.1:1"}, "route": {"127.0.0.1:2"}}, "peers", "--route"},
