@@ -76,7 +76,7 @@ func handleUnary[Q, R any, M message[Q]](s *Server, procedure string, fn unaryFu
 // handleServerStream serves an RPC that answers with a stream.
 func handleServerStream[Q, R any, M message[Q]](s *Server, procedure string, fn streamFunc[Q, R]) {
 	m := s.methodOf(procedure)
-	s.mount(procedure, gathers(connect.NewServerStreamHandler(procedure, func(ctx context.Context, req *connect.Request[Q], out *connect.ServerStream[R]) error {
+	s.mount(procedure, connect.NewServerStreamHandler(procedure, func(ctx context.Context, req *connect.Request[Q], out *connect.ServerStream[R]) error {
 		c := &call{method: m, protocol: req.Peer().Protocol, encoding: encodingOf(req.Header()), header: req.Header()}
 		return s.stream(ctx, c, M(req.Msg), func(ctx context.Context) error {
 			s.writeHeaders(out.ResponseHeader(), c)
@@ -84,7 +84,7 @@ func handleServerStream[Q, R any, M message[Q]](s *Server, procedure string, fn 
 			// was heard.
 			return fn(ctx, req.Msg, func(r *R, _ note) error { return out.Send(r) })
 		})
-	}, handlerOptions(m)...)))
+	}, handlerOptions(m)...))
 }
 
 // pipe is a stream in both directions. A goroutine beside the handler receives,
