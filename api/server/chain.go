@@ -58,6 +58,7 @@ func (s *Server) admitMessage(c *call, msg proto.Message) error {
 func (s *Server) stream(ctx context.Context, c *call, msg proto.Message, handle func(context.Context) error) (err error) {
 	started := time.Now()
 	heard(ctx)
+	defer bound(ctx, s.writeWait)()
 	defer func() {
 		err = s.finish(c, msg, recover(), err)
 		s.metrics.ended(c, started, codeWord(err), true)

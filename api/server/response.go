@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"net/http"
+	"time"
 )
 
 // response is the response of an RPC's handler.
@@ -20,6 +21,8 @@ type response struct {
 	// flush costs more than all else that is done for a message, and a watcher that
 	// is behind has many. dirty: there is something to flush.
 	gathering, dirty bool
+	// stall bounds the writes of a stream; nil for other calls.
+	stall *stall
 }
 
 // maxSaid bounds what is kept of an answer.
@@ -58,6 +61,10 @@ func (x *response) Write(p []byte) (int, error) {
 	if !x.heard {
 		x.said = append(x.said, p[:min(len(p), maxSaid-len(x.said))]...)
 	}
+	if x.stall != nil {
+		x.stall.begin()
+		defer x.stall.end()
+	}
 	return x.ResponseWriter.Write(p)
 }
 
@@ -72,6 +79,10 @@ func (x *response) Flush() {
 
 func (x *response) flush() {
 	x.dirty = false
+	if x.stall != nil {
+		x.stall.begin()
+		defer x.stall.end()
+	}
 	if f, ok := x.ResponseWriter.(http.Flusher); ok {
 		f.Flush()
 	}
@@ -87,17 +98,39 @@ func (x *response) idle() {
 	}
 }
 
+// gather implements gatherer.
+func (x *response) gather(on bool) { x.gathering = on }
+
+// gatherer is where the messages of a stream go: a response of its own, or the
+// events of SSE. Its methods belong to the handler's goroutine.
+type gatherer interface {
+	gather(on bool)
+	// idle sends what was gathered.
+	idle()
+}
+
 // gather begins to gather the messages of this call's stream, and returns what
-// sends them, and what ends the gathering. Both do nothing where the messages do
-// not go to a response of their own.
+// sends them, and what ends the gathering.
 func gather(ctx context.Context) (idle, end func()) {
+	var g gatherer
+	if x := responseOf(ctx); x != nil {
+		g = x
+	} else {
+		g = ctx.Value(eventsKey{}).(gatherer) // a stream goes to one of the two
+	}
+	g.gather(true)
+	return g.idle, func() {
+		g.gather(false)
+		g.idle()
+	}
+}
+
+// bound bounds the writes of this call's stream; leave ends that.
+func bound(ctx context.Context, wait time.Duration) (leave func()) {
 	x := responseOf(ctx)
 	if x == nil {
-		return func() {}, func() {}
+		return func() {} // of SSE, which does it itself
 	}
-	x.gathering = true
-	return x.idle, func() {
-		x.gathering = false
-		x.idle()
-	}
+	x.stall = newStall(x.ResponseWriter, wait)
+	return x.stall.leave
 }
