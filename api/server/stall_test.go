@@ -14,20 +14,6 @@ import (
 	controlv1 "github.com/omnirelay/omnirelay/api/v1"
 )
 
-// until waits for a condition.
-func until(t *testing.T, what string, is func() bool) {
-	t.Helper()
-	deadline, tick := time.After(patience), time.NewTicker(2*time.Millisecond)
-	defer tick.Stop()
-	for !is() {
-		select {
-		case <-tick.C:
-		case <-deadline:
-			t.Fatalf("not within %v: %s", patience, what)
-		}
-	}
-}
-
 // A reader that takes nothing holds its handler for no longer than WriteWait,
 // whatever the protocol; one that has nothing to take stays.
 func TestStalledReaderIsLeft(t *testing.T) {
@@ -56,8 +42,8 @@ func TestStalledReaderIsLeft(t *testing.T) {
 	} {
 		ctx, cancel := context.WithCancel(t.Context())
 		stalls(ctx)
-		until(t, name+" is a stream", func() bool { return len(m.server.watchers) > others })
-		until(t, name+" is left", func() bool { return len(m.server.watchers) == others })
+		m.until(name+" is a stream", func() bool { return len(m.server.watchers) > others })
+		m.until(name+" is left", func() bool { return len(m.server.watchers) == others })
 		cancel()
 	}
 	m.do(pause("small", 0))
@@ -160,7 +146,7 @@ func TestStreamsGather(t *testing.T) {
 			m.server.ServeHTTP(w, req.WithContext(ctx))
 		}()
 		var n int
-		until(t, name+" comes to "+last, func() (is bool) {
+		m.until(name+" comes to "+last, func() (is bool) {
 			var bookmarked bool
 			n, is = w.seen(`"position":"` + last + `"`)
 			_, bookmarked = w.seen("id: " + last + "\n")
