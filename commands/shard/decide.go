@@ -117,9 +117,11 @@ func (s *State) decideCreate(c Create) ([]*eventsv1.Event, error) {
 		}
 		return nil, commands.Refuse("namespace_exists", "namespace %q exists with %d shards", ns.Name, ns.Len())
 	}
-	return []*eventsv1.Event{{Kind: &eventsv1.Event_NamespaceCreated{NamespaceCreated: &eventsv1.NamespaceCreated{
-		Namespace: c.Namespace, Spec: spec.proto(),
-	}}}}, nil
+	created := &eventsv1.NamespaceCreated{Namespace: c.Namespace, Spec: spec.proto()}
+	if last := s.lastVersion(c.Namespace); last > 0 {
+		created.Version = last + 1
+	}
+	return []*eventsv1.Event{{Kind: &eventsv1.Event_NamespaceCreated{NamespaceCreated: created}}}, nil
 }
 
 func deletingError(ns *Namespace) error {
