@@ -45,6 +45,11 @@ func (s *Server) methodOf(procedure string) *method {
 	return m
 }
 
+// handlerOptions are those of every RPC. Connect's JSON stays protojson as
+// Connect reads it: a field that this release does not know is passed over, as in
+// proto. Such calls are made by generated clients, one of which may be of a newer
+// release, and what they mean must not hang on their encoding. REST is written by
+// hand, where an unknown field is a mistake, and refuses it.
 func handlerOptions(m *method) []connect.HandlerOption {
 	return []connect.HandlerOption{
 		connect.WithSchema(m.desc),
