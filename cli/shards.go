@@ -168,7 +168,14 @@ func watchShards(c *call) error {
 	return watchShardsFrom(c, statuses, after)
 }
 
+// watchShardsFrom refuses a namespace that does not exist: the server would wait
+// for it, and a person who mistyped it would too. What a token resumes did.
 func watchShardsFrom(c *call, statuses []controlv1.ShardStatus, after int64) error {
+	if name := c.String("namespace"); name != "" && after == 0 {
+		if _, err := c.client.Namespaces.Get(c.ctx, &controlv1.GetNamespaceRequest{Namespace: name}); err != nil {
+			return err
+		}
+	}
 	feed := c.client.Shards.Watch(c.feed, &controlv1.ShardWatchRequest{
 		Namespace: c.String("namespace"), OwnerNodeId: c.String("owner"), Statuses: statuses, Search: c.String("search"), ResumeToken: after,
 	})

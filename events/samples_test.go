@@ -40,6 +40,7 @@ func samples() []proto.Message {
 		&eventsv1.LeadershipResigned{Scope: "shard/demo/3", NodeId: "n1", Term: 30},
 		&eventsv1.LeadershipExpired{Scope: events.GlobalScope, NodeId: "s1", Term: 2},
 		&eventsv1.NamespaceCreated{Namespace: "demo", Spec: spec},
+		&eventsv1.NamespaceCreated{Namespace: "demo", Spec: spec, Version: 4},
 		&eventsv1.NamespaceUpdated{Namespace: "demo", Spec: spec},
 		&eventsv1.NamespaceDeleting{Namespace: "demo"},
 		&eventsv1.NamespaceDeleted{Namespace: "demo"},

@@ -43,6 +43,7 @@ func (l *loop) beat(b Beat) {
 		l.beats.again = l.beats.again || b.Full
 		return
 	}
+	l.asked()
 	l.beats.out++
 	l.beats.sent = l.now()
 	l.beats.full = l.beats.full || b.Full
@@ -72,6 +73,7 @@ func (l *loop) beaten(full bool, in Input, position int64) {
 		l.m.log.Warn("session lost", "session", lost.Session)
 	}
 	if in != nil {
+		l.answered()
 		l.step(in)
 	}
 	if l.beats.again && !l.beats.full && l.core.Session() != 0 {

@@ -49,6 +49,10 @@ type Config struct {
 	// ends. 0 stops without leaving: the session stays until its TTL has passed,
 	// or until this node starts again.
 	LeaveTimeout time.Duration
+	// LeaveSilence bounds how much of that goes by while no server answers: then
+	// there is nobody to release to, and the session ends by its TTL in any case.
+	// 0 is no bound of its own.
+	LeaveSilence time.Duration
 
 	// Logger gets one line per transition; nil is slog.Default().
 	Logger *slog.Logger
@@ -65,6 +69,7 @@ func DefaultConfig(nodeID, dataDir string, endpoints ...string) Config {
 	return Config{
 		Client: c, NodeID: nodeID, Role: "worker", Weight: 1, DataDir: dataDir,
 		TakeoverWait: 30 * time.Second, LeaveTimeout: 10 * time.Second,
+		LeaveSilence: 3 * time.Second,
 	}
 }
 
@@ -84,6 +89,8 @@ func (c Config) Validate() error {
 		return fmt.Errorf("member: TakeoverWait is %s (allowed: 0 or more)", c.TakeoverWait)
 	case c.LeaveTimeout < 0:
 		return fmt.Errorf("member: LeaveTimeout is %s (allowed: 0 or more)", c.LeaveTimeout)
+	case c.LeaveSilence < 0:
+		return fmt.Errorf("member: LeaveSilence is %s (allowed: 0 or more)", c.LeaveSilence)
 	}
 	for _, name := range c.Namespaces {
 		if name == "" {

@@ -44,8 +44,12 @@ type loop struct {
 	// stopping: everything is being released. closing: the leave is out.
 	stopping bool
 	leaveBy  int64 // boot time at which it is given up; 0 is never
-	closing  bool
-	closeAt  int64
+	stopAt   int64 // boot time at which the stop with that limit began
+	// askedAt is the boot time of the first question to the servers that none was
+	// answered after; 0 when there is none.
+	askedAt int64
+	closing bool
+	closeAt int64
 	// sealed: the leave was sent, so nothing may be begun or go on.
 	sealed bool
 	left   bool
@@ -94,11 +98,12 @@ func (l *loop) run(ctx context.Context) error {
 // stop begins to release everything; 0 gives it all the time it needs.
 func (l *loop) stop(why string, limit time.Duration) {
 	if limit > 0 {
-		l.leaveBy = l.now() + int64(limit)
+		l.stopAt = l.now()
+		l.leaveBy = l.stopAt + int64(limit)
 	}
 	if !l.stopping {
 		l.stopping = true
-		l.log.Info(why, "shards", len(l.owned))
+		l.log.Info(why, "shards", len(l.owned), "limit", limit)
 		l.step(Leaving{})
 	}
 }
@@ -106,7 +111,7 @@ func (l *loop) stop(why string, limit time.Duration) {
 // sleep is how long nothing is due.
 func (l *loop) sleep() time.Duration {
 	due := int64(0)
-	for _, at := range []int64{l.wake, l.openAt, l.leaveBy, l.closeAt} {
+	for _, at := range []int64{l.wake, l.openAt, l.leaveBy, l.silentBy(), l.closeAt} {
 		if at != 0 && (due == 0 || at < due) {
 			due = at
 		}
@@ -117,8 +122,32 @@ func (l *loop) sleep() time.Duration {
 	return time.Duration(max(0, due-l.now()))
 }
 
+// silentBy is the boot time at which leaving is given up because no server
+// answers; 0 is never.
+func (l *loop) silentBy() int64 {
+	if l.leaveBy == 0 || l.askedAt == 0 || l.m.cfg.LeaveSilence == 0 {
+		return 0
+	}
+	return max(l.stopAt, l.askedAt) + int64(l.m.cfg.LeaveSilence)
+}
+
+// asked notes a question to the servers, answered an answer to any.
+func (l *loop) asked() {
+	if l.askedAt == 0 {
+		l.askedAt = l.now()
+	}
+}
+
+func (l *loop) answered() { l.askedAt = 0 }
+
 func (l *loop) tick() {
 	now := l.now()
+	if by := l.silentBy(); by != 0 && now >= by {
+		l.log.Warn("gave up leaving, no server answers: the session ends by its time to live",
+			"shards", len(l.owned), "silence", l.m.cfg.LeaveSilence, "ttl", l.ttl)
+		l.left = true
+		return
+	}
 	if l.leaveBy != 0 && now >= l.leaveBy {
 		l.log.Warn("gave up leaving: the session ends by its time to live", "shards", len(l.owned), "limit", l.m.cfg.LeaveTimeout)
 		l.left = true

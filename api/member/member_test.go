@@ -439,6 +439,55 @@ func TestLeaveInVain(t *testing.T) {
 	h.start()
 }
 
+// TestLeaveInSilence: with no server that answers, leaving is given up long before
+// its limit.
+func TestLeaveInSilence(t *testing.T) {
+	t.Parallel()
+	m := newMesh(time.Hour)
+	h := m.host(t)
+	cfg := config(t.TempDir(), h.url())
+	cfg.LeaveTimeout, cfg.LeaveSilence = time.Hour, 100*time.Millisecond
+	n := join(t, cfg, false)
+	n.ready()
+	m.assign(shard(1), "n1")
+	n.next()
+	h.stop()
+	n.cancel()
+	if err := n.ended(); err != nil {
+		t.Fatalf("Run returned %v", err)
+	}
+	h.start()
+}
+
+// TestLeaveTakesItsTime: a callback that takes longer than that to end is waited
+// for, for servers that are not asked are not silent.
+func TestLeaveTakesItsTime(t *testing.T) {
+	t.Parallel()
+	m := newMesh(time.Hour)
+	cfg := config(t.TempDir(), m.host(t).url())
+	cfg.LeaveTimeout, cfg.LeaveSilence = time.Hour, 100*time.Millisecond
+	n := join(t, cfg, true)
+	n.ready()
+	m.assign(shard(1), "n1")
+	x := n.next()
+	n.cancel()
+	x.awaitEnd(t, member.ErrReleased)
+	select {
+	case err := <-n.result:
+		t.Fatalf("Run ended before its callback did: %v", err)
+	case <-time.After(5 * cfg.LeaveSilence):
+	}
+	close(x.linger)
+	if err := n.ended(); err != nil {
+		t.Fatalf("Run returned %v", err)
+	}
+	m.see(func() {
+		if m.sessions["n1"] != nil {
+			t.Error("the session was not closed")
+		}
+	})
+}
+
 // TestStopWithoutLeaving: the session stays for the process that follows, which
 // proves itself with the secret.
 func TestStopWithoutLeaving(t *testing.T) {
@@ -538,6 +587,7 @@ func TestRefusedForGood(t *testing.T) {
 		func(c *member.Config) { c.Client.Endpoints = nil },
 		func(c *member.Config) { c.Namespaces = []string{""} },
 		func(c *member.Config) { c.LeaveTimeout = -1 },
+		func(c *member.Config) { c.LeaveSilence = -1 },
 		func(c *member.Config) { c.TakeoverWait = -1 },
 	} {
 		cfg := config("d", "http://127.0.0.1:1")

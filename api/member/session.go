@@ -123,6 +123,7 @@ func (l *loop) closeSession(session int64) {
 	}
 	// What the session leads must have ended here before it ends there (L1).
 	l.closing, l.sealed, l.epoch = true, true, nil
+	l.asked()
 	l.m.lease.end(ErrReleased)
 	req := &controlv1.LeaveRequest{
 		NodeId: l.m.cfg.NodeID, SessionId: session, Secret: l.store.secret,

@@ -28,6 +28,7 @@ import (
 // error is nil or a [*connect.Error] with its detail and headers.
 func (s *Server) unary(ctx context.Context, c *call, msg proto.Message, handle func(context.Context) error) (err error) {
 	started := time.Now()
+	heard(ctx)
 	defer func() {
 		err = s.finish(c, msg, recover(), err)
 		s.metrics.ended(c, started, codeWord(err), false)
@@ -56,6 +57,8 @@ func (s *Server) admitMessage(c *call, msg proto.Message) error {
 // the server sends; nil for a stream in both directions.
 func (s *Server) stream(ctx context.Context, c *call, msg proto.Message, handle func(context.Context) error) (err error) {
 	started := time.Now()
+	heard(ctx)
+	defer bound(ctx, s.writeWait)()
 	defer func() {
 		err = s.finish(c, msg, recover(), err)
 		s.metrics.ended(c, started, codeWord(err), true)

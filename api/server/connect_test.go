@@ -11,6 +11,7 @@ import (
 
 	"connectrpc.com/connect"
 	"connectrpc.com/grpcreflect"
+	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
 
 	controlv1 "github.com/omnirelay/omnirelay/api/v1"
@@ -279,4 +280,17 @@ func TestReflection(t *testing.T) {
 	if _, err := stream.Close(); err != nil {
 		t.Errorf("close: %v", err)
 	}
+}
+
+// TestUnknownFields: a client of a newer release is served, in JSON as in proto; a
+// field that was written by hand and is none is refused.
+func TestUnknownFields(t *testing.T) {
+	m := newMesh(t)
+	newer := &controlv1.ListPeersRequest{}
+	newer.ProtoReflect().SetUnknown(protowire.AppendVarint(protowire.AppendTag(nil, 9000, protowire.VarintType), 1))
+	must[controlv1.ListPeersResponse](t)(m.connect(m.h1).peers.ListPeers(t.Context(), request(newer)))
+	const list = controlv1.PeerControlServiceListPeersProcedure
+	m.want(200, "POST", list, `{"fieldOfANewerRelease":1}`, "Content-Type", "application/json")
+	m.want(400, "POST", "/control/namespaces", `{"namespace":"demo","shardCount":4,"fieldOfANewerRelease":1}`)
+	m.want(400, "GET", "/control/peers?fieldOfANewerRelease=1", "")
 }

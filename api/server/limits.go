@@ -44,6 +44,6 @@ const (
 	// KeepAlive is the time after which a silent SSE stream gets a comment line;
 	// PROTOCOL promises 15 s.
 	KeepAlive = 8 * time.Second
-	// WriteWait is how long one write to a slow client may take.
+	// WriteWait is how long one write to the slow reader of a stream may take.
 	WriteWait = 30 * time.Second
 )

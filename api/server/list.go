@@ -119,8 +119,11 @@ func sorted[M any](each func(func(M) bool) error, match func(M) bool, compare fu
 }
 
 // listETag is the tag of a list as it was at the position of a reading. changed
-// is where the table last changed; of a past before that, the position itself
-// serves, for the past does not change.
+// is where the table last changed. Of a past before that, where the table had
+// last changed then is not kept, and finding it would read the rows; the position
+// itself serves. So equal tags are of equal lists, which is what a 304 rests on,
+// and a list of the past may get another tag once, when its table changes for the
+// first time after it: its reader gets the same rows again.
 func listETag(r *reading, changed events.Position) string {
 	return versionETag(int64(min(changed, r.position())))
 }

@@ -177,6 +177,9 @@ func (s *Server) tail(ctx context.Context, q *controlv1.TailRequest, out sink[co
 	if err := out(nil, note{opened: true}); err != nil {
 		return err
 	}
+	idle, end := gather(ctx)
+	defer end()
+	o.Idle = idle
 	return s.deps.Feeds.Log.Watch(ctx, o, func(item watch.Item[events.Recorded]) error {
 		switch {
 		case item.Kind == watch.Bookmark:

@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"fmt"
 	"strings"
 
 	controlv1 "github.com/omnirelay/omnirelay/api/v1"
@@ -78,13 +79,22 @@ func (s *Server) getNamespace(ctx context.Context, q *controlv1.GetNamespaceRequ
 // namespaceAt is a namespace as a reading has it, or the error that it has none.
 func namespaceAt(r *reading, name string) (*namespace, error) {
 	if r.empty {
-		return nil, notFound("namespace", name)
+		return nil, noNamespace(name, r)
 	}
 	n, ok, err := registry.Namespace(r.View, name, r.at)
 	if err == nil && !ok {
-		err = notFound("namespace", name)
+		err = noNamespace(name, r)
 	}
 	return n, err
+}
+
+// noNamespace says since when, for a past: it may exist now, or may have.
+func noNamespace(name string, r *reading) *failure {
+	f := notFound("namespace", name)
+	if r.past {
+		f.message = fmt.Sprintf("namespace %q did not exist at position %d", name, r.position())
+	}
+	return f
 }
 
 func (s *Server) createNamespace(ctx context.Context, q *controlv1.CreateNamespaceRequest) (*controlv1.CreateNamespaceResponse, error) {

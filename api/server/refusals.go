@@ -15,8 +15,7 @@ import (
 
 // Every refused call leaves a record (A6). What a decider refuses the sequencer
 // reports, with the state that it was refused on; this file reports what never
-// came to a decision. What names no RPC, or no message that can be read, is no
-// call of anybody and leaves none.
+// came to a decision, and unheard.go what never came to the chain.
 
 // Refusals keeps the audit of refused calls.
 type Refusals interface {

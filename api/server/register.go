@@ -56,5 +56,10 @@ func (h health) Check(_ context.Context, req *grpchealth.CheckRequest) (*grpchea
 // mount puts the handler of an RPC into the mux.
 func (s *Server) mount(procedure string, h http.Handler) {
 	s.served[procedure] = true
-	s.mux.Handle(procedure, h)
+	m := s.methodOf(procedure)
+	s.mux.HandleFunc(procedure, func(w http.ResponseWriter, r *http.Request) {
+		if x := respond(h, w, r); !x.heard {
+			s.unheardCall(m, r, x)
+		}
+	})
 }

@@ -111,7 +111,7 @@ func splitPath(escaped string) (segments []string, verb string, ok bool) {
 func (s *Server) serveREST(w http.ResponseWriter, r *http.Request) {
 	segments, verb, ok := splitPath(r.URL.EscapedPath())
 	if !ok {
-		s.writeProblem(w, r, noPath(r))
+		s.refusePath(w, r, noPath(r))
 		return
 	}
 	found, path, allowed := s.rest.match(r.Method, segments, verb)
@@ -122,13 +122,19 @@ func (s *Server) serveREST(w http.ResponseWriter, r *http.Request) {
 		slices.Sort(allowed)
 		list := strings.Join(slices.Compact(allowed), ", ")
 		w.Header().Set("Allow", list)
-		s.writeProblem(w, r, reasoned(connect.CodeInvalidArgument, reasonMethod, "%s is not allowed on %s; allowed: %s", r.Method, r.URL.Path, list))
+		s.refusePath(w, r, reasoned(connect.CodeInvalidArgument, reasonMethod, "%s is not allowed on %s; allowed: %s", r.Method, r.URL.Path, list))
 	default:
-		s.writeProblem(w, r, noPath(r))
+		s.refusePath(w, r, noPath(r))
 	}
 }
 
-func noPath(r *http.Request) error {
+// refusePath answers a request that no route is for.
+func (s *Server) refusePath(w http.ResponseWriter, r *http.Request, f *failure) {
+	s.unheardPath(r, f)
+	s.writeProblem(w, r, f)
+}
+
+func noPath(r *http.Request) *failure {
 	return reasoned(connect.CodeNotFound, reasonPath, "there is nothing at %.200q", r.URL.Path)
 }
 

@@ -45,6 +45,11 @@ func (s *Server) methodOf(procedure string) *method {
 	return m
 }
 
+// handlerOptions are those of every RPC. Connect's JSON stays protojson as
+// Connect reads it: a field that this release does not know is passed over, as in
+// proto. Such calls are made by generated clients, one of which may be of a newer
+// release, and what they mean must not hang on their encoding. REST is written by
+// hand, where an unknown field is a mistake, and refuses it.
 func handlerOptions(m *method) []connect.HandlerOption {
 	return []connect.HandlerOption{
 		connect.WithSchema(m.desc),
@@ -76,7 +81,7 @@ func handleUnary[Q, R any, M message[Q]](s *Server, procedure string, fn unaryFu
 // handleServerStream serves an RPC that answers with a stream.
 func handleServerStream[Q, R any, M message[Q]](s *Server, procedure string, fn streamFunc[Q, R]) {
 	m := s.methodOf(procedure)
-	s.mount(procedure, gathers(connect.NewServerStreamHandler(procedure, func(ctx context.Context, req *connect.Request[Q], out *connect.ServerStream[R]) error {
+	s.mount(procedure, connect.NewServerStreamHandler(procedure, func(ctx context.Context, req *connect.Request[Q], out *connect.ServerStream[R]) error {
 		c := &call{method: m, protocol: req.Peer().Protocol, encoding: encodingOf(req.Header()), header: req.Header()}
 		return s.stream(ctx, c, M(req.Msg), func(ctx context.Context) error {
 			s.writeHeaders(out.ResponseHeader(), c)
@@ -84,7 +89,7 @@ func handleServerStream[Q, R any, M message[Q]](s *Server, procedure string, fn 
 			// was heard.
 			return fn(ctx, req.Msg, func(r *R, _ note) error { return out.Send(r) })
 		})
-	}, handlerOptions(m)...)))
+	}, handlerOptions(m)...))
 }
 
 // pipe is a stream in both directions. A goroutine beside the handler receives,

@@ -88,6 +88,8 @@ type Server struct {
 	rest   *rest
 	// watchers and verifying have a place for each stream and walk.
 	watchers, verifying chan struct{}
+	// writeWait is WriteWait, but for tests.
+	writeWait time.Duration
 	// stopping ends with Stop.
 	stopping context.Context
 	stop     context.CancelFunc
@@ -115,6 +117,7 @@ func New(deps Deps) (*Server, error) {
 	s := &Server{
 		deps: deps, metrics: m, methods: methods, mux: http.NewServeMux(), served: map[string]bool{},
 		watchers: make(chan struct{}, MaxWatchers), verifying: make(chan struct{}, maxVerifying), idPrefix: randomPrefix(),
+		writeWait: WriteWait,
 	}
 	s.stopping, s.stop = context.WithCancel(context.Background())
 	if s.deps.Logger == nil {

@@ -57,6 +57,12 @@ func (s *Server) listShards(ctx context.Context, q *controlv1.ShardListRequest) 
 	if err != nil {
 		return nil, err
 	}
+	// Shards that are there now are of a namespace that is there now.
+	if q.Namespace != "" && (counts.Total == 0 || r.at != 0 || r.empty) {
+		if _, err := namespaceAt(r, q.Namespace); err != nil {
+			return nil, err
+		}
+	}
 	c := callOf(ctx)
 	if c.tagged(listETag(r, counts.Changed)) {
 		return nil, errNotModified

@@ -2,10 +2,13 @@ package server
 
 import (
 	"context"
+	"errors"
+	"fmt"
 
 	controlv1 "github.com/omnirelay/omnirelay/api/v1"
 	"github.com/omnirelay/omnirelay/events"
 	"github.com/omnirelay/omnirelay/projections"
+	"github.com/omnirelay/omnirelay/projections/registry"
 	"github.com/omnirelay/omnirelay/projections/shardmap"
 )
 
@@ -71,9 +74,38 @@ func (s *Server) diffShards(ctx context.Context, q *controlv1.ShardDiffRequest) 
 		answer.Diffs = append(answer.Diffs, n)
 		return ctx.Err()
 	})
+	if err == nil && len(answer.Diffs) == 0 && q.Namespace != "" {
+		err = existed(v, q.Namespace, from, to)
+	}
 	answer.LastPosition = int64(reached)
 	callOf(ctx).answered(reached)
 	return answer, err
+}
+
+// errChanged ends the search for a change.
+var errChanged = errors.New("changed")
+
+// existed refuses a namespace that did not exist at either end of a diff nor in
+// between.
+func existed(v *projections.View, name string, from, to events.Position) error {
+	for _, at := range []events.Position{to, from} {
+		if at == 0 { // before the first event; a query would take it for now
+			continue
+		}
+		if _, ok, err := registry.Namespace(v, name, at); ok || err != nil {
+			return err
+		}
+	}
+	_, err := shardmap.Diff(v, shardmap.Filter{Namespace: name}, from, to, 1, func(*controlv1.ShardDiffNotification) error { return errChanged })
+	switch {
+	case errors.Is(err, errChanged):
+		return nil
+	case err != nil:
+		return err
+	}
+	f := notFound("namespace", name)
+	f.message = fmt.Sprintf("namespace %q did not exist between the positions %d and %d", name, from, to)
+	return f
 }
 
 // diffRange is the two ends of a diff, each the end of a decision.

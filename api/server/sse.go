@@ -85,7 +85,9 @@ func serveEvents[Q, R any, M message[Q], N message[R]](x *exchange, procedure st
 		return x.q.done()
 	}
 	ctx, cancel := context.WithCancel(x.r.Context())
-	out := &eventWriter{w: x.w, control: http.NewResponseController(x.w)}
+	out := &eventWriter{w: x.w, control: http.NewResponseController(x.w), stall: newStall(x.w, s.writeWait)}
+	defer out.stall.leave()
+	ctx = context.WithValue(ctx, eventsKey{}, out)
 	var beating sync.WaitGroup
 	beating.Go(func() { out.keepAlive(ctx, cancel) })
 	err := s.stream(ctx, c, M(q), func(ctx context.Context) error {
@@ -99,7 +101,6 @@ func serveEvents[Q, R any, M message[Q], N message[R]](x *exchange, procedure st
 	})
 	cancel()
 	beating.Wait()
-	defer out.leave()
 	switch {
 	case !out.opened:
 		s.writeProblem(x.w, x.r, err)
@@ -115,11 +116,33 @@ func serveEvents[Q, R any, M message[Q], N message[R]](x *exchange, procedure st
 type eventWriter struct {
 	w       http.ResponseWriter
 	control *http.ResponseController
+	stall   *stall
 
 	mu     sync.Mutex
 	opened bool
 	buf    []byte
 	wrote  time.Time
+	// gathering: events are flushed when nothing more is ready; dirty: there is
+	// something to flush.
+	gathering, dirty bool
+}
+
+type eventsKey struct{}
+
+// gather implements gatherer.
+func (e *eventWriter) gather(on bool) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.gathering = on
+}
+
+// idle implements gatherer. A flush that fails is seen by the next write.
+func (e *eventWriter) idle() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.dirty {
+		_ = e.write(nil, true)
+	}
 }
 
 // errHeadersAlone ends a stream that was asked for its headers.
@@ -159,7 +182,11 @@ func (e *eventWriter) event(m proto.Message, n note) error {
 	if cap(b) > maxEventBuffer {
 		e.buf = nil
 	}
-	return e.write(b, n.resume != 0)
+	if n.resume == 0 {
+		return e.write(b, false)
+	}
+	e.dirty = true
+	return e.write(b, !e.gathering)
 }
 
 // maxEventBuffer is the size of a buffer that is kept for the next event.
@@ -173,13 +200,11 @@ func (e *eventWriter) end(problem []byte) {
 	_ = e.write(append(b, "\n\n"...), true) // who does not hear it has gone
 }
 
-// write is called with mu held. A writer that knows no deadlines is bounded by
-// its connection alone.
+// write is called with mu held.
 func (e *eventWriter) write(b []byte, flush bool) error {
 	e.wrote = time.Now()
-	if err := e.control.SetWriteDeadline(e.wrote.Add(WriteWait)); err != nil && !errors.Is(err, http.ErrNotSupported) {
-		return err
-	}
+	e.stall.begin()
+	defer e.stall.end()
 	if len(b) > 0 {
 		if _, err := e.w.Write(b); err != nil {
 			return err
@@ -188,12 +213,9 @@ func (e *eventWriter) write(b []byte, flush bool) error {
 	if !flush {
 		return nil
 	}
+	e.dirty = false
 	return e.control.Flush()
 }
-
-// leave gives the connection back without a deadline, for its next request. One
-// that knows none has none.
-func (e *eventWriter) leave() { _ = e.control.SetWriteDeadline(time.Time{}) }
 
 // keepAlive writes a comment line whenever nothing else was written for a while.
 // A client that cannot take it ends the stream.

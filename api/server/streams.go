@@ -17,6 +17,8 @@ import (
 
 // The streams of rows: shards, peers, leaders.
 
+// watchShards waits for a namespace that does not exist yet, unlike a list of it:
+// whoever routes by it may start before it is created.
 func (s *Server) watchShards(ctx context.Context, q *controlv1.ShardWatchRequest, out sink[controlv1.ShardDiffNotification]) error {
 	f := shardmap.Filter{Namespace: q.Namespace, Owner: q.OwnerNodeId, Statuses: q.Statuses, Search: q.Search}
 	o := watch.Options[*record]{Match: f.Match, Route: f.Route()}

@@ -26,13 +26,15 @@ type agentConfig struct {
 	Data      string
 	// TakeoverWait is how long another process may have the node id.
 	TakeoverWait time.Duration
+	// LeaveSilence is how long to go on leaving while no server answers.
+	LeaveSilence time.Duration
 	Log          telemetry.LogConfig
 }
 
 func defaultAgent() *agentConfig {
 	return &agentConfig{
 		Endpoints: []string{"http://127.0.0.1:8080"}, Role: "worker", Weight: 1,
-		TakeoverWait: 30 * time.Second, Log: telemetry.DefaultLogConfig(),
+		TakeoverWait: 30 * time.Second, LeaveSilence: 3 * time.Second, Log: telemetry.DefaultLogConfig(),
 	}
 }
 
@@ -59,6 +61,8 @@ func (a *agentConfig) settings() *config.Table {
 		config.String(&a.Data, "data", "directory of the session's secret and of what was released").Required("a directory"),
 		config.Duration(&a.TakeoverWait, "takeover-wait", "how long to wait while another process has the node id").
 			Check("0s or more", func() bool { return a.TakeoverWait >= 0 }),
+		config.Duration(&a.LeaveSilence, "leave-silence", "how long to go on leaving at the end while no server answers, 10s at most").
+			Check("1ms to 10s", func() bool { return a.LeaveSilence >= time.Millisecond && a.LeaveSilence <= 10*time.Second }),
 	}, node.LogSettings(&a.Log)...)...)
 }
 

@@ -43,7 +43,7 @@ func New(t testing.TB, m Model) *Scenario {
 func (s *Scenario) Given(msgs ...proto.Message) *Scenario {
 	s.t.Helper()
 	for _, m := range msgs {
-		s.record([]*eventsv1.Event{Event(s.t, m)})
+		s.record("", []*eventsv1.Event{Event(s.t, m)})
 	}
 	return s
 }
@@ -96,11 +96,11 @@ func (s *Scenario) image() []byte {
 	return b
 }
 
-// record evolves one decision as it is read from the log.
-func (s *Scenario) record(evs []*eventsv1.Event) {
+// record evolves one decision of a command as it is read from the log.
+func (s *Scenario) record(command string, evs []*eventsv1.Event) {
 	s.t.Helper()
 	b, err := events.Marshal(&eventsv1.Frame{First: uint64(s.next), Time: s.now.UnixNano(),
-		Decisions: []*eventsv1.Decision{{Meta: &eventsv1.Meta{Actor: s.meta.Actor}, Events: evs}}})
+		Decisions: []*eventsv1.Decision{{Meta: &eventsv1.Meta{Actor: s.meta.Actor, Command: command}, Events: evs}}})
 	if err != nil {
 		s.t.Fatalf("the decision cannot be stored: %v", err)
 	}
@@ -136,7 +136,7 @@ func (o *Outcome) Then(want ...proto.Message) *Scenario {
 	if diff := cmp.Diff(wanted, o.events, protocmp.Transform()); diff != "" {
 		o.s.t.Fatalf("%s: events (-want +got):\n%s", o.cmd.CommandName(), diff)
 	}
-	o.s.record(o.events)
+	o.s.record(o.cmd.CommandName(), o.events)
 	return o.s
 }
 
@@ -158,7 +158,7 @@ func (o *Outcome) ThenDone() *Scenario {
 	if o.err != nil {
 		o.s.t.Fatalf("%s: refused: %v", o.cmd.CommandName(), o.err)
 	}
-	o.s.record(o.events)
+	o.s.record(o.cmd.CommandName(), o.events)
 	return o.s
 }
 

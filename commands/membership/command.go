@@ -57,4 +57,7 @@ func (CloseSession) CommandName() string { return "membership.CloseSession" }
 func (Leave) CommandName() string        { return "membership.Leave" }
 func (Cordon) CommandName() string       { return "membership.Cordon" }
 func (Uncordon) CommandName() string     { return "membership.Uncordon" }
-func (Update) CommandName() string       { return "membership.Update" }
+func (Update) CommandName() string       { return updateName }
+
+// updateName is in the meta of every update that is stored: it never changes.
+const updateName = "membership.Update"

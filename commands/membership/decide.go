@@ -45,7 +45,7 @@ func (s *State) joinServer(c JoinServer) ([]*eventsv1.Event, error) {
 	if known && old.Role != ServerRole && !old.Left {
 		return nil, commands.Refuse("node_exists", "%q is a node with role %s", old.NodeID, old.Role)
 	}
-	if err := keepLabels(old, &c.Node); err != nil {
+	if err := keepOperators(old, &c.Node); err != nil {
 		return nil, err
 	}
 	return describe(old, known, c.Node), nil
@@ -91,7 +91,7 @@ func (s *State) openSession(meta commands.Meta, c OpenSession, policies Policies
 	if old.Session != 0 {
 		evs = append(evs, closed(old.NodeID, old.Session, eventsv1.SessionCloseCause_SESSION_CLOSE_CAUSE_RESTARTED))
 	}
-	if err := keepLabels(old, &c.Node); err != nil {
+	if err := keepOperators(old, &c.Node); err != nil {
 		return nil, err
 	}
 	evs = append(evs, describe(old, known, c.Node)...)
@@ -101,10 +101,14 @@ func (s *State) openSession(meta commands.Meta, c OpenSession, policies Policies
 	}}}), nil
 }
 
-// keepLabels adds to a node's descriptor what operators put on it before it
-// restarted; where both name a label, the node's own word holds. Both together
-// keep the bound, which restarts with ever new labels would pass.
-func keepLabels(old Node, d *Descriptor) error {
+// keepOperators adds to a node's descriptor what operators put on it before it
+// restarted. Their weight holds, also over a leave, as a cordon does. Where both
+// name a label, the node's own word holds; both together keep the bound, which
+// restarts with ever new labels would pass.
+func keepOperators(old Node, d *Descriptor) error {
+	if old.WeightSet {
+		d.Weight = old.Weight
+	}
 	if old.Left || len(old.Labels) == 0 {
 		return nil
 	}

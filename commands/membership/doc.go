@@ -14,7 +14,8 @@
 //     else is invalid_transition.
 //  5. Servers are nodes with role "server" and have no session.
 //  6. What operators labelled stays on a node over its restarts, until it
-//     leaves.
+//     leaves. The weight that an operator gave stays until an operator gives
+//     another, whatever the node says of itself.
 //
 // The version of a node rises by one with each event about it.
 //

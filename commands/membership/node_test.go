@@ -90,6 +90,43 @@ func TestUpdate(t *testing.T) {
 	s.When(set).ThenRejected("node_left")
 }
 
+// TestWeightStays: the weight that an operator gave holds over restarts and
+// leaving, whatever the node says, until an operator gives another. One that only
+// the node named is the node's.
+func TestWeightStays(t *testing.T) {
+	m := model.New()
+	s := commandtest.New(t, m).Given(joined("n1", "a")...)
+	weighs := func(want float64) {
+		t.Helper()
+		if n, _ := m.Membership.Node("n1"); n.Weight != want {
+			t.Errorf("at %d the weight is %v, want %v", s.Position(), n.Weight, want)
+		}
+	}
+	incarnation := uint64(1)
+	restarts := func(weight float64) {
+		t.Helper()
+		incarnation++
+		d, _ := worker("n1", func(d *membership.Descriptor) { d.Weight = weight })
+		s.When(open(d, "a", incarnation)).ThenDone()
+	}
+	gives := func(weight float64) { s.When(membership.Update{NodeID: "n1", Weight: &weight}).ThenDone() }
+	restarts(2)
+	weighs(2) // its own word
+	s.When(membership.Update{NodeID: "n1", Labels: map[string]string{"rack": "r1"}}).ThenDone()
+	restarts(1)
+	weighs(1) // no operator weighed it
+	gives(3)
+	restarts(1)
+	weighs(3)
+	restarts(5)
+	weighs(3)
+	gives(4)
+	n, _ := m.Membership.Node("n1")
+	s.When(membership.Leave{NodeID: "n1", Session: n.Session, SecretHash: secret("a")}).ThenDone()
+	restarts(1)
+	weighs(4)
+}
+
 func TestDescriptorBounds(t *testing.T) {
 	long := strings.Repeat("x", 129)
 	for field, change := range map[string]func(*membership.Descriptor){

@@ -23,6 +23,9 @@ type Node struct {
 	// Incarnation of the process that opened the last session. Like SecretHash it
 	// outlives the session.
 	Incarnation uint64 `cbor:"26,keyasint,omitempty"`
+	// WeightSet: an operator gave the weight, and what the node says of it itself
+	// does not count any more.
+	WeightSet bool `cbor:"27,keyasint,omitempty" json:"-"`
 }
 
 // State holds the nodes. The zero State has none. It has one owner.
@@ -80,10 +83,18 @@ func (s *State) Evolve(r events.Recorded) {
 	switch e := r.Event.Kind.(type) {
 	case *eventsv1.Event_NodeJoined:
 		s.change(e.NodeJoined.GetNode().GetNodeId(), func(n *Node) {
+			n.WeightSet = n.WeightSet && n.Weight == e.NodeJoined.GetNode().GetWeight()
 			n.Descriptor, n.Left = fromProto(e.NodeJoined.Node), false
 		})
 	case *eventsv1.Event_NodeUpdated:
-		s.change(e.NodeUpdated.GetNode().GetNodeId(), func(n *Node) { n.Descriptor = fromProto(e.NodeUpdated.Node) })
+		s.change(e.NodeUpdated.GetNode().GetNodeId(), func(n *Node) {
+			// The event is the same whoever asked; the decision says which command it
+			// was. Before operators' weights held, a restart could take one back.
+			if n.Weight != e.NodeUpdated.GetNode().GetWeight() {
+				n.WeightSet = r.Meta.GetCommand() == updateName
+			}
+			n.Descriptor = fromProto(e.NodeUpdated.Node)
+		})
 	case *eventsv1.Event_NodeLeft:
 		s.change(e.NodeLeft.NodeId, func(n *Node) { n.Left = true })
 	case *eventsv1.Event_NodeCordoned:

@@ -26,6 +26,7 @@ type image struct {
 	Scopes     []leadership.Scope     `cbor:"7,keyasint"`
 	Namespaces []shard.NamespaceImage `cbor:"8,keyasint"`
 	Keys       []keyImage             `cbor:"9,keyasint"`
+	Ended      shard.EndedImage       `cbor:"10,keyasint"`
 }
 
 type keyImage struct {
@@ -46,7 +47,7 @@ func (m *Model) Image() ([]byte, error) {
 	b, err := mode.Marshal(image{
 		Position: m.Position, Time: m.Time, Unknown: m.Unknown, Control: m.Control,
 		Policies: m.Policy.Image(), Nodes: m.Membership.Image(), Scopes: m.Leadership.Image(),
-		Namespaces: m.Shard.Image(), Keys: m.keys.image(),
+		Namespaces: m.Shard.Image(), Keys: m.keys.image(), Ended: m.Shard.Ended(),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("model image: %w", err)
@@ -66,7 +67,7 @@ func FromImage(b []byte) (*Model, error) {
 	}
 	m := &Model{
 		Control: im.Control, Policy: policy.FromImage(im.Policies), Membership: membership.FromImage(im.Nodes),
-		Leadership: leadership.FromImage(im.Scopes), Shard: shard.FromImage(im.Namespaces),
+		Leadership: leadership.FromImage(im.Scopes), Shard: shard.FromImage(im.Namespaces, im.Ended),
 		Position: im.Position, Time: im.Time, Unknown: im.Unknown, keys: keys{token: &token{}},
 	}
 	for _, k := range im.Keys {

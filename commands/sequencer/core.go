@@ -85,10 +85,10 @@ func (c *Core) Fatal() error { return c.fatal }
 
 // Campaign makes a follower a candidate. Its first frame holds what
 // Config.Introduce asks for, then the grant. A model with an event of a newer
-// release refuses (T6).
+// release refuses, with [ErrNewerRelease] (T6).
 func (c *Core) Campaign() error {
 	if c.view.Model.Unknown != 0 {
-		return fmt.Errorf("this release does not know the event at position %d: a newer one must lead", c.view.Model.Unknown)
+		return fmt.Errorf("%w: position %d", ErrNewerRelease, c.view.Model.Unknown)
 	}
 	if c.role == follower && c.flight == nil {
 		c.role = candidate

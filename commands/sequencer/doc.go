@@ -30,6 +30,8 @@
 //     write of the authority register, by the boot-time clock, and counts only
 //     once this leader's own grant is stored and evolved, and the register was
 //     written once more after that: see DESIGN.md.
+//  7. A log with an event of a newer release is followed and not led: views go
+//     on, commands get [ErrNotLeader] (T6).
 //
 // It does not retry for callers, does not know sessions, and starts no frame
 // when there is nothing to decide.

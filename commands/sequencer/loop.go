@@ -2,11 +2,14 @@ package sequencer
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"runtime"
 	"sync"
 	"time"
 
 	"github.com/omnirelay/omnirelay/commands"
+	"github.com/omnirelay/omnirelay/store"
 )
 
 // loop is the one goroutine that owns the Core.
@@ -14,6 +17,8 @@ type loop struct {
 	*Sequencer
 	core *Core
 	ops  sync.WaitGroup // operations on the log and the register
+	// follows: this server may not lead, and hears of frames by following the log.
+	follows bool
 
 	// What was told of operations that failed: each is tried again some fifty
 	// times a second, and is news once.
@@ -25,11 +30,13 @@ type loop struct {
 const recampaign = 200 * time.Millisecond
 
 func (l *loop) run(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel() // ends a follow when this ends by itself
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
 		if !l.core.Leading() && l.core.Idle() {
-			if err := l.core.Campaign(); err != nil {
+			if err := l.campaign(ctx); err != nil {
 				return err
 			}
 		}
@@ -50,6 +57,44 @@ func (l *loop) run(ctx context.Context) error {
 		}
 		l.gather()
 	}
+}
+
+// campaign makes this server a candidate, or a follower for good when the log is
+// of a newer release: its reads go on, and commands are answered with
+// ErrNotLeader.
+func (l *loop) campaign(ctx context.Context) error {
+	err := l.core.Campaign()
+	if !errors.Is(err, ErrNewerRelease) {
+		return err
+	}
+	if !l.follows {
+		l.follows = true
+		l.opts.Logger.Error("this server cannot lead: it follows the log and serves reads, and takes no commands", "error", err)
+		l.follow(ctx)
+	}
+	return nil
+}
+
+// follow feeds the core what others store from now on, until ctx ends or the log
+// cannot be read on, which is fatal.
+func (l *loop) follow(ctx context.Context) {
+	from := l.core.View().Mark.Sequence + 1
+	l.ops.Add(1)
+	go func() {
+		defer l.ops.Done()
+		err := l.opts.Log.Follow(ctx, from, func(m store.Message) error {
+			select {
+			// What it returns is the core's Fatal, which the loop looks at.
+			case l.results <- func(c *Core, _ Now) { _ = c.Followed(m) }:
+				return nil
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		})
+		if ctx.Err() == nil {
+			l.results <- func(c *Core, _ Now) { c.fatal = fmt.Errorf("follow the log: %w", err) }
+		}
+	}()
 }
 
 // settle answers who rested on what was stored before the next frame is decided,

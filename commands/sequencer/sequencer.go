@@ -282,7 +282,8 @@ func (w *waiter) takeReady() {
 }
 
 // Run catches up with the log, campaigns, and decides commands until ctx ends
-// or the log contradicts itself. It returns when all its goroutines have.
+// or the log contradicts itself. A log with an event of a newer release it
+// follows without leading. It returns when all its goroutines have.
 func (s *Sequencer) Run(ctx context.Context) error {
 	defer close(s.done)
 	core := NewCore(s.opts.Config, s.View())

@@ -203,23 +203,66 @@ func TestRunRefusesLog(t *testing.T) {
 	})
 }
 
-// TestRunUnknownEvent: a server of an older release leaves the log alone (T6).
+// TestRunUnknownEvent: a server of an older release leaves the log alone, follows
+// what a newer one stores, and ends only when it is asked to (T6).
 func TestRunUnknownEvent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l, reg := memlog.New(nil), memlog.NewRegister(nil)
 		if err := running(options(l, reg)).stop(); err != nil {
 			t.Fatal(err)
 		}
-		(&rival{rig: &rig{t: t, log: l}}).append(futureEvent(t))
+		newer := &rival{rig: &rig{t: t, log: l}}
+		newer.append(futureEvent(t))
 		before := markOf(t, l)
-		s := run(options(l, reg), sequencer.View{})
+		opts := options(l, reg)
+		var stored []events.Position
+		opts.OnStored = func(v sequencer.View) { stored = append(stored, v.Mark.Position) }
+		s := run(opts, sequencer.View{})
 		waitTimer(time.Second)
 		if s.Status().Leading {
 			t.Error("it leads over an event that it does not know")
 		}
-		_ = s.stop()
 		if after := markOf(t, l); after != before {
 			t.Errorf("the log grew from %+v to %+v", before, after)
+		}
+		newer.append(futureEvent(t))
+		newer.append(futureEvent(t))
+		waitTimer(time.Second)
+		if got, want := s.View().Mark, markOf(t, l); got != want || len(stored) != 2 {
+			t.Errorf("the view is at %+v, the log at %+v; OnStored told of %v", got, want, stored)
+		}
+		if _, err := s.Submit(t.Context(), label("v")); !errors.Is(err, sequencer.ErrNotLeader) {
+			t.Errorf("a command is answered with %v", err)
+		}
+		if _, err := s.Barrier(t.Context()); !errors.Is(err, sequencer.ErrNotLeader) {
+			t.Errorf("a barrier is answered with %v", err)
+		}
+		if err := s.stop(); err != nil {
+			t.Errorf("it ended with %v", err)
+		}
+	})
+}
+
+// TestRunFollowsToDamage: a server that only follows takes itself out at what it
+// cannot read (V3).
+func TestRunFollowsToDamage(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l, reg := memlog.New(nil), memlog.NewRegister(nil)
+		if err := running(options(l, reg)).stop(); err != nil {
+			t.Fatal(err)
+		}
+		newer := &rival{rig: &rig{t: t, log: l}}
+		newer.append(futureEvent(t))
+		s := run(options(l, reg), sequencer.View{})
+		waitTimer(time.Second)
+		last := markOf(t, l).Sequence
+		if err := l.Publish(t.Context(), last, []byte("no frame")); err != nil {
+			t.Fatal(err)
+		}
+		waitTimer(time.Second)
+		var broken *events.ChainError
+		if err := s.stop(); !errors.As(err, &broken) {
+			t.Errorf("over what is no frame Run returned %v", err)
 		}
 	})
 }

@@ -65,6 +65,9 @@ var (
 	ErrOverloaded = errors.New("overloaded: the command queue is full")
 	// ErrNotLeader: this server does not lead. Nothing was stored.
 	ErrNotLeader = errors.New("no_leader: this server is not the control leader")
+	// ErrNewerRelease: the log has an event that this release does not know. This
+	// server may follow it, and not lead (T6).
+	ErrNewerRelease = errors.New("newer_release: this release does not know an event on the log and cannot lead")
 	// ErrOutcomeUnknown: the caller stopped waiting for a command whose frame
 	// may be stored. Ask again with the same key.
 	ErrOutcomeUnknown = errors.New("outcome_unknown: the command may have been done; repeat it with the same idempotency key")

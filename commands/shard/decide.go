@@ -120,9 +120,11 @@ func (s *State) decideCreate(c Create) ([]*eventsv1.Event, error) {
 	if err := s.room(spec.ShardCount, 0); err != nil {
 		return nil, err
 	}
-	return []*eventsv1.Event{{Kind: &eventsv1.Event_NamespaceCreated{NamespaceCreated: &eventsv1.NamespaceCreated{
-		Namespace: c.Namespace, Spec: spec.proto(),
-	}}}}, nil
+	created := &eventsv1.NamespaceCreated{Namespace: c.Namespace, Spec: spec.proto()}
+	if last := s.lastVersion(c.Namespace); last > 0 {
+		created.Version = last + 1
+	}
+	return []*eventsv1.Event{{Kind: &eventsv1.Event_NamespaceCreated{NamespaceCreated: created}}}, nil
 }
 
 // room refuses a namespace of count shards, which has some of them already, that

@@ -15,6 +15,9 @@
 //  5. A namespace is deleted by two facts: NamespaceDeleting, after which
 //     owners release, and NamespaceDeleted, when none owns any more.
 //  6. The version of a shard rises by one with each event that touches it (S4).
+//     That of a namespace does too, and goes on where a deleted one of the name
+//     ended (NamespaceCreated says with which it begins; in logs of before it is
+//     1), so that a condition on the one does not fit the other.
 //  7. All namespaces together have at most [MaxTotal] shards.
 //
 // Rejections: namespace_exists, namespace_not_found, namespace_deleting,

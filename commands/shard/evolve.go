@@ -3,6 +3,8 @@ package shard
 import (
 	"time"
 
+	"github.com/tidwall/btree"
+
 	"github.com/omnirelay/omnirelay/events"
 	eventsv1 "github.com/omnirelay/omnirelay/events/v1"
 )
@@ -18,8 +20,8 @@ func (s *State) Evolve(r events.Recorded) {
 	case *eventsv1.Event_NamespaceDeleting:
 		s.deleting(e.NamespaceDeleting.Namespace)
 	case *eventsv1.Event_NamespaceDeleted:
-		if s.writable(e.NamespaceDeleted.Namespace) != nil {
-			s.remove(e.NamespaceDeleted.Namespace)
+		if ns := s.writable(e.NamespaceDeleted.Namespace); ns != nil {
+			s.end(ns)
 		}
 	case *eventsv1.Event_ShardsAssigned:
 		s.assigned(r, e.ShardsAssigned)
@@ -68,11 +70,33 @@ func (s *State) create(e *eventsv1.NamespaceCreated) {
 	if s.token == nil {
 		panic("shard: evolve of a frozen state")
 	}
-	ns := &Namespace{Name: e.Namespace, Version: 1, token: s.token, Spec: fromSpec(e.Spec)}
+	ns := &Namespace{Name: e.Namespace, Version: max(1, e.Version), token: s.token, Spec: fromSpec(e.Spec)}
 	count := ns.Spec.ShardCount
 	ns.Spec.ShardCount = 0
 	ns.grow(count)
 	s.put(ns)
+}
+
+// end forgets a namespace but for its version: a condition on it must not fit
+// another of the name.
+func (s *State) end(ns *Namespace) {
+	before := s.lastVersion(ns.Name)
+	if _, known := s.ended.Get(ns.Name); !known && s.ended.Len() >= maxEnded {
+		s.ended.Scan(func(_ string, version uint64) bool {
+			s.floor = max(s.floor, version)
+			return true
+		})
+		s.ended = btree.Map[string, uint64]{}
+	}
+	s.ended.Set(ns.Name, max(before, ns.Version))
+	s.remove(ns.Name)
+}
+
+// lastVersion is a version that no namespace of the name, which may be none, has
+// passed in an earlier life.
+func (s *State) lastVersion(name string) uint64 {
+	version, _ := s.ended.Get(name)
+	return max(version, s.floor)
 }
 
 // update touches every shard when what a shard's record shows has changed.

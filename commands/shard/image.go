@@ -17,7 +17,29 @@ type Run struct {
 	Shard Shard  `cbor:"2,keyasint"`
 }
 
-// Image is the whole state in the order of names.
+// EndedImage is what is kept of deleted namespaces.
+type EndedImage struct {
+	Floor    uint64         `cbor:"1,keyasint,omitempty"`
+	Versions []EndedVersion `cbor:"2,keyasint,omitempty"`
+}
+
+// EndedVersion is the highest version that a name had.
+type EndedVersion struct {
+	Name    string `cbor:"1,keyasint"`
+	Version uint64 `cbor:"2,keyasint"`
+}
+
+// Ended is what is kept of deleted namespaces, in the order of names.
+func (s *State) Ended() EndedImage {
+	im := EndedImage{Floor: s.floor}
+	s.ended.Scan(func(name string, version uint64) bool {
+		im.Versions = append(im.Versions, EndedVersion{name, version})
+		return true
+	})
+	return im
+}
+
+// Image is all namespaces in the order of names.
 func (s *State) Image() []NamespaceImage {
 	var images []NamespaceImage
 	s.EachNamespace(func(ns *Namespace) bool {
@@ -36,9 +58,13 @@ func (s *State) Image() []NamespaceImage {
 	return images
 }
 
-// FromImage is the state that had this image.
-func FromImage(images []NamespaceImage) *State {
+// FromImage is the state that had these images.
+func FromImage(images []NamespaceImage, ended EndedImage) *State {
 	s := NewState()
+	s.floor = ended.Floor
+	for _, one := range ended.Versions {
+		s.ended.Set(one.Name, one.Version)
+	}
 	for _, im := range images {
 		ns := &Namespace{Name: im.Name, Spec: im.Spec, Version: im.Version, Deleting: im.Deleting, token: s.token}
 		ns.Spec.ShardCount = 0

@@ -2,10 +2,14 @@ package shard_test
 
 import (
 	"math"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
 
+	"google.golang.org/protobuf/proto"
+
+	"github.com/omnirelay/omnirelay/commands"
 	"github.com/omnirelay/omnirelay/commands/commandtest"
 	"github.com/omnirelay/omnirelay/commands/model"
 	"github.com/omnirelay/omnirelay/commands/shard"
@@ -163,5 +167,61 @@ func TestOneEventForAll(t *testing.T) {
 	n, _ = m.Shard.Namespace("large")
 	if n.Owned("n1") != 0 || n.Unowned() != 100_000 || n.Shard(32_999).LastOwner != "n1" || n.Shard(33_000).LastOwner != "" {
 		t.Errorf("n1 owns %d, %d are unowned", n.Owned("n1"), n.Unowned())
+	}
+}
+
+// TestVersionsGoOn: a condition on a namespace that was deleted does not fit the
+// next one of the name, also over a snapshot, and however many were deleted.
+func TestVersionsGoOn(t *testing.T) {
+	s, m := mesh(t)
+	more := uint32(9)
+	version := func(name string) uint64 {
+		n, ok := m.Shard.Namespace(name)
+		if !ok {
+			t.Fatalf("no namespace %s", name)
+		}
+		return n.Version
+	}
+	s.When(shard.Update{Namespace: ns, ShardCount: &more}).ThenDone() // 2
+	s.When(shard.Delete{Namespace: ns}).ThenDone()                    // 3
+	s.When(shard.Create{Namespace: ns, Spec: shard.Spec{ShardCount: 8}}).Then(
+		&eventsv1.NamespaceCreated{Namespace: ns, Spec: spec(8), Version: 4})
+	s.IfVersion(1).When(shard.Update{Namespace: ns, ShardCount: &more}).ThenRejected("version_mismatch")
+	s.IfVersion(4).When(shard.Update{Namespace: ns, ShardCount: &more}).ThenDone()
+	s.When(shard.Create{Namespace: "fresh", Spec: shard.Spec{ShardCount: 8}}).Then(
+		&eventsv1.NamespaceCreated{Namespace: "fresh", Spec: spec(8)})
+	if version(ns) != 5 || version("fresh") != 1 {
+		t.Errorf("versions %d and %d, want 5 and 1", version(ns), version("fresh"))
+	}
+	s.When(shard.Delete{Namespace: ns}).ThenDone() // 6
+	image, err := m.Image()
+	if err != nil {
+		t.Fatal(err)
+	}
+	again, err := model.FromImage(image)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, from := range map[string]*model.Model{"the state": m, "its image": again} {
+		evs, err := from.Decide(commands.Meta{Actor: "user/a", Next: 100}, shard.Create{Namespace: ns, Spec: shard.Spec{ShardCount: 1}})
+		if err != nil || evs[0].GetNamespaceCreated().GetVersion() != 7 {
+			t.Errorf("%s: %v, %v", name, evs, err)
+		}
+	}
+	for i := range 10_001 { // more than are remembered one by one
+		name := "x" + strconv.Itoa(i)
+		for _, e := range []proto.Message{
+			&eventsv1.NamespaceCreated{Namespace: name, Spec: spec(1)}, &eventsv1.NamespaceDeleted{Namespace: name},
+		} {
+			at := m.Position + 1
+			m.Evolve(events.Recorded{Position: at, Decision: at, Meta: &eventsv1.Meta{}, Event: commandtest.Event(t, e)})
+		}
+	}
+	if kept := m.Shard.Ended(); kept.Floor != 6 || len(kept.Versions) > 10_000 {
+		t.Errorf("floor %d, %d names", kept.Floor, len(kept.Versions))
+	}
+	evs, err := m.Decide(commands.Meta{Actor: "user/a", Next: m.Position + 1}, shard.Create{Namespace: ns, Spec: shard.Spec{ShardCount: 1}})
+	if err != nil || evs[0].GetNamespaceCreated().GetVersion() != 7 {
+		t.Errorf("beyond the bound: %v, %v", evs, err)
 	}
 }

@@ -70,7 +70,14 @@ type State struct {
 	token      *token
 	namespaces btree.Map[string, *Namespace]
 	total      int // shards of all namespaces
+	// ended are the highest versions that deleted namespaces had, at most maxEnded;
+	// of those before, floor is the highest of all.
+	ended btree.Map[string, uint64]
+	floor uint64
 }
+
+// maxEnded bounds the names that are remembered one by one.
+const maxEnded = 10_000
 
 // NewState returns the state of an empty log.
 func NewState() *State { return &State{token: &token{}} }
@@ -79,7 +86,7 @@ func NewState() *State { return &State{token: &token{}} }
 // original is frozen from then on: it may be read, by anyone, and Evolve
 // panics.
 func (s *State) Clone() *State {
-	c := &State{token: &token{}, namespaces: *s.namespaces.Copy(), total: s.total}
+	c := &State{token: &token{}, namespaces: *s.namespaces.Copy(), total: s.total, ended: *s.ended.Copy(), floor: s.floor}
 	s.token = nil
 	return c
 }

@@ -241,10 +241,13 @@ func (x *NamespaceSpec) GetCapacityHint() float64 {
 	return 0
 }
 
+// version is the one that the namespace begins with; 0 is 1. A name that was in
+// use before goes on above what it had.
 type NamespaceCreated struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Namespace     string                 `protobuf:"bytes,1,opt,name=namespace,proto3" json:"namespace,omitempty"`
 	Spec          *NamespaceSpec         `protobuf:"bytes,2,opt,name=spec,proto3" json:"spec,omitempty"`
+	Version       uint64                 `protobuf:"varint,3,opt,name=version,proto3" json:"version,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -291,6 +294,13 @@ func (x *NamespaceCreated) GetSpec() *NamespaceSpec {
 		return x.Spec
 	}
 	return nil
+}
+
+func (x *NamespaceCreated) GetVersion() uint64 {
+	if x != nil {
+		return x.Version
+	}
+	return 0
 }
 
 // NamespaceUpdated replaces the spec; shards may be added, never taken away.
@@ -1057,10 +1067,11 @@ const file_events_v1_shard_proto_rawDesc = "" +
 	"\townership\x18\x03 \x01(\x0e2\x1e.omnirelay.events.v1.OwnershipR\townership\x12(\n" +
 	"\x10ownership_ttl_ms\x18\x04 \x01(\rR\x0eownershipTtlMs\x12#\n" +
 	"\religible_role\x18\x05 \x01(\tR\feligibleRole\x12#\n" +
-	"\rcapacity_hint\x18\x06 \x01(\x01R\fcapacityHint\"h\n" +
+	"\rcapacity_hint\x18\x06 \x01(\x01R\fcapacityHint\"\x82\x01\n" +
 	"\x10NamespaceCreated\x12\x1c\n" +
 	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x126\n" +
-	"\x04spec\x18\x02 \x01(\v2\".omnirelay.events.v1.NamespaceSpecR\x04spec\"h\n" +
+	"\x04spec\x18\x02 \x01(\v2\".omnirelay.events.v1.NamespaceSpecR\x04spec\x12\x18\n" +
+	"\aversion\x18\x03 \x01(\x04R\aversion\"h\n" +
 	"\x10NamespaceUpdated\x12\x1c\n" +
 	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x126\n" +
 	"\x04spec\x18\x02 \x01(\v2\".omnirelay.events.v1.NamespaceSpecR\x04spec\"1\n" +

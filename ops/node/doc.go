@@ -17,6 +17,8 @@
 //     Genesis happens only in a directory without any sign of an earlier log.
 //  6. Status says of each part whether it is starting, ready, stopping or
 //     failed; ready means all of them (/readyz).
+//  7. A log with an event of a newer release does not end this server: it serves
+//     reads and follows, is not ready, and says at which position (T6).
 //
 // The directory:
 //

@@ -24,9 +24,14 @@ func (s *server) waitingFor() []string {
 	if view.Mark.Position == 0 {
 		missing = append(missing, "sequencer has not caught up with the log")
 	}
-	if scope, ok := view.Model.Leadership.Scope(events.GlobalScope); !ok || scope.Holder == "" {
+	scope, led := view.Model.Leadership.Scope(events.GlobalScope)
+	switch {
+	case view.Model.Unknown != 0:
+		missing = append(missing, fmt.Sprintf("a newer release must lead: this one (%s) does not know the event at position %d; it serves reads and follows the log",
+			s.opts.Version, view.Model.Unknown))
+	case !led || scope.Holder == "":
 		missing = append(missing, "no control leader is known")
-	} else if scope.Holder == s.cfg.Name && !s.seq.HasAuthority() {
+	case scope.Holder == s.cfg.Name && !s.seq.HasAuthority():
 		missing = append(missing, "this server leads and cannot prove its authority")
 	}
 	if at := s.rows.Position(); !s.current(at, view.Mark.Position) {
@@ -37,9 +42,10 @@ func (s *server) waitingFor() []string {
 
 // current reports whether the projection shows the head, or is close to it and
 // showed it before. The head is known when the sequencer has caught up, which
-// authority proves; before, its view is that of an old snapshot.
+// authority proves; before, its view is that of an old snapshot. A server that
+// may not lead has read what says so.
 func (s *server) current(at, head events.Position) bool {
-	if at >= head && at > 0 && s.seq.HasAuthority() {
+	if at >= head && at > 0 && (s.seq.HasAuthority() || s.seq.View().Model.Unknown != 0) {
 		s.caughtUp.Store(true)
 		return true
 	}

@@ -13,7 +13,9 @@
 //     its heartbeats is answered any more, then the close is asked for. The mark
 //     ends with the session, or when the close was definitely refused. It
 //     outlives a lapse of authority: a leader that takes the register again may
-//     still have the close in flight (found by simulation, seed 148).
+//     still have the close in flight (found by simulation, seed 148). A close
+//     whose outcome is open is asked for again until the log tells it, and no
+//     mark outlives the grant that it was made under.
 //  4. Brake: if more than half of at least five sessions would close within one
 //     TTL, none closes for three TTL: then the control plane is the likelier
 //     patient.

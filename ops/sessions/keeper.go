@@ -2,7 +2,6 @@ package sessions
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"sync"
 	"time"
@@ -101,15 +100,16 @@ func (k *Keeper) Step(_ sequencer.View, now sequencer.Now) ([]commands.Command, 
 }
 
 // Answered implements the loop's answerer: a close that was definitely not
-// stored gives the session its timer back.
+// stored gives the session its timer back, one whose outcome is open is asked
+// for again.
 func (k *Keeper) Answered(cmd commands.Command, err error) {
 	c, ok := cmd.(membership.CloseSession)
-	if !ok || err == nil || errors.Is(err, sequencer.ErrOutcomeUnknown) {
+	if !ok {
 		return
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.leases.Refused(c, k.clock().Boot)
+	k.leases.Answered(c, err, k.clock().Boot)
 }
 
 // EachReleased implements handoff.Reports.

@@ -57,10 +57,14 @@ func tell(t *testing.T, nodes ...string) *story {
 
 // gains is authority for a long while, gained anew.
 func (s *story) gains() {
+	s.takes()
+	s.step(nil)
+}
+
+func (s *story) takes() {
 	s.leader.status.Leading = true
 	s.leader.status.AuthorityUntil = int64(s.now + time.Hour)
 	s.leader.status.AuthorityGained++
-	s.step(nil)
 }
 
 func (s *story) lapses() { s.leader.status.AuthorityUntil = int64(s.now) }
@@ -162,8 +166,6 @@ func TestExpiryIsSerialized(t *testing.T) {
 	s.passes(time.Second)
 	s.gains()
 	s.beats(sessions.ErrExpiring)
-	s.keeper.Answered(close1(), sequencer.ErrOutcomeUnknown)
-	s.beats(sessions.ErrExpiring)
 	s.keeper.Answered(close1(), nil) // stored; the view that shows it is still to come
 	s.beats(sessions.ErrExpiring)
 	s.keeper.Answered(close1(), sequencer.ErrNotLeader)
@@ -235,4 +237,67 @@ func TestBeatStartsAllTimers(t *testing.T) {
 	s.step(nil)
 	s.passes(1)
 	s.step([]string{"n2"})
+}
+
+// granted is another grant of the control scope, under which this server leads.
+func (s *story) granted() {
+	s.given.Given(&eventsv1.LeadershipGranted{Scope: events.GlobalScope, NodeId: "s1"})
+	s.gains()
+}
+
+// TestOpenOutcome: a close whose outcome is open is asked for again, and nothing
+// is answered before the log has told.
+func TestOpenOutcome(t *testing.T) {
+	s := tell(t, "n1")
+	s.passes(ttl + sessions.Grace)
+	s.step([]string{"n1"})
+	s.step(nil) // no answer yet
+	s.keeper.Answered(close1(), sequencer.ErrOutcomeUnknown)
+	s.beats(sessions.ErrExpiring)
+	s.step([]string{"n1"})
+	for _, err := range []error{sequencer.ErrOverloaded, sequencer.ErrNotLeader, context.Canceled} {
+		s.keeper.Answered(close1(), err) // the second was not tried; the first may be stored
+		s.beats(sessions.ErrExpiring)
+		s.step([]string{"n1"})
+	}
+	s.keeper.Answered(close1(), nil) // it was not stored; now it is
+	s.given.Given(&eventsv1.SessionClosed{NodeId: "n1", Session: 1})
+	s.step(nil)
+	var rejected *commands.Rejected
+	if err := s.beat("n1", 1, "n1"); !errors.As(err, &rejected) {
+		t.Errorf("the closed session is answered with %v", err)
+	}
+}
+
+// TestOpenOutcomeIsRejected: a rejection comes after everything that was queued
+// before, so it settles an earlier close too.
+func TestOpenOutcomeIsRejected(t *testing.T) {
+	s := tell(t, "n1")
+	s.passes(ttl + sessions.Grace)
+	s.step([]string{"n1"})
+	s.keeper.Answered(close1(), sequencer.ErrOutcomeUnknown)
+	s.step([]string{"n1"})
+	s.keeper.Answered(close1(), commands.Refuse("some_rule", "no"))
+	s.beats(nil)
+	s.step(nil)
+}
+
+// TestMarkEndsWithItsGrant: under another grant the frame that could hold the
+// close is resolved, and the model tells. The node may have been answered by
+// another leader in between: its timer is full.
+func TestMarkEndsWithItsGrant(t *testing.T) {
+	s := tell(t, "n1")
+	s.passes(ttl + sessions.Grace)
+	s.step([]string{"n1"})
+	s.keeper.Answered(close1(), sequencer.ErrOutcomeUnknown)
+	s.lapses()
+	s.takes() // the same grant
+	s.beats(sessions.ErrExpiring)
+	s.granted()
+	s.keeper.Answered(close1(), sequencer.ErrOutcomeUnknown) // late
+	s.beats(nil)
+	s.passes(ttl + sessions.Grace - 1)
+	s.step(nil)
+	s.passes(1)
+	s.step([]string{"n1"})
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/omnirelay/omnirelay/commands"
 	"github.com/omnirelay/omnirelay/commands/membership"
 	"github.com/omnirelay/omnirelay/commands/model"
+	"github.com/omnirelay/omnirelay/commands/sequencer"
 	"github.com/omnirelay/omnirelay/events"
 	eventsv1 "github.com/omnirelay/omnirelay/events/v1"
 )
@@ -102,14 +103,18 @@ type lease struct {
 	seen     int64 // boot time of the last answered heartbeat; 0 before
 	// expiring: a close was asked for and is not definitely refused.
 	expiring bool
-	heard    bool
-	digest   [sha256.Size]byte
-	held     []Held
+	// unsure: the outcome of a close is open. It is asked for again until the log
+	// says what became of it.
+	unsure bool
+	heard  bool
+	digest [sha256.Size]byte
+	held   []Held
 }
 
 // Leases are the timers of all sessions. It has one owner.
 type Leases struct {
 	gained  uint64
+	term    events.Position // of the grant on the log that the marks belong to
 	byNode  map[string]*lease
 	brake   int64 // boot time until which no session is closed
 	braking bool
@@ -119,13 +124,17 @@ type Leases struct {
 func NewLeases() *Leases { return &Leases{byNode: map[string]*lease{}} }
 
 // Sync takes over the sessions of a model. When authority was gained anew, all
-// timers start again. A mark stays: the close that it belongs to may still be
-// stored by this very leader, which lapsed and took the register again; its
-// answer clears it.
+// timers start again. A mark stays as long as the grant does: the close that it
+// belongs to may still be stored by this very leader, which lapsed and took the
+// register again. Under another grant it is gone: the frame that could hold the
+// close was resolved before that grant was decided, and a model with the grant
+// shows what became of it.
 func (l *Leases) Sync(m *model.Model, gained uint64, now int64) {
-	anew := gained != l.gained
+	control, _ := m.Leadership.Scope(events.GlobalScope)
+	granted := control.Term != l.term
+	anew := granted || gained != l.gained
 	if anew {
-		l.gained, l.brake, l.braking = gained, 0, false
+		l.gained, l.term, l.brake, l.braking = gained, control.Term, 0, false
 	}
 	live := 0
 	m.Membership.EachNode(func(n membership.Node) bool {
@@ -143,6 +152,9 @@ func (l *Leases) Sync(m *model.Model, gained uint64, now int64) {
 			l.byNode[n.NodeID] = x
 		case anew:
 			x.deadline = now + int64(n.TTL+Grace)
+			if granted {
+				x.expiring, x.unsure = false, false
+			}
 		}
 		return true
 	})
@@ -187,31 +199,31 @@ func (l *Leases) Beat(m *model.Model, hb Heartbeat, now int64) (Answer, error) {
 	return Answer{TTL: x.ttl, WantFull: !x.heard || string(x.digest[:]) != string(hb.Digest)}, nil
 }
 
-// Step marks the sessions whose timer ran out and asks for their close. next is
-// the boot time at which it should be asked again; 0 is when something changes.
+// Step marks the sessions whose timer ran out and asks for their close, and
+// again for those whose outcome is open. next is the boot time at which it
+// should be asked again; 0 is when something changes.
 func (l *Leases) Step(now int64) (cmds []commands.Command, next int64) {
 	if l.braking && now >= l.brake && !l.mostDue(now) {
 		l.braking = false // the storm is over; the next one brakes again
 	}
-	var due []string
+	var due, open []string
 	for id, x := range l.byNode {
-		if x.expiring {
-			continue // asked for already
-		}
-		if now >= x.deadline {
+		switch {
+		case x.unsure:
+			open = append(open, id)
+		case x.expiring: // asked for already
+		case now >= x.deadline:
 			due = append(due, id)
-		} else if next == 0 || x.deadline < next {
+		case next == 0 || x.deadline < next:
 			next = x.deadline
 		}
 	}
-	if len(due) == 0 {
-		return nil, next
+	if len(due) > 0 && l.brakes(now) {
+		due, next = nil, l.brake
 	}
-	if l.brakes(now) {
-		return nil, l.brake
-	}
-	slices.Sort(due)
-	for _, id := range due {
+	ids := append(due, open...)
+	slices.Sort(ids)
+	for _, id := range ids {
 		x := l.byNode[id]
 		x.expiring = true
 		cmds = append(cmds, membership.CloseSession{
@@ -221,12 +233,24 @@ func (l *Leases) Step(now int64) (cmds []commands.Command, next int64) {
 	return cmds, next
 }
 
-// Refused takes the answer that a close was definitely not stored: the mark is
-// cleared, with a full timer. An open outcome is none: the mark stays until the
-// session is gone.
-func (l *Leases) Refused(c membership.CloseSession, now int64) {
-	if x := l.byNode[c.NodeID]; x != nil && x.session == c.Session {
-		x.expiring, x.deadline = false, now+int64(x.ttl+Grace)
+// Answered takes what became of a close. One that was definitely not stored
+// clears the mark, with a full timer. With an open outcome the mark stays, and
+// the close is asked for again: commands are decided in the order in which they
+// were queued, so a later one that is stored or rejected says that the earlier
+// one is behind it. That a later one was not tried says nothing of the earlier.
+func (l *Leases) Answered(c membership.CloseSession, err error, now int64) {
+	x := l.byNode[c.NodeID]
+	if x == nil || x.session != c.Session || !x.expiring {
+		return
+	}
+	var rejected *commands.Rejected
+	switch {
+	case err == nil: // stored: a later model is without the session
+		x.unsure = false
+	case errors.Is(err, sequencer.ErrOutcomeUnknown):
+		x.unsure = true
+	case !x.unsure || errors.As(err, &rejected):
+		x.expiring, x.unsure, x.deadline = false, false, now+int64(x.ttl+Grace)
 	}
 }
 

@@ -193,6 +193,7 @@ func (Namespaces) Apply(rows *projections.Rows, rec events.Recorded) {
 	case *eventsv1.Event_NamespaceCreated:
 		c := e.NamespaceCreated
 		changeNamespace(rows, rec, c.Namespace, true, func(n *controlv1.Namespace) {
+			n.Version = max(0, int64(c.GetVersion())-1) // raised as by every event
 			specify(n, c.GetSpec())
 			n.Status, n.CreatedAt = controlv1.NamespaceStatus_NAMESPACE_STATUS_ACTIVE, timestamp(rec.Time)
 		})

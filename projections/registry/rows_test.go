@@ -138,14 +138,16 @@ func TestNamespaceLife(t *testing.T) {
 		return &eventsv1.NamespaceSpec{ShardCount: n, StrategyId: "ring", Ownership: eventsv1.Ownership_OWNERSHIP_LEASE, EligibleRole: "worker"}
 	}
 	v := build(t,
-		projectiontest.Decide("user/ann", &eventsv1.Event{Kind: &eventsv1.Event_NamespaceCreated{NamespaceCreated: &eventsv1.NamespaceCreated{Namespace: "demo", Spec: spec(4)}}}),  // 2
-		projectiontest.Decide("user/ann", &eventsv1.Event{Kind: &eventsv1.Event_NamespaceUpdated{NamespaceUpdated: &eventsv1.NamespaceUpdated{Namespace: "demo", Spec: spec(8)}}}),  // 3
-		projectiontest.Decide("user/ann", &eventsv1.Event{Kind: &eventsv1.Event_NamespaceDeleting{NamespaceDeleting: &eventsv1.NamespaceDeleting{Namespace: "demo"}}}),              // 4
-		projectiontest.Decide("user/ann", &eventsv1.Event{Kind: &eventsv1.Event_NamespaceDeleted{NamespaceDeleted: &eventsv1.NamespaceDeleted{Namespace: "demo"}}}),                 // 5
-		projectiontest.Decide("user/ann", &eventsv1.Event{Kind: &eventsv1.Event_NamespaceUpdated{NamespaceUpdated: &eventsv1.NamespaceUpdated{Namespace: "demo", Spec: spec(99)}}}), // 6: about nothing
+		projectiontest.Decide("user/ann", &eventsv1.Event{Kind: &eventsv1.Event_NamespaceCreated{NamespaceCreated: &eventsv1.NamespaceCreated{Namespace: "demo", Spec: spec(4)}}}),             // 2
+		projectiontest.Decide("user/ann", &eventsv1.Event{Kind: &eventsv1.Event_NamespaceUpdated{NamespaceUpdated: &eventsv1.NamespaceUpdated{Namespace: "demo", Spec: spec(8)}}}),             // 3
+		projectiontest.Decide("user/ann", &eventsv1.Event{Kind: &eventsv1.Event_NamespaceDeleting{NamespaceDeleting: &eventsv1.NamespaceDeleting{Namespace: "demo"}}}),                         // 4
+		projectiontest.Decide("user/ann", &eventsv1.Event{Kind: &eventsv1.Event_NamespaceDeleted{NamespaceDeleted: &eventsv1.NamespaceDeleted{Namespace: "demo"}}}),                            // 5
+		projectiontest.Decide("user/ann", &eventsv1.Event{Kind: &eventsv1.Event_NamespaceUpdated{NamespaceUpdated: &eventsv1.NamespaceUpdated{Namespace: "demo", Spec: spec(99)}}}),            // 6: about nothing
+		projectiontest.Decide("user/ann", &eventsv1.Event{Kind: &eventsv1.Event_NamespaceCreated{NamespaceCreated: &eventsv1.NamespaceCreated{Namespace: "demo", Spec: spec(2), Version: 4}}}), // 7: again
+		projectiontest.Decide("user/ann", &eventsv1.Event{Kind: &eventsv1.Event_NamespaceUpdated{NamespaceUpdated: &eventsv1.NamespaceUpdated{Namespace: "demo", Spec: spec(3)}}}),             // 8
 	)
 	var got []string
-	for at := events.Position(2); at <= 6; at++ {
+	for at := events.Position(2); at <= 8; at++ {
 		n, ok, err := registry.Namespace(v, "demo", at)
 		if err != nil {
 			t.Fatal(err)
@@ -155,11 +157,12 @@ func TestNamespaceLife(t *testing.T) {
 	want := []string{
 		"true 4 NAMESPACE_STATUS_ACTIVE v1", "true 8 NAMESPACE_STATUS_ACTIVE v2", "true 8 NAMESPACE_STATUS_DELETING v3",
 		"false 0 NAMESPACE_STATUS_UNSPECIFIED v0", "false 0 NAMESPACE_STATUS_UNSPECIFIED v0",
+		"true 2 NAMESPACE_STATUS_ACTIVE v4", "true 3 NAMESPACE_STATUS_ACTIVE v5",
 	}
 	if d := cmp.Diff(want, got); d != "" {
-		t.Errorf("positions 2 to 6 (-want +got):\n%s", d)
+		t.Errorf("positions 2 to 8 (-want +got):\n%s", d)
 	}
-	if n, err := registry.NamespaceCount(v); n != 0 || err != nil {
+	if n, err := registry.NamespaceCount(v); n != 1 || err != nil {
 		t.Errorf("%d namespaces are counted, %v", n, err)
 	}
 }

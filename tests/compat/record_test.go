@@ -74,6 +74,7 @@ func record(t *testing.T) []byte {
 	r.do(membership.Leave{NodeID: "n3", Session: n3, SecretHash: events.HashOf([]byte("n3"))})
 	r.do(shard.Create{Namespace: "gone", Spec: shard.Spec{ShardCount: 2, Strategy: "ring"}})
 	r.do(shard.Delete{Namespace: "gone"})
+	r.do(shard.Create{Namespace: "gone", Spec: shard.Spec{ShardCount: 1}})
 	return r.file
 }
 

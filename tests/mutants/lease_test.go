@@ -30,18 +30,27 @@ func ofLeases() []mutant {
 			"		x.expiring = true\n", "",
 		}, sessions, "TestExpiryIsSerialized"},
 		{"the mark ends when authority is gained anew", step, []string{
-			"			x.deadline = now + int64(n.TTL+Grace)", "			x.deadline, x.expiring = now+int64(n.TTL+Grace), false",
+			"			if granted {", "			if anew {",
 		}, sessions, "TestExpiryIsSerialized"},
+		{"the mark outlives its grant", step, []string{
+			"			if granted {", "			if granted && now < 0 {",
+		}, sessions, "TestMarkEndsWithItsGrant"},
 		{"the mark does not stop answers", step, []string{
 			"	if x == nil || x.session != hb.Session || x.expiring {", "	if x == nil || x.session != hb.Session {",
 		}, sessions, "TestExpiryIsSerialized"},
-		{"an open outcome clears the mark", keeper, []string{
-			"	if !ok || err == nil || errors.Is(err, sequencer.ErrOutcomeUnknown) {", "	if !ok || err == nil || errors.Is(err, context.Canceled) {",
-		}, sessions, "TestExpiryIsSerialized"},
+		{"an open outcome clears the mark", step, []string{
+			"errors.Is(err, sequencer.ErrOutcomeUnknown)", "errors.Is(err, sequencer.ErrOverloaded)",
+		}, sessions, "TestOpenOutcome$"},
+		{"an open outcome is not asked for again", step, []string{
+			"		x.unsure = true\n", "		x.unsure = false\n",
+		}, sim, "TestSimulation"},
+		{"a close that was not tried settles an earlier one", step, []string{
+			"	case !x.unsure || errors.As(err, &rejected):", "	case !x.unsure || !errors.As(err, &rejected) || errors.As(err, &rejected):",
+		}, sessions, "TestOpenOutcome"},
 		{"a late answer clears another session's mark", step, []string{
-			"x != nil && x.session == c.Session {", "x != nil {",
+			"	if x == nil || x.session != c.Session || !x.expiring {", "	if x == nil || !x.expiring {",
 		}, sessions, "TestLateAnswerOfClose"},
-		{"there is no brake", step, []string{"	if l.brakes(now) {", "	if now < 0 && l.brakes(now) {"}, sim, "TestBrake$"},
+		{"there is no brake", step, []string{"len(due) > 0 && l.brakes(now) {", "now < 0 && l.brakes(now) {"}, sim, "TestBrake$"},
 		{"the brake never ends", step, []string{"		return now < l.brake", "		return now < 1<<62"}, sim, "TestBrakeEnds"},
 		{"the brake is put on once for ever", step, []string{"		l.braking = false // the storm", "		_ = l.braking // the storm"}, sessions, "TestBrakeAgain"},
 		{"a few dead nodes put the brake on", step, []string{

@@ -254,6 +254,25 @@ func (s *server) submit(r commands.Request, answer func(sequencer.Answer)) {
 	s.deliver(0, s.pump)
 }
 
+// impatient is submit by somebody who may stop waiting: the outcome is open then,
+// whatever becomes of the request, which may also have been lost on its way.
+func (s *server) impatient(r commands.Request, answer func(sequencer.Answer)) {
+	over := false
+	once := func(a sequencer.Answer) {
+		if !over {
+			over = true
+			answer(a)
+		}
+	}
+	if s.w.fault() {
+		s.deliver(s.w.between(0, time.Second), func() { once(sequencer.Answer{Err: sequencer.ErrOutcomeUnknown}) })
+		if s.w.chance(0.5) {
+			return
+		}
+	}
+	s.submit(r, once)
+}
+
 // authority reports whether the server may answer heartbeats and step its
 // controllers now.
 func (s *server) authority() bool {
@@ -277,11 +296,11 @@ func (s *server) control() {
 		r.next = now.Boot + int64(max(wait, time.Millisecond))
 		r.outstanding = len(cmds)
 		for _, c := range cmds {
-			s.submit(commands.Request{Actor: "node/" + s.name, Reason: r.Name(), Command: c}, func(a sequencer.Answer) {
+			s.impatient(commands.Request{Actor: "node/" + s.name, Reason: r.Name(), Command: c}, func(a sequencer.Answer) {
 				r.outstanding--
 				r.dirty = true
-				if c, ok := c.(membership.CloseSession); ok && a.Err != nil {
-					s.leases.Refused(c, s.clock().Boot)
+				if c, ok := c.(membership.CloseSession); ok {
+					s.leases.Answered(c, a.Err, s.clock().Boot)
 				}
 				var rejected *commands.Rejected
 				if errors.As(a.Err, &rejected) {
