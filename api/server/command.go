@@ -72,23 +72,30 @@ func (s *Server) ackAll(ctx context.Context, c *call, cmds []*controlv1.Command,
 	ctx, cancel := commandContext(ctx)
 	defer cancel()
 	s.deps.Submitter.SubmitAll(ctx, requests, func(n int, r commands.Receipt, err error) {
-		i := asked[n]
-		if err != nil {
-			req, procedure := inner(cmds[i])
-			ack(i, s.refuse(c, s.methods[procedure], cmds[i], req, markDecided(err)))
-			return
-		}
-		ack(i, &controlv1.Ack{Id: cmds[i].GetId(), Receipt: receiptOf(r)})
+		ack(asked[n], s.ackOf(c, cmds[asked[n]], r, err))
 	})
+}
+
+// ackOf is the ack of a command that came to a receipt or an error.
+func (s *Server) ackOf(c *call, cmd *controlv1.Command, r commands.Receipt, err error) (ack *controlv1.Ack) {
+	defer s.recovered(c, cmd, &ack)
+	if err != nil {
+		req, procedure := inner(cmd)
+		return s.refuse(c, s.methods[procedure], cmd, req, markDecided(err))
+	}
+	return &controlv1.Ack{Id: cmd.GetId(), Receipt: receiptOf(r)}
+}
+
+// recovered is deferred: a panic becomes the command's ack.
+func (s *Server) recovered(c *call, cmd *controlv1.Command, ack **controlv1.Ack) {
+	if p := recover(); p != nil {
+		*ack = s.nack(cmd.GetId(), s.finish(c, nil, p, nil))
+	}
 }
 
 // prepare is the chain for a command inside a batch; nack is its refusal.
 func (s *Server) prepare(c *call, cmd *controlv1.Command) (r commands.Request, nack *controlv1.Ack) {
-	defer func() {
-		if p := recover(); p != nil {
-			nack = s.nack(cmd.GetId(), s.finish(c, nil, p, nil))
-		}
-	}()
+	defer s.recovered(c, cmd, &nack)
 	req, procedure := inner(cmd)
 	if req == nil {
 		return r, s.refuse(c, c.method, cmd, nil, badField("command", "one command in each entry", "is missing"))

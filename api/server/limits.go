@@ -37,6 +37,9 @@ const (
 	MaxWait     = 30 * time.Second
 	// CommandWait bounds a command whose caller names no deadline.
 	CommandWait = 30 * time.Second
+	// ShowWait bounds how long the answer to a single command waits for this
+	// server's reads to show it.
+	ShowWait = 250 * time.Millisecond
 	// RetryAfter is the hint that goes with every refusal for lack of room or of
 	// a leader.
 	RetryAfter = time.Second

@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"crypto/sha256"
+	"encoding/binary"
 	"time"
 
 	"github.com/google/uuid"
@@ -28,6 +29,7 @@ func (s *Server) mutate(ctx context.Context, req mutating) (*controlv1.Receipt, 
 	if err != nil {
 		return nil, err
 	}
+	s.awaitShown(ctx, receipt)
 	c.answered(receipt.Position)
 	return receiptOf(receipt), nil
 }
@@ -43,6 +45,19 @@ func (s *Server) submit(ctx context.Context, c *call, scope controlv1.Scope, req
 	defer cancel()
 	r, err = s.deps.Submitter.Submit(ctx, cmd)
 	return r, uuid.UUID(cmd.Key).String(), markDecided(err)
+}
+
+// awaitShown waits until this server's reads show what was decided, so that who
+// creates something finds it with the next call. It is a courtesy, and bounded: a
+// command that is stored is answered as done. Commands in bulk do not wait, their
+// callers have minPosition.
+func (s *Server) awaitShown(ctx context.Context, r commands.Receipt) {
+	if r.DryRun {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, ShowWait)
+	defer cancel()
+	_ = s.deps.Views.WaitFor(ctx, r.Position)
 }
 
 // commandContext bounds the wait of a caller that names no deadline.
@@ -65,7 +80,7 @@ func (s *Server) request(c *call, scope controlv1.Scope, req mutating) (commands
 		return commands.Request{}, err
 	}
 	m := req.GetMutation()
-	id, err := keyOf(m)
+	id, err := s.keyOf(m)
 	if err != nil {
 		return commands.Request{}, err
 	}
@@ -80,12 +95,26 @@ func (s *Server) request(c *call, scope controlv1.Scope, req mutating) (commands
 	}, nil
 }
 
-// keyOf is the key of a mutation, or a new one.
-func keyOf(m *controlv1.Mutation) (uuid.UUID, error) {
-	if m.GetIdempotencyKey() == "" {
-		return uuid.NewV7()
+// keyOf is the key of a mutation, or a new one. A new one is dated by the log's
+// time where that is ahead of this server's clock, which was set back: by its own
+// it would be refused as expired.
+func (s *Server) keyOf(m *controlv1.Mutation) (uuid.UUID, error) {
+	if m.GetIdempotencyKey() != "" {
+		return uuid.Parse(m.IdempotencyKey)
 	}
-	return uuid.Parse(m.IdempotencyKey)
+	id, err := uuid.NewV7()
+	if err != nil {
+		return id, err
+	}
+	if v, err := s.deps.Views.View(); err == nil {
+		defer v.Release()
+		if ms := v.Mark.Time / int64(time.Millisecond); ms > time.Now().UnixMilli() {
+			var date [8]byte
+			binary.BigEndian.PutUint64(date[:], uint64(ms)<<16)
+			copy(id[:6], date[:6])
+		}
+	}
+	return id, nil
 }
 
 // hashOf is what tells two requests with one key apart: the kind of request and

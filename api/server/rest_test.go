@@ -54,6 +54,18 @@ func TestRESTReads(t *testing.T) {
 	}
 }
 
+// Who creates something finds it with the next call, without a word of positions.
+func TestRESTShowsWhatItDid(t *testing.T) {
+	m := newMesh(t)
+	m.join("n1")
+	for i := range 50 {
+		name := fmt.Sprintf("ns-%d", i)
+		m.want(201, "POST", "/control/namespaces", `{"namespace":"`+name+`","shardCount":2}`)
+		m.want(200, "GET", "/control/shards?namespace="+name, "")
+		m.want(200, "GET", "/control/namespaces/"+name, "")
+	}
+}
+
 func TestRESTMutations(t *testing.T) {
 	m := newMesh(t)
 	m.join("n1")

@@ -134,13 +134,21 @@ func (s *State) deleting(name string) {
 func (s *State) assigned(r events.Recorded, e *eventsv1.ShardsAssigned) {
 	for _, a := range e.Assignments {
 		s.each(e.Namespace, a.Shards, func(sh *Shard) {
-			sh.HeldUntil = 0
-			if sh.MoveTo == a.NodeId && sh.MoveHold > 0 {
-				sh.HeldUntil = r.Time + sh.MoveHold
-			}
+			sh.hold(a.NodeId, r.Time)
 			sh.endMove()
 			sh.Owner, sh.Session, sh.Fence, sh.LastOwner = a.NodeId, events.Position(a.Session), r.Position, ""
 		})
+	}
+}
+
+// hold begins with an assignment that a move asked for, ends with one to another
+// node, and stays over one that gives the shard back to who had it (S9).
+func (sh *Shard) hold(node string, now int64) {
+	switch {
+	case sh.MoveTo == node && sh.MoveHold > 0:
+		sh.HeldUntil = now + sh.MoveHold
+	case sh.MoveTo == node || sh.LastOwner != node:
+		sh.HeldUntil = 0
 	}
 }
 

@@ -204,3 +204,22 @@ func TestMoveOutlivesOwner(t *testing.T) {
 		t.Errorf("shard 0 is %+v", sh)
 	}
 }
+
+// TestHoldStaysWithItsNode (S9): a shard that was moved by hand, and that its new
+// owner gives back and gets again, is held as before; with another node the hold
+// ends.
+func TestHoldStaysWithItsNode(t *testing.T) {
+	s, m := owned(t)
+	s.When(shard.Move{Namespace: ns, Shards: []uint32{7}, To: "n3"}).ThenDone()
+	held := at(t, m, 7).HeldUntil
+	s.Given(released(byOwner, of("n3", 6, 7)))
+	s.When(assign(target("n3", 6, 7))).ThenDone()
+	if sh := at(t, m, 7); sh.Owner != "n3" || sh.HeldUntil != held || held == 0 {
+		t.Errorf("shard 7 is %+v, was held until %d", sh, held)
+	}
+	s.Given(released(byOwner, of("n3", 6, 7)))
+	s.When(assign(target("n1", 2, 7))).ThenDone()
+	if sh := at(t, m, 7); sh.Owner != "n1" || sh.HeldUntil != 0 {
+		t.Errorf("shard 7 is %+v", sh)
+	}
+}

@@ -190,9 +190,12 @@ func disable(r *row) {
 }
 
 func (a *applier) assign(r *row, to *eventsv1.ShardAssignment) {
-	r.HeldUntil = nil
-	if r.MoveToNodeId == to.NodeId {
+	switch to.NodeId {
+	case r.MoveToNodeId:
 		r.HeldUntil = a.after(r.MoveHoldMs)
+	case r.LastOwnerNodeId: // given back to who had it: the hold goes on (S9)
+	default:
+		r.HeldUntil = nil
 	}
 	endMove(r)
 	r.OwnerNodeId, r.LeaderId, r.SessionId = to.NodeId, to.NodeId, int64(to.Session)
