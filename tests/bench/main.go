@@ -30,7 +30,7 @@ func main() {
 // options of a run.
 type options struct {
 	run *regexp.Regexp
-	// row chooses lines that compare or measure one thing.
+	// row chooses lines that compare or measure one thing; nil is all.
 	row   *regexp.Regexp
 	short bool
 	out   string

@@ -114,7 +114,7 @@ func (r *run) alternate(ctx context.Context, sides ...side) ([][]float64, error)
 
 // compare measures ours and theirs in turn and adds a line.
 func (r *run) compare(ctx context.Context, what string, u unit, g goal, ours, theirs side) error {
-	if !r.row.MatchString(what) {
+	if r.row != nil && !r.row.MatchString(what) {
 		return nil
 	}
 	got, err := r.alternate(ctx, ours, theirs)
@@ -127,7 +127,7 @@ func (r *run) compare(ctx context.Context, what string, u unit, g goal, ours, th
 
 // measure measures ours alone and adds a line.
 func (r *run) measure(ctx context.Context, what string, u unit, g goal, ours side) error {
-	if !r.row.MatchString(what) {
+	if r.row != nil && !r.row.MatchString(what) {
 		return nil
 	}
 	got, err := r.alternate(ctx, ours)
