@@ -7,21 +7,28 @@ import "errors"
 // of the store have ended. Calls after the first return what that returned.
 func (s *Store) Close() error {
 	s.closeOnce.Do(func() {
-		close(s.closing)
+		s.begin()
 		s.closeErr = s.release()
 	})
 	return s.closeErr
 }
 
+// begin tells all that waits that the store is closing.
+func (s *Store) begin() {
+	close(s.closing)
+	s.endLife()
+}
+
 // release undoes as much of Open as was done, in the opposite order.
 func (s *Store) release() error {
 	if !s.closed() {
-		close(s.closing) // Open failed
+		s.begin() // Open failed
 	}
 	if s.conn != nil {
 		s.conn.Close() // ends the requests of the loops as well
 	}
 	s.loops.Wait()
+	s.link.busy.Wait()
 	var errs []error
 	if s.server != nil {
 		s.server.stop()
@@ -44,7 +51,11 @@ func (s *Store) markStop() error {
 	if err != nil {
 		return err
 	}
-	return writeStopMark(s.cfg.Dir, stopMark{Stream: s.cfg.logStream(), Last: s.tail.last(), Blocks: blocks})
+	mark := stopMark{Stream: s.cfg.logStream(), Last: s.tail.last(), Blocks: blocks}
+	if s.cfg.clustered() {
+		mark.Last = 0 // the log's last message, which this replica may not have yet
+	}
+	return writeStopMark(s.cfg.Dir, mark)
 }
 
 // Restart stops the embedded server and starts it again under the living

@@ -3,7 +3,10 @@ package natslog
 import (
 	"fmt"
 	"log/slog"
+	"net"
 	"regexp"
+	"slices"
+	"strconv"
 	"time"
 
 	"github.com/omnirelay/omnirelay/events"
@@ -20,8 +23,23 @@ type Config struct {
 	Era uint64
 	// ServerName is the NATS name of the embedded server; "" is the cluster's.
 	ServerName string
-	// Replicas of the streams. Only 1 is built; 3 is what the rest is shaped for.
-	Replicas int
+	// Route is the address for the other servers of a cluster, Peers the route
+	// addresses of all of them, this one's included: 3 or 5, each with a whole copy
+	// of the log. Both empty: a single server, which listens on nothing.
+	Route string
+	Peers []string
+	// RouteAdvertise is the address that servers tell each other for this one; ""
+	// is Route. Servers that are listed in Peers are always reached by that.
+	RouteAdvertise string
+	// StockTiming leaves the raft timing as nats-server has it: elections in 4 to 9
+	// seconds. It counts for the whole process; see timing.go.
+	StockTiming bool
+	// Used tells that the caller found other signs of an earlier log in its
+	// directory: this server is not empty, and no log begins with it.
+	Used bool
+	// Waiting, if set, is told what Open waits for, "" when it goes on. It must not
+	// block.
+	Waiting func(what string)
 	// Known is the end of the log as the caller knows it from elsewhere (the head
 	// of its projections). Open refuses a log that ends before Known.Sequence, or
 	// whose message there has another hash. The zero Mark knows nothing, a zero
@@ -57,7 +75,7 @@ type Config struct {
 // recent frames in memory.
 func DefaultConfig(dir, cluster string) Config {
 	return Config{
-		Dir: dir, Cluster: cluster, Replicas: 1,
+		Dir: dir, Cluster: cluster,
 		MaxLogBytes:     16 << 30,
 		MaxRefusalBytes: 64 << 20, MaxRefusals: 100_000,
 		TailBytes: 16 << 20, TailFrames: 4096,
@@ -73,11 +91,13 @@ func (c Config) Validate() error {
 	if !regexp.MustCompile(`^[A-Za-z0-9-]{1,63}$`).MatchString(c.Cluster) {
 		return fmt.Errorf("natslog: config: Cluster is %q; allowed are 1 to 63 letters, digits and hyphens", c.Cluster)
 	}
+	if err := c.validateRoutes(); err != nil {
+		return err
+	}
 	for _, f := range []struct {
 		name                 string
 		value, least, utmost int64
 	}{
-		{"Replicas", int64(c.Replicas), 1, 1},
 		{"MaxLogBytes", c.MaxLogBytes, 1 << 20, 16 << 40},
 		{"MaxRefusalBytes", c.MaxRefusalBytes, 64 << 10, 16 << 30},
 		{"MaxRefusals", c.MaxRefusals, 1, 100_000_000},
@@ -110,6 +130,53 @@ func (c Config) logger() *slog.Logger {
 	return slog.Default()
 }
 
+func (c Config) validateRoutes() error {
+	if len(c.Peers) == 0 {
+		return nil
+	}
+	if n := len(c.Peers); n != 3 && n != 5 {
+		return fmt.Errorf("natslog: config: Peers has %d addresses; allowed are 3 or 5, or none for a single server", n)
+	}
+	if !slices.Contains(c.Peers, c.Route) {
+		return fmt.Errorf("natslog: config: Route %q is not among Peers %v; allowed is one of them", c.Route, c.Peers)
+	}
+	for _, a := range append([]string{c.Route}, c.Peers...) {
+		if _, _, err := splitAddress(a); err != nil {
+			return fmt.Errorf("natslog: config: address %q: %w; allowed is HOST:PORT", a, err)
+		}
+	}
+	return nil
+}
+
+// clustered tells whether this is one of several servers.
+func (c Config) clustered() bool { return len(c.Peers) > 0 }
+
+// replicas of each stream: a whole copy on every server.
+func (c Config) replicas() int { return max(1, len(c.Peers)) }
+
+// name of the embedded server.
+func (c Config) name() string {
+	if c.ServerName != "" {
+		return c.ServerName
+	}
+	return c.Cluster
+}
+
+func (c Config) waiting(what string) {
+	if c.Waiting != nil {
+		c.Waiting(what)
+	}
+}
+
+func splitAddress(a string) (host string, port int, err error) {
+	host, text, err := net.SplitHostPort(a)
+	if err != nil {
+		return "", 0, err
+	}
+	n, err := strconv.ParseUint(text, 10, 16)
+	return host, int(n), err
+}
+
 // Names of the streams and of their one subject each.
 func (c Config) logStream() string      { return fmt.Sprintf("MESH_%s_%d", c.Cluster, c.Era) }
 func (c Config) logSubject() string     { return fmt.Sprintf("mesh.%s.log.%d", c.Cluster, c.Era) }
@@ -117,6 +184,9 @@ func (c Config) authStream() string     { return fmt.Sprintf("MESH_%s_AUTH", c.C
 func (c Config) authSubject() string    { return fmt.Sprintf("mesh.%s.auth", c.Cluster) }
 func (c Config) refusedStream() string  { return fmt.Sprintf("MESH_%s_REFUSED", c.Cluster) }
 func (c Config) refusedSubject() string { return fmt.Sprintf("mesh.%s.refused", c.Cluster) }
+
+// storedSubject is where a frame is told of once it is stored; no stream has it.
+func (c Config) storedSubject() string { return fmt.Sprintf("mesh.%s.stored.%d", c.Cluster, c.Era) }
 
 // maxPayload of the server: a frame with room for its headers.
 const maxPayload = 2 * events.MaxFrameBytes

@@ -125,6 +125,9 @@ func (f *follower) catchUp(ctx context.Context) (halt, retry error) {
 	if err := f.s.unread.verify(f.next, target); err != nil {
 		return fmt.Errorf("natslog: follow: %w", err), nil
 	}
+	if f.s.cfg.clustered() && f.next+smallGap > target {
+		return f.load(ctx, target)
+	}
 	messages, stop, err := f.read(ctx)
 	if err != nil {
 		return f.classify(ctx, err)
@@ -148,6 +151,27 @@ func (f *follower) catchUp(ctx context.Context) (halt, retry error) {
 			return f.missing(ctx)
 		}
 		if err := f.deliver(ctx, store.Message{Sequence: f.next, Data: msg.Data()}); err != nil {
+			return err, nil
+		}
+	}
+	return nil, nil
+}
+
+// smallGap is how many messages are read one by one: in a cluster a consumer is
+// made by consent of all servers, which takes as long as reading so many.
+const smallGap = 64
+
+// load reads up to a sequence, one by one.
+func (f *follower) load(ctx context.Context, target uint64) (halt, retry error) {
+	for f.next <= target {
+		m, err := f.s.load(ctx, f.next)
+		if err != nil {
+			if err := f.s.usable(ctx); err != nil {
+				return err, nil
+			}
+			return nil, err
+		}
+		if err := f.deliver(ctx, m); err != nil {
 			return err, nil
 		}
 	}

@@ -30,6 +30,10 @@ func (s *Store) load(ctx context.Context, sequence uint64) (store.Message, error
 	}
 	m, err := s.ask(ctx, sequence)
 	if errors.Is(err, store.ErrNotFound) && sequence <= s.tail.last() {
+		if s.cfg.clustered() {
+			// The replica that leads now has not come that far, or cannot read it.
+			return store.Message{}, fmt.Errorf("%w: message %d is stored, and the replica that answers does not find it", store.ErrGap, sequence)
+		}
 		// JetStream says "not found" also of a message that it cannot read.
 		return store.Message{}, s.damage(sequence)
 	}

@@ -28,6 +28,8 @@ func Open(ctx context.Context, cfg Config) (_ *Store, err error) {
 		unsure:  make(chan struct{}, 1),
 		closing: make(chan struct{}),
 	}
+	s.life, s.endLife = context.WithCancel(context.WithoutCancel(ctx))
+	s.link = newLink(s)
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, s.release())
@@ -40,16 +42,33 @@ func Open(ctx context.Context, cfg Config) (_ *Store, err error) {
 	if err := s.connect(); err != nil {
 		return nil, err
 	}
-	if err := s.openStreams(ctx, last); err != nil {
+	if err := s.takeLog(ctx, last); err != nil {
 		return nil, err
 	}
 	if err := s.verifyMarks(ctx); err != nil {
 		return nil, err
 	}
-	s.tail.know(last)
 	s.loops.Go(s.syncAnchor)
 	s.loops.Go(s.watchEnd)
 	return s, nil
+}
+
+// takeLog opens the streams; last is the sequence of the last message in this
+// directory's files.
+func (s *Store) takeLog(ctx context.Context, last uint64) error {
+	if !s.cfg.clustered() {
+		if err := s.openStreams(ctx, last); err != nil {
+			return err
+		}
+		s.tail.know(last)
+		return nil
+	}
+	s.loops.Go(s.link.watchRoutes)
+	if err := s.link.subscribe(s.cfg.storedSubject(), s.noticed); err != nil {
+		return err
+	}
+	_, anchored := s.anchor.get()
+	return s.joinCluster(ctx, last == 0 && !anchored && s.cfg.Known.Sequence == 0 && !s.cfg.Used)
 }
 
 // prepare locks the directory and looks at its files before the server may touch
@@ -69,6 +88,9 @@ func (s *Store) prepare() (uint64, error) {
 		return 0, err
 	}
 	s.files = newBlockFiles(s.cfg.Dir, s.cfg.logStream())
+	if err := s.checkKind(); err != nil {
+		return 0, err
+	}
 	stop, err := readStopMark(s.cfg.Dir, s.cfg.logStream())
 	if err != nil {
 		return 0, err
@@ -76,6 +98,11 @@ func (s *Store) prepare() (uint64, error) {
 	found, err := s.inspect(stop)
 	if err != nil {
 		return 0, err
+	}
+	if s.cfg.clustered() {
+		// JetStream may write a replica's files anew, from the others: what was not
+		// read now is for the scrub.
+		found.unread = nil
 	}
 	if s.unread, err = newUnread(s.files, found.unread, found.read); err != nil {
 		return 0, err
@@ -105,6 +132,11 @@ func (s *Store) chooseEra() error {
 func (s *Store) inspect(stop *stopMark) (inspection, error) {
 	mark, _ := s.anchor.get()
 	floor := max(mark.Sequence, s.cfg.Known.Sequence)
+	if s.cfg.clustered() {
+		// What is missing at the end comes from raft's own log, or from the others:
+		// a replica syncs its files later than that.
+		floor = 0
+	}
 	blocks, err := s.files.list()
 	if err != nil {
 		return inspection{}, err
@@ -134,6 +166,9 @@ func (s *Store) inspect(stop *stopMark) (inspection, error) {
 
 // connect starts the server and a connection that outlives its restarts.
 func (s *Store) connect() error {
+	if s.cfg.clustered() && !s.cfg.StockTiming {
+		setTiming()
+	}
 	s.server = &embedded{cfg: s.cfg}
 	if err := s.server.start(); err != nil {
 		return err
@@ -147,6 +182,7 @@ func (s *Store) connect() error {
 		nats.MaxReconnects(-1),
 		nats.ReconnectWait(20*time.Millisecond),
 		nats.ReconnectJitter(0, 0),
+		nats.NoEcho(), // what this server tells the others, it knows
 		nats.DisconnectErrHandler(func(*nats.Conn, error) { s.requests.disconnected() }),
 		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
 			log.Warn("connection to the embedded server", "error", err)

@@ -32,6 +32,7 @@ func (s *Store) Publish(ctx context.Context, expect uint64, data []byte) error {
 	}
 	s.used.Add(recordBytes(s.cfg.logSubject(), headerBytes, len(data)))
 	s.tail.add(store.Message{Sequence: expect + 1, Data: data})
+	s.notify(expect+1, data)
 	return nil
 }
 

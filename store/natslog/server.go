@@ -4,7 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/url"
 	"sync"
+	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
 )
@@ -26,15 +28,19 @@ const serverMemory = 32 << 20
 // storeSlack is what the server may use on disk beside the streams' own bounds.
 const storeSlack = 64 << 20
 
+// How the servers of a cluster find out that a connection between them is dead:
+// a process that was stopped keeps its connections open.
+const (
+	routePing     = 500 * time.Millisecond
+	routePings    = 3
+	routeDeadline = 2 * time.Second
+)
+
 // options are made anew for each start, because the server changes them.
 func (e *embedded) options() *server.Options {
-	name := e.cfg.ServerName
-	if name == "" {
-		name = e.cfg.Cluster
-	}
-	return &server.Options{
-		ServerName:             name,
-		DontListen:             true, // one server: in process only
+	o := &server.Options{
+		ServerName:             e.cfg.name(),
+		DontListen:             true, // clients are in process only
 		NoSigs:                 true, // signals are the process's
 		JetStream:              true,
 		StoreDir:               e.cfg.Dir,
@@ -44,6 +50,18 @@ func (e *embedded) options() *server.Options {
 		JetStreamMaxStore:      e.cfg.MaxLogBytes + e.cfg.MaxRefusalBytes + authBytes + storeSlack,
 		DisableJetStreamBanner: true,
 	}
+	if !e.cfg.clustered() {
+		return o
+	}
+	host, port, _ := splitAddress(e.cfg.Route) // Validate has looked
+	o.Cluster = server.ClusterOpts{
+		Name: e.cfg.Cluster, Host: host, Port: port, Advertise: e.cfg.RouteAdvertise, NoAdvertise: true,
+		PingInterval: routePing, MaxPingsOut: routePings, WriteDeadline: routeDeadline,
+	}
+	for _, peer := range e.cfg.Peers {
+		o.Routes = append(o.Routes, &url.URL{Scheme: "nats-route", Host: peer})
+	}
+	return o
 }
 
 func (e *embedded) start() error {
@@ -54,6 +72,14 @@ func (e *embedded) start() error {
 	}
 	srv.SetLoggerV2(log, false, false, false)
 	srv.Start() // recovers the streams before it returns
+	if e.cfg.clustered() {
+		// A server without a client listener waits for that listener before it opens
+		// its routes, for ever (2.15.2, server.go). It counts the goroutine that
+		// waits, and the call here stands for it when the server ends.
+		listening := make(chan struct{})
+		close(listening)
+		srv.StartRouting(listening)
+	}
 	ready := srv.ReadyForConnections(e.cfg.StartTimeout)
 	if fatal := log.fatal.Load(); fatal != nil {
 		err = fatal
@@ -85,9 +111,7 @@ func (e *embedded) stop() {
 
 // InProcessConn implements nats.InProcessConnProvider.
 func (e *embedded) InProcessConn() (net.Conn, error) {
-	e.mu.Lock()
-	srv := e.srv
-	e.mu.Unlock()
+	srv := e.running()
 	if srv == nil {
 		return nil, fmt.Errorf("natslog: connect: %w", errStopped)
 	}
@@ -96,3 +120,27 @@ func (e *embedded) InProcessConn() (net.Conn, error) {
 
 // errStopped: the embedded server is not running now.
 var errStopped = errors.New("embedded NATS server is stopped")
+
+// routes returns the plain names of the servers that a route leads to.
+func (e *embedded) routes() map[string]bool {
+	up := map[string]bool{}
+	srv := e.running()
+	if srv == nil {
+		return up
+	}
+	info, err := srv.Routez(nil)
+	if err != nil {
+		return up // it is ending
+	}
+	for _, r := range info.Routes {
+		up[plainName(r.RemoteName)] = true
+	}
+	return up
+}
+
+// running is the server of the moment; nil while it is stopped.
+func (e *embedded) running() *server.Server {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.srv
+}

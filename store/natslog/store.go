@@ -34,6 +34,12 @@ type Store struct {
 	tail   *tail
 	used   atomic.Int64 // bytes of the log, as JetStream counts them
 
+	// link is to the other servers of a cluster.
+	link *Link
+
+	// life ends when closing is closed.
+	life      context.Context
+	endLife   context.CancelFunc
 	unsure    chan struct{} // a publish ended without an ack: look at the log's end
 	closing   chan struct{}
 	closeOnce sync.Once
@@ -66,6 +72,9 @@ func (s State) String() string {
 
 // State returns what Open found.
 func (s *Store) State() State { return s.found }
+
+// Link returns what carries messages to the other servers.
+func (s *Store) Link() *Link { return s.link }
 
 // Era returns the era of the open log.
 func (s *Store) Era() uint64 { return s.cfg.Era }

@@ -1,0 +1,209 @@
+package natslog
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/omnirelay/omnirelay/store"
+)
+
+// ErrNotMember: the log's replicas are on other servers or directories. A
+// directory that was emptied never passes for its former self.
+var ErrNotMember = errors.New("not_a_member: this directory is not one of the log's replicas")
+
+// ErrOtherKind: the directory is that of a single server and is to be a cluster's,
+// or the other way round. JetStream would remove what it holds.
+var ErrOtherKind = errors.New("directory_of_other_kind")
+
+// metaDir is where JetStream keeps what the servers of a cluster agree on.
+func metaDir(dir string) string {
+	return filepath.Join(dir, "jetstream", "$SYS", "_js_", "_meta_")
+}
+
+// checkKind refuses a directory that a server of the other kind has written.
+// JetStream removes the streams of a single server half a minute after it starts
+// as a member of a cluster.
+func (s *Store) checkKind() error {
+	_, err := os.Stat(metaDir(s.cfg.Dir))
+	meta := err == nil
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("natslog: open %s: %w", s.cfg.Dir, err)
+	}
+	blocks, err := s.files.list()
+	if err != nil {
+		return err
+	}
+	switch {
+	case s.cfg.clustered() && !meta && len(blocks) > 0:
+		return fmt.Errorf("natslog: open %s: %w: it holds the log of a single server, and Peers names %d; the log has to be copied into the cluster",
+			s.cfg.Dir, ErrOtherKind, len(s.cfg.Peers))
+	case !s.cfg.clustered() && meta:
+		return fmt.Errorf("natslog: open %s: %w: it is that of one of several servers, and Peers names none; allowed are the addresses that it was started with",
+			s.cfg.Dir, ErrOtherKind)
+	}
+	return nil
+}
+
+// joinCluster waits until the log can be read, or may begin, and takes its
+// streams. It has no bound of its own: a majority may be down for long.
+func (s *Store) joinCluster(ctx context.Context, empty bool) error {
+	if err := s.serveHello(empty); err != nil {
+		return err
+	}
+	defer s.cfg.waiting("")
+	for {
+		heard, err := s.askHello(ctx, empty)
+		if err != nil {
+			return err
+		}
+		if err := s.disagree(heard); err != nil {
+			return err
+		}
+		missing, err := s.takeStreams(ctx, heard)
+		if err != nil {
+			return err
+		}
+		if missing == "" {
+			return nil
+		}
+		s.cfg.waiting(missing)
+		select {
+		case <-time.After(helloEvery):
+		case <-ctx.Done():
+			return fmt.Errorf("natslog: open %s: %s: %w", s.cfg.Dir, missing, context.Cause(ctx))
+		}
+	}
+}
+
+// lookWait bounds one look for a stream: without a leader nobody answers.
+const lookWait = 500 * time.Millisecond
+
+// takeStreams takes the streams if they are there or may be made. missing says
+// what keeps it from that for now.
+func (s *Store) takeStreams(ctx context.Context, heard map[string]hello) (missing string, err error) {
+	if 2*len(heard) <= len(s.cfg.Peers) {
+		return s.told(heard) + ", and a majority is needed", nil
+	}
+	info, err := s.lookBriefly(ctx, s.cfg.logStream())
+	switch {
+	case errors.Is(err, errNobody):
+		return s.told(heard) + ", and the log has no leader", nil
+	case err != nil:
+		return "", err
+	case info == nil && !s.allEmpty(heard):
+		return s.told(heard) + ", and there is no log: it begins when all answer and all are empty", s.logLost(heard)
+	case info == nil && slices.Min(slices.Collect(maps.Keys(heard))) != s.cfg.name():
+		return s.told(heard) + ", and the first of them makes the log", nil
+	case info == nil:
+		if info, err = s.makeStreams(ctx); err != nil {
+			s.cfg.logger().Debug("the streams are not there yet", "error", err)
+			return s.told(heard) + ", and the log is being made", nil
+		}
+	}
+	if err := s.checkMember(info); err != nil {
+		return "", err
+	}
+	return s.openReplicas(ctx, heard, info)
+}
+
+// openReplicas takes the streams of a log that is there.
+func (s *Store) openReplicas(ctx context.Context, heard map[string]hello, info *jetstream.StreamInfo) (missing string, err error) {
+	for name, stream := range map[string]*jetstream.Stream{
+		s.cfg.logStream(): &s.log, s.cfg.authStream(): &s.auth, s.cfg.refusedStream(): &s.refused,
+	} {
+		got, err := s.lookBriefly(ctx, name)
+		if errors.Is(err, errNobody) || err == nil && got == nil {
+			return s.told(heard) + ", and stream " + name + " has no leader", nil
+		}
+		if err != nil {
+			return "", err
+		}
+		if *stream, err = s.js.Stream(ctx, name); err != nil {
+			return s.told(heard) + ", and stream " + name + " has no leader", nil //nolint:nilerr // asked again
+		}
+	}
+	s.used.Store(int64(info.State.Bytes))
+	s.tail.know(info.State.LastSeq)
+	s.found = Existing
+	if info.State.LastSeq == 0 {
+		s.found = Genesis
+	}
+	return "", nil
+}
+
+// errNobody: no leader answers for a stream or for all streams.
+var errNobody = errors.New("nobody answers for it")
+
+// lookBriefly is lookUp that takes silence for errNobody. A stream that does not
+// exist is nil.
+func (s *Store) lookBriefly(ctx context.Context, name string) (*jetstream.StreamInfo, error) {
+	brief, cancel := context.WithTimeout(ctx, lookWait)
+	defer cancel()
+	info, err := s.lookUp(brief, name)
+	switch {
+	case err == nil:
+		return info, nil
+	case ctx.Err() != nil:
+		return nil, fmt.Errorf("natslog: look for stream %s: %w", name, context.Cause(ctx))
+	}
+	// Also an error of the server: there are codes for no leader, for too few
+	// peers, for a server that is starting. All pass, and none is an answer.
+	return nil, fmt.Errorf("%w: %w", errNobody, err)
+}
+
+// makeStreams makes all streams, or finds that another server did.
+func (s *Store) makeStreams(ctx context.Context) (*jetstream.StreamInfo, error) {
+	for _, cfg := range []jetstream.StreamConfig{s.authConfig(), s.refusedConfig(), s.logConfig()} {
+		if _, err := s.ensure(ctx, cfg); err != nil {
+			return nil, err
+		}
+	}
+	return s.lookBriefly(ctx, s.cfg.logStream())
+}
+
+// logLost tells a log that is gone from one that has not begun: with every
+// listed server there, one of them not empty, and no stream.
+func (s *Store) logLost(heard map[string]hello) error {
+	if len(heard) < len(s.cfg.Peers) {
+		return nil
+	}
+	mark, anchored := s.anchor.get()
+	if !anchored {
+		return nil
+	}
+	return fmt.Errorf("natslog: open %s: %w: all %d servers answer and none has stream %s; position %d is anchored",
+		s.cfg.Dir, store.ErrLogMissing, len(heard), s.cfg.logStream(), mark.Position)
+}
+
+// checkMember refuses a directory that holds none of the log's replicas.
+func (s *Store) checkMember(info *jetstream.StreamInfo) error {
+	members := members(info)
+	if info.Cluster == nil || slices.Contains(members, s.cfg.name()) {
+		return nil
+	}
+	return fmt.Errorf("natslog: open %s: %w: it is %s, they are on %v", s.cfg.Dir, ErrNotMember, s.cfg.name(), members)
+}
+
+// members are the NATS names of the servers that hold replicas.
+func members(info *jetstream.StreamInfo) []string {
+	if info.Cluster == nil {
+		return nil
+	}
+	var names []string
+	if info.Cluster.Leader != "" {
+		names = append(names, info.Cluster.Leader)
+	}
+	for _, r := range info.Cluster.Replicas {
+		names = append(names, r.Name)
+	}
+	slices.Sort(names)
+	return names
+}
