@@ -66,6 +66,10 @@ func NewCore(cfg Config, view View) *Core {
 // View is the stored state.
 func (c *Core) View() View { return c.view }
 
+// Campaigning reports whether this server is a candidate, or elected and not yet
+// sure of it.
+func (c *Core) Campaigning() bool { return c.role == candidate || c.role == elected }
+
 // Leading reports whether this server's grant is stored and evolved. Whether it
 // has authority is a question of time: see AuthorityUntil.
 func (c *Core) Leading() bool { return c.role == leader }
@@ -172,57 +176,66 @@ func (c *Core) Loaded(now Now, sequence uint64, m store.Message, err error) {
 	}
 }
 
-// Followed reports a stored message that somebody follows the log by. Messages
-// that are known already are passed over.
-func (c *Core) Followed(m store.Message) error {
-	if c.fatal != nil {
-		return c.fatal
-	}
-	if m.Sequence <= c.view.Mark.Sequence {
-		return nil
-	}
-	if c.flight != nil && m.Sequence == c.flight.expect+1 {
-		c.flight.busy = false
-		if bytes.Equal(m.Data, c.flight.data) {
-			c.storedFlight()
-			return nil
+// Followed reports stored messages that somebody follows the log by, in their
+// order. Messages that are known already are passed over.
+func (c *Core) Followed(ms ...store.Message) error {
+	for len(ms) > 0 && c.fatal == nil {
+		m := ms[0]
+		switch {
+		case m.Sequence <= c.view.Mark.Sequence:
+			ms = ms[1:]
+		case c.flight != nil && m.Sequence == c.flight.expect+1:
+			ms = ms[1:]
+			c.flight.busy = false
+			if bytes.Equal(m.Data, c.flight.data) {
+				c.storedFlight()
+			} else {
+				c.refusedFlight(m)
+			}
+		case c.flight != nil: // one by one, up to the flight's
+			c.evolve(ms[:1])
+			ms = ms[1:]
+		default:
+			c.evolve(ms)
+			return c.fatal
 		}
-		c.refusedFlight(m)
-		return c.fatal
 	}
-	c.evolve(m)
 	return c.fatal
 }
 
-// evolve takes a stored message that is not the flight's into the state.
-func (c *Core) evolve(m store.Message) {
-	err := c.view.Mark.Follows(m)
-	var next View
-	if err == nil {
-		next, err = c.view.Next(m)
-	}
+// evolve takes stored messages that are not the flight's into the state: many by
+// one clone of the model.
+func (c *Core) evolve(ms []store.Message) {
+	before, _ := c.view.Model.Leadership.Scope(events.GlobalScope)
+	next, err := c.view.Next(ms...)
 	if err != nil {
-		c.fatal = fmt.Errorf("message %d: %w", m.Sequence, err)
+		c.fatal = err
 		c.stepDown()
 		return
 	}
 	c.view = next
-	c.stored = append(c.stored, m)
-	if c.role >= elected && !c.holdsControl() || c.view.Model.Unknown != 0 { // T6: nor may it lead on
+	c.stored = append(c.stored, ms...)
+	after, _ := c.view.Model.Leadership.Scope(events.GlobalScope)
+	switch {
+	case c.view.Model.Unknown != 0: // T6: nor may it lead on
+		c.stepDown()
+	case c.role == candidate && after.Term != before.Term:
+		// Another won meanwhile: taking the register from it would only cost a leader.
+		c.stepDown()
+	case c.role >= elected && !c.holdsControl():
 		c.stepDown()
 	}
 }
 
-// Next is the view after a message that follows it.
-func (v View) Next(m store.Message) (View, error) {
-	frame, head, err := v.Mark.Head.Next(m.Data)
-	if err != nil {
-		return v, err
+// Next is the view after messages that follow it.
+func (v View) Next(ms ...store.Message) (View, error) {
+	replay := newReplay(v)
+	for _, m := range ms {
+		if err := replay.add(m); err != nil {
+			return v, err
+		}
 	}
-	next := v.Model.Clone()
-	next.EvolveFrame(frame)
-	next.Freeze()
-	return View{Model: next, Mark: store.Mark{Head: head, Sequence: m.Sequence}}, nil
+	return replay.view(), nil
 }
 
 // holdsControl reports whether the log says that this incarnation's grant is
@@ -258,7 +271,7 @@ func (c *Core) refusedFlight(m store.Message) {
 	f := c.flight
 	c.flight = nil
 	c.queue = append(f.pending, c.queue...)
-	c.evolve(m)
+	c.evolve([]store.Message{m})
 	if c.role != leader {
 		c.stepDownQueue()
 	}
@@ -281,6 +294,14 @@ func (c *Core) stepDownQueue() {
 		c.answer(p, commands.Receipt{}, ErrNotLeader)
 	}
 	c.queue = nil
+}
+
+// Withdraw ends a candidacy that has not won yet. A grant that is on its way may
+// still be stored; it then leads nobody, and the next one follows it.
+func (c *Core) Withdraw() {
+	if c.role == candidate {
+		c.stepDown()
+	}
 }
 
 // Resign steps down, for a stop that hands over: what is in flight is resolved

@@ -17,13 +17,15 @@ type loop struct {
 	*Sequencer
 	core *Core
 	ops  sync.WaitGroup // operations on the log and the register
-	// follows: this server may not lead, and hears of frames by following the log.
+	// follows: frames are heard of by following the log, also while this server
+	// leads; those are known then, and passed over.
 	follows bool
 
 	// What was told of operations that failed: each is tried again some fifty
 	// times a second, and is news once.
 	unacked   uint64 // the sequence that was published without an ack
 	unwritten bool   // the register, since its last successful write
+	warned    bool   // that this release cannot lead
 }
 
 // recampaign is the pause before a server that lost its leadership asks again.
@@ -34,9 +36,12 @@ func (l *loop) run(ctx context.Context) error {
 	defer cancel() // ends a follow when this ends by itself
 	timer := time.NewTimer(0)
 	defer timer.Stop()
+	if l.opts.Standby {
+		l.follow(ctx)
+	}
 	for {
-		if !l.core.Leading() && l.core.Idle() {
-			if err := l.campaign(ctx); err != nil {
+		if !l.opts.Standby && !l.core.Leading() && l.core.Idle() {
+			if err := l.campaign(ctx, (*Core).Campaign); err != nil {
 				return err
 			}
 		}
@@ -53,39 +58,51 @@ func (l *loop) run(ctx context.Context) error {
 			l.settle()
 		case calls := <-l.submit:
 			l.enqueue(calls)
+		case m := <-l.followed:
+			l.hear(m)
+		case step := <-l.asked:
+			if err := l.campaign(ctx, step); err != nil {
+				return err
+			}
 		case <-timer.C:
 		}
 		l.gather()
 	}
 }
 
-// campaign makes this server a candidate, or a follower for good when the log is
-// of a newer release: its reads go on, and commands are answered with
-// ErrNotLeader.
-func (l *loop) campaign(ctx context.Context) error {
-	err := l.core.Campaign()
+// campaign takes a step between the roles. A server whose log is of a newer
+// release becomes a follower for good: its reads go on, and commands are answered
+// with ErrNotLeader.
+func (l *loop) campaign(ctx context.Context, step func(*Core) error) error {
+	err := step(l.core)
 	if !errors.Is(err, ErrNewerRelease) {
 		return err
 	}
-	if !l.follows {
-		l.follows = true
+	if !l.warned {
+		l.warned = true
 		l.opts.Logger.Error("this server cannot lead: it follows the log and serves reads, and takes no commands", "error", err)
-		l.follow(ctx)
 	}
+	l.follow(ctx)
 	return nil
 }
 
-// follow feeds the core what others store from now on, until ctx ends or the log
+// followAhead bounds the messages that were read from the log and not evolved.
+const followAhead = 64
+
+// follow feeds the core what is stored from now on, until ctx ends or the log
 // cannot be read on, which is fatal.
 func (l *loop) follow(ctx context.Context) {
+	if l.follows {
+		return
+	}
+	l.follows = true
 	from := l.core.View().Mark.Sequence + 1
 	l.ops.Add(1)
 	go func() {
 		defer l.ops.Done()
 		err := l.opts.Log.Follow(ctx, from, func(m store.Message) error {
 			select {
-			// What it returns is the core's Fatal, which the loop looks at.
-			case l.results <- func(c *Core, _ Now) { _ = c.Followed(m) }:
+			case l.followed <- m:
 				return nil
 			case <-ctx.Done():
 				return ctx.Err()
@@ -95,6 +112,22 @@ func (l *loop) follow(ctx context.Context) {
 			l.results <- func(c *Core, _ Now) { c.fatal = fmt.Errorf("follow the log: %w", err) }
 		}
 	}()
+}
+
+// hear takes a message, and those that were read behind it, into the core. What
+// that returns is the core's Fatal, which the loop looks at.
+func (l *loop) hear(first store.Message) {
+	batch := append(make([]store.Message, 0, followAhead), first)
+	for len(batch) < followAhead {
+		select {
+		case m := <-l.followed:
+			batch = append(batch, m)
+			continue
+		default:
+		}
+		break
+	}
+	_ = l.core.Followed(batch...)
 }
 
 // settle answers who rested on what was stored before the next frame is decided,

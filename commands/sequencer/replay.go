@@ -19,7 +19,7 @@ func newReplay(v View) *replay { return &replay{model: v.Model.Clone(), mark: v.
 // add verifies that the message follows, and evolves it.
 func (r *replay) add(m store.Message) error {
 	if err := r.mark.Follows(m); err != nil {
-		return err
+		return fmt.Errorf("message %d: %w", m.Sequence, err)
 	}
 	frame, head, err := r.mark.Head.Next(m.Data)
 	if err != nil {

@@ -30,6 +30,10 @@ type Options struct {
 	// commands are still taken, which keep the mesh alive: others get
 	// store.ErrLogFull, and nothing is tried. May be nil.
 	Full func() bool
+	// Standby makes this server one of several: it follows the log while it does not
+	// lead, and campaigns only when [Sequencer.Campaign] says so. Otherwise it
+	// campaigns at start, and again whenever it lost its leadership.
+	Standby bool
 	// Metrics may be nil.
 	Metrics *Metrics
 	// SnapshotDir is where the model is saved; empty saves nothing.
@@ -44,13 +48,21 @@ type Sequencer struct {
 	status  atomic.Pointer[Status]
 	submit  chan []call
 	results chan func(*Core, Now)
-	done    chan struct{}
+	// followed are stored messages that were read from the log.
+	followed chan store.Message
+	// asked are steps between the roles that somebody asked for.
+	asked chan func(*Core) error
+	done  chan struct{}
 }
 
 // Status is what the sequencer says of itself.
 type Status struct {
 	// Leading: this server's grant is stored and evolved.
 	Leading bool
+	// Campaigning: this server is a candidate.
+	Campaigning bool
+	// Follows: this release must not lead, because the log has events of a newer one.
+	Follows bool
 	// Term of the grant, 0 while not leading.
 	Term events.Position
 	// AuthorityUntil is the boot time at which authority ends.
@@ -68,6 +80,7 @@ func New(opts Options, view View) *Sequencer {
 	s := &Sequencer{
 		opts: opts, submit: make(chan []call, 4096),
 		results: make(chan func(*Core, Now), 16), done: make(chan struct{}),
+		followed: make(chan store.Message, followAhead), asked: make(chan func(*Core) error, 1),
 	}
 	if opts.Metrics == nil {
 		s.opts.Metrics = NewMetrics(nil)
@@ -89,10 +102,31 @@ func (s *Sequencer) HasAuthority() bool {
 	return st.Leading && s.opts.Clock().Boot < st.AuthorityUntil
 }
 
+// Campaign makes a standby a candidate, if nothing of its last leadership is
+// under way. It does not wait; Status tells what becomes of it.
+func (s *Sequencer) Campaign() { s.ask((*Core).Campaign) }
+
+// Withdraw ends a candidacy that has not won. It does not wait.
+func (s *Sequencer) Withdraw() {
+	s.ask(func(c *Core) error { c.Withdraw(); return nil })
+}
+
+// ask hands a step to Run. While one waits another is dropped: who asks looks at
+// Status and asks again.
+func (s *Sequencer) ask(step func(*Core) error) {
+	select {
+	case s.asked <- step:
+	default:
+	}
+}
+
 func (s *Sequencer) publish(c *Core) {
 	v := c.View()
 	until, gained := c.AuthorityUntil()
-	st := Status{Leading: c.Leading(), AuthorityUntil: until, AuthorityGained: gained}
+	st := Status{
+		Leading: c.Leading(), Campaigning: c.Campaigning(), Follows: v.Model.Unknown != 0,
+		AuthorityUntil: until, AuthorityGained: gained,
+	}
 	if st.Leading {
 		st.Term = c.auth.term
 	}
@@ -190,6 +224,10 @@ func (s *Sequencer) do(ctx context.Context, calls []call, own bool, answer func(
 		return
 	default:
 	}
+	if s.lapsed() {
+		failAll(ErrNotLeader)
+		return
+	}
 	if err := s.enter(ctx, calls, own); err != nil {
 		failAll(err)
 		return
@@ -205,6 +243,15 @@ func (s *Sequencer) do(ctx context.Context, calls []call, own bool, answer func(
 			w.stopped()
 		}
 	}
+}
+
+// lapsed reports whether this server, one of several, leads by its own account and
+// has not been able to prove it for as long as authority lasts: it is cut off, or
+// was deposed and has not heard of it. What is queued stays; what comes now is
+// better asked of another, who may lead.
+func (s *Sequencer) lapsed() bool {
+	st := s.Status()
+	return s.opts.Standby && st.Leading && s.opts.Clock().Boot > st.AuthorityUntil+int64(AuthorityFor)
 }
 
 // enter hands calls to Run. An error means that nothing was tried.

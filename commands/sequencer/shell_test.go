@@ -228,7 +228,7 @@ func TestRunUnknownEvent(t *testing.T) {
 		newer.append(futureEvent(t))
 		newer.append(futureEvent(t))
 		waitTimer(time.Second)
-		if got, want := s.View().Mark, markOf(t, l); got != want || len(stored) != 2 {
+		if got, want := s.View().Mark, markOf(t, l); got != want || len(stored) == 0 || stored[len(stored)-1] != want.Position {
 			t.Errorf("the view is at %+v, the log at %+v; OnStored told of %v", got, want, stored)
 		}
 		if _, err := s.Submit(t.Context(), label("v")); !errors.Is(err, sequencer.ErrNotLeader) {
