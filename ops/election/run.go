@@ -1,0 +1,321 @@
+package election
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/omnirelay/omnirelay/commands/sequencer"
+	"github.com/omnirelay/omnirelay/events"
+)
+
+// Candidate is what may be brought to lead: a [sequencer.Sequencer].
+type Candidate interface {
+	View() sequencer.View
+	Status() sequencer.Status
+	HasAuthority() bool
+	Campaign()
+	Withdraw()
+}
+
+// Streams are the replicated streams under the log and the register.
+type Streams interface {
+	// Hosts tells which of them this server leads.
+	Hosts() (log, register bool)
+	// MoveLeaders brings both to a server.
+	MoveLeaders(ctx context.Context, server string) error
+}
+
+// Link carries beats.
+type Link interface {
+	Tell(kind string, message []byte) error
+	Hear(kind string, fn func(message []byte)) error
+	Routed(server string) bool
+}
+
+// Config of an Election.
+type Config struct {
+	// Server is this one; Servers is how many are listed.
+	Server  string
+	Servers int
+	// Version of the release, Address of the API: for the others to show.
+	Version, Address string
+
+	Candidate Candidate
+	Streams   Streams
+	Link      Link
+	Clock     sequencer.Clock
+	Logger    *slog.Logger
+	// Metrics may be nil.
+	Metrics prometheus.Registerer
+	// Waiting says what this server is not ready for, Shown the position of its reads.
+	Waiting func() []string
+	Shown   func() events.Position
+}
+
+// Election is this server's part in elections. Run owns it; the rest may be asked
+// by anyone.
+type Election struct {
+	cfg     Config
+	roster  *roster
+	heads   heads
+	metrics *metrics
+
+	state    State
+	last     Beat          // as it was last told
+	told     int64         // when
+	since    int64         // of the last campaign
+	steering chan struct{} // closed when the streams were brought here, or not; nil before the first time
+
+	// wake is of size 1: something was heard that may not wait for the next step.
+	wake chan struct{}
+	// retire is the successor that was named; empty while this server does not
+	// retire.
+	retire   atomic.Pointer[string]
+	diverged chan error
+}
+
+// beatKind is the kind of message that beats are.
+const beatKind = "beat"
+
+// New returns an election that begins with Run.
+func New(cfg Config) *Election {
+	return &Election{cfg: cfg, roster: newRoster(), metrics: newMetrics(cfg.Metrics), diverged: make(chan error, 1), wake: make(chan struct{}, 1)}
+}
+
+// Run tells, hears and steps until ctx ends, or this server's log is found to be
+// another one than the leader's.
+func (e *Election) Run(ctx context.Context) error {
+	if err := e.cfg.Link.Hear(beatKind, e.hear); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer func() {
+		cancel()
+		if e.steering != nil {
+			<-e.steering
+		}
+	}()
+	tick := time.NewTicker(StepEvery)
+	defer tick.Stop()
+	for {
+		e.step(ctx)
+		select {
+		case <-tick.C:
+		case <-e.wake:
+		case err := <-e.diverged:
+			return err
+		case <-ctx.Done():
+			b := e.beat(false)
+			b.Leaving, b.Leading = true, false
+			e.tell(b)
+			return nil
+		}
+	}
+}
+
+// hear takes a beat of another server.
+func (e *Election) hear(message []byte) {
+	b, err := decodeBeat(message)
+	if err != nil || b.Server == e.cfg.Server {
+		return
+	}
+	e.roster.hear(b, e.cfg.Clock().Boot)
+	if b.Retiring || b.Leaving {
+		e.wakeUp()
+	}
+	if !e.heads.differs(b.Position, b.Hash) {
+		return
+	}
+	e.metrics.diverged.Inc()
+	e.cfg.Logger.Error("two servers show different heads at one position", "position", b.Position, "server", b.Server, "leads", b.Leading)
+	if b.Leading && !e.cfg.Candidate.HasAuthority() {
+		select {
+		case e.diverged <- fmt.Errorf("%w: position %d, the leader is %s", ErrDiverged, b.Position, b.Server):
+		default:
+		}
+	}
+}
+
+func (e *Election) wakeUp() {
+	select {
+	case e.wake <- struct{}{}:
+	default:
+	}
+}
+
+// Stored notes a view that was stored: a sign of life of the leader, and a head
+// to compare. The sequencer's goroutine calls it.
+func (e *Election) Stored(v sequencer.View) {
+	e.heads.add(uint64(v.Mark.Position), v.Mark.Hash)
+	if scope, ok := v.Model.Leadership.Scope(events.GlobalScope); ok && scope.Holder != e.cfg.Server {
+		e.roster.frame(scope.Holder, uint64(scope.Term), e.cfg.Clock().Boot)
+	}
+}
+
+func (e *Election) step(ctx context.Context) {
+	var a Action
+	v := e.view()
+	e.state, a = Step(e.state, v)
+	switch {
+	case a.Campaign:
+		e.cfg.Logger.Info("campaigning for control leadership", "why", a.Why, "position", v.Position, "missed", v.Leader)
+		e.since = v.Now
+		e.metrics.campaigns.Inc()
+		e.cfg.Candidate.Campaign()
+	case a.Withdraw:
+		e.cfg.Logger.Info("candidacy withdrawn: the leader is heard again", "leader", v.Leader)
+		e.cfg.Candidate.Withdraw()
+	case a.Steer:
+		e.steer(ctx)
+	}
+	if b := e.beat(a.Misses); v.Now-e.told >= int64(BeatEvery) || changed(b, e.last) {
+		e.told, e.last = v.Now, b
+		e.tell(b)
+	}
+}
+
+// changed reports whether the others should hear of it at once.
+func changed(a, b Beat) bool {
+	return a.Leading != b.Leading || a.Misses != b.Misses || a.Retiring != b.Retiring || a.Successor != b.Successor ||
+		(len(a.Waiting) == 0) != (len(b.Waiting) == 0)
+}
+
+func (e *Election) tell(b Beat) {
+	if err := e.cfg.Link.Tell(beatKind, b.encode()); err != nil {
+		e.cfg.Logger.Debug("the other servers were not told", "error", err)
+	}
+}
+
+// steer brings the streams here, beside the steps, one attempt at a time.
+func (e *Election) steer(ctx context.Context) {
+	e.state.AwaySince = 0
+	if e.steering != nil {
+		select {
+		case <-e.steering:
+		default:
+			return
+		}
+	}
+	e.cfg.Logger.Info("bringing the log's replicas under this leader")
+	done := make(chan struct{})
+	e.steering = done
+	go func() {
+		defer close(done)
+		ctx, cancel := context.WithTimeout(ctx, SteerAfter)
+		defer cancel()
+		if err := e.cfg.Streams.MoveLeaders(ctx, e.cfg.Server); err != nil && ctx.Err() == nil {
+			e.cfg.Logger.Warn("the log's replicas are led elsewhere; trying again", "error", err)
+		}
+	}()
+}
+
+func (e *Election) view() View {
+	now := e.cfg.Clock().Boot
+	st, seq := e.cfg.Candidate.Status(), e.cfg.Candidate.View()
+	log, register := e.cfg.Streams.Hosts()
+	v := View{
+		Now: now, Self: e.cfg.Server, Servers: e.cfg.Servers,
+		Leading: st.Leading, Campaigning: st.Campaigning, Eligible: !st.Follows, Since: e.since,
+		HostsLog: log, HostsAll: log && register, Position: uint64(seq.Mark.Position),
+	}
+	if scope, ok := seq.Model.Leadership.Scope(events.GlobalScope); ok {
+		v.Leader = scope.Holder
+		v.Heard = e.roster.lastHeard(scope.Holder, uint64(scope.Term))
+		v.Routed = e.cfg.Link.Routed(scope.Holder)
+	}
+	for _, m := range e.roster.all() {
+		if !m.fresh(now) {
+			continue
+		}
+		v.Others = append(v.Others, Other{Server: m.Server, Misses: m.Misses, Position: m.Position})
+		if m.Server == v.Leader && m.Retiring {
+			v.Retiring, v.Successor = true, m.Successor
+		}
+	}
+	return v
+}
+
+// beat is what this server says of itself now.
+func (e *Election) beat(misses bool) Beat {
+	st, seq := e.cfg.Candidate.Status(), e.cfg.Candidate.View()
+	b := Beat{
+		Server: e.cfg.Server, Version: e.cfg.Version, Address: e.cfg.Address,
+		Leading: e.cfg.Candidate.HasAuthority(), Term: uint64(st.Term),
+		Misses: misses, Eligible: !st.Follows, Waiting: e.cfg.Waiting(),
+		Position: uint64(seq.Mark.Position), Hash: seq.Mark.Hash, Shown: uint64(e.cfg.Shown()),
+	}
+	if s := e.retire.Load(); s != nil && b.Leading {
+		b.Retiring, b.Successor = true, *s
+	}
+	return b
+}
+
+// ErrNoSuccessor: no other server is ready to lead.
+var ErrNoSuccessor = errors.New("no other server is ready to lead")
+
+// Retire hands leadership over to the server that has come furthest, and returns
+// when it leads, or when this one does not lead any more. A server that does not
+// lead returns at once.
+func (e *Election) Retire(ctx context.Context) error {
+	if !e.cfg.Candidate.Status().Leading {
+		return nil
+	}
+	successor, ok := e.successor()
+	if !ok {
+		return ErrNoSuccessor
+	}
+	e.cfg.Logger.Info("handing leadership over", "to", successor)
+	moved := e.cfg.Streams.MoveLeaders(ctx, successor)
+	e.retire.Store(&successor)
+	e.wakeUp()
+	tick := time.NewTicker(StepEvery / 4)
+	defer tick.Stop()
+	for e.cfg.Candidate.Status().Leading {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return errors.Join(fmt.Errorf("%s has not taken over: %w", successor, ctx.Err()), moved)
+		}
+	}
+	return moved
+}
+
+// successor is the server that is ready and has come furthest.
+func (e *Election) successor() (string, bool) {
+	now := e.cfg.Clock().Boot
+	all := slices.DeleteFunc(e.roster.all(), func(m Member) bool {
+		return !m.fresh(now) || !m.Eligible || len(m.Waiting) > 0 || !e.cfg.Link.Routed(m.Server)
+	})
+	if len(all) == 0 {
+		return "", false
+	}
+	best := slices.MaxFunc(all, func(a, b Member) int { return int(int64(a.Position) - int64(b.Position)) })
+	return best.Server, true
+}
+
+// Others returns what is known of the other servers, by name.
+func (e *Election) Others() []Member { return e.roster.all() }
+
+// Alive reports whether a member's beats are coming.
+func (e *Election) Alive(m Member) bool { return m.fresh(e.cfg.Clock().Boot) }
+
+// Leader is the server that leads with authority, as far as this one knows: it
+// does, or has heard one that does.
+func (e *Election) Leader() (string, bool) {
+	if e.cfg.Candidate.Status().Leading {
+		return e.cfg.Server, true
+	}
+	scope, ok := e.cfg.Candidate.View().Model.Leadership.Scope(events.GlobalScope)
+	if !ok || scope.Holder == e.cfg.Server {
+		return "", false
+	}
+	heard := e.roster.lastHeard(scope.Holder, uint64(scope.Term))
+	return scope.Holder, heard != 0 && time.Duration(e.cfg.Clock().Boot-heard) < MissAfter
+}
