@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"slices"
 	"sync"
 	"time"
@@ -60,6 +61,9 @@ func (f *Forwarder) Run(ctx context.Context) error {
 		case b := <-d.ended:
 			d.landed(b)
 		case <-f.queue.wake:
+			// Those who were answered together ask together: let them, and one batch
+			// takes them all.
+			runtime.Gosched()
 		case <-look.C:
 		}
 	}

@@ -266,6 +266,10 @@ func (q *forwardQueue) expire(before time.Time, end bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.closed = q.closed || end
+	refused := fmt.Errorf("%w, and knows of none for %s", ErrNotLeader, NoLeaderWait)
+	if end {
+		refused = fmt.Errorf("%w, and is stopping", ErrNotLeader)
+	}
 	for _, l := range []*line{&q.requests, &q.barriers} {
 		n := 0 // they stand in the order of their time, near enough
 		for ; n < len(l.parcels) && (end || l.parcels[n].since.Before(before)); n++ {
@@ -275,7 +279,7 @@ func (q *forwardQueue) expire(before time.Time, end bool) {
 				continue
 			}
 			q.count(p, -1)
-			q.answer(p, commands.Receipt{}, ErrNotLeader)
+			q.answer(p, commands.Receipt{}, refused)
 		}
 		l.drop(n)
 	}

@@ -20,7 +20,7 @@ func (f *Forwarder) Serve(ctx context.Context, request []byte) []byte {
 	}
 	in, err := f.wire.decodeAsk(request)
 	if err != nil {
-		f.opts.Logger.Warn("a batch of another server is not understood, nothing of it is tried", "error", err)
+		f.opts.Logger.Debug("a batch of another server is not understood, nothing of it is tried", "error", err)
 		return f.reply(reply{All: new(olderLeader(err))})
 	}
 	ctx, cancel := context.WithTimeout(ctx, in.wait())

@@ -12,6 +12,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
+	"github.com/prometheus/client_golang/prometheus"
 	"google.golang.org/protobuf/testing/protocmp"
 
 	"github.com/omnirelay/omnirelay/commands"
@@ -206,29 +207,33 @@ func TestForwardGivesUp(t *testing.T) {
 		m := newMesh(t)
 		defer m.close()
 		m.net.set(func(string) delivery { return delivery{lost: true} })
-		ctx, cancel := context.WithCancel(t.Context())
+		sent, cancelSent := context.WithCancel(t.Context())
+		queued, cancelQueued := context.WithCancel(t.Context())
 		errs := make(chan error, 8)
-		for i := range 8 { // the window is three
+		ask := func(ctx context.Context) {
 			go func() {
-				_, err := m.s2.forward.Submit(ctx, label(fmt.Sprint(i)))
+				_, err := m.s2.forward.Submit(ctx, label("v"))
 				errs <- err
 			}()
 			waitTimer(time.Millisecond)
 		}
-		cancel()
-		unknown, untried := 0, 0
-		for range 8 {
-			switch err := <-errs; {
-			case errors.Is(err, sequencer.ErrOutcomeUnknown) && errors.Is(err, context.Canceled):
-				unknown++
-			case errors.Is(err, context.Canceled):
-				untried++
-			default:
-				t.Errorf("%v", err)
+		for range 3 { // that is the window
+			ask(sent)
+		}
+		for range 5 {
+			ask(queued)
+		}
+		cancelQueued()
+		for range 5 {
+			if err := <-errs; !errors.Is(err, context.Canceled) || errors.Is(err, sequencer.ErrOutcomeUnknown) {
+				t.Errorf("one that was queued: %v", err)
 			}
 		}
-		if unknown != 3 || untried != 5 {
-			t.Errorf("%d may have been done, %d were not tried", unknown, untried)
+		cancelSent()
+		for range 3 {
+			if err := <-errs; !errors.Is(err, context.Canceled) || !errors.Is(err, sequencer.ErrOutcomeUnknown) {
+				t.Errorf("one that was sent: %v", err)
+			}
 		}
 		m.net.set(nil)
 		began := time.Now()
@@ -281,11 +286,15 @@ func TestForwardBounds(t *testing.T) {
 			t.Errorf("with room again: %v", err)
 		}
 
+		var told []string
+		r := m.server("s5", func(o *sequencer.ForwardOptions) {
+			o.OnRefused = func(r sequencer.Refusal) { told = append(told, r.Rejected.Reason) }
+		})
 		large := label("x")
 		large.Command = shard.Pause{Namespace: "a", Shards: make([]uint32, 1<<20)}
 		var rejected *commands.Rejected
-		if _, err := s.forward.Submit(t.Context(), large); !errors.As(err, &rejected) || rejected.Reason != "too_large" {
-			t.Errorf("what no message holds: %v", err)
+		if _, err := r.forward.Submit(t.Context(), large); !errors.As(err, &rejected) || rejected.Reason != "too_large" || len(told) != 1 { // A6
+			t.Errorf("what no message holds: %v; told of %v", err, told)
 		}
 	})
 }
@@ -429,6 +438,29 @@ func TestForwardStop(t *testing.T) {
 	}
 }
 
+// TestForwardLeaderStalls: a leader that cannot store answers within the time of the
+// batch, that the outcome is open, and works on it no longer.
+func TestForwardLeaderStalls(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newMesh(t)
+		defer m.close()
+		m.log.gate = make(chan struct{})
+		began := time.Now()
+		_, err := m.s2.forward.Submit(t.Context(), label("v")) // no deadline of its own
+		if took := time.Since(began); !errors.Is(err, sequencer.ErrOutcomeUnknown) || took != sequencer.MaxForwardWait {
+			t.Errorf("%v after %v", err, took)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		// Behind the one that is stuck it was not tried: the leader may still say so.
+		if _, err := m.s2.forward.Submit(ctx, label("v")); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("with a deadline: %v", err)
+		}
+		m.net.running.Wait() // nobody works on either
+		close(m.log.gate)
+	})
+}
+
 // TestForwardLogFull: errors of the store keep their name on the way.
 func TestForwardLogFull(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -469,13 +501,69 @@ func TestForwardLargeRequests(t *testing.T) {
 			rs[i] = commands.Request{Actor: "user/a", Command: membership.Update{NodeID: "n1", Labels: many}, DryRun: true}
 		}
 		rs[30].Reason = strings.Repeat("x", 600<<10)
+		before := m.net.messages()
 		m.s2.forward.SubmitAll(t.Context(), rs, func(i int, r commands.Receipt, err error) {
 			if err != nil || len(r.Events) != 1 || events.TypeOf(r.Events[0]) != "NodeUpdated" || r.EventsCut {
 				t.Errorf("request %d: %d events, %v", i, len(r.Events), err)
 			}
 		})
-		if n := m.net.messages(); n != 3 {
+		if n := m.net.messages() - before; n != 3 {
 			t.Errorf("%d messages", n)
+		}
+	})
+}
+
+// TestForwardMetrics: every command is counted once, under what its caller was
+// told.
+func TestForwardMetrics(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newMesh(t)
+		defer m.close()
+		reg := prometheus.NewRegistry()
+		s := m.server("s4", func(o *sequencer.ForwardOptions) { o.Metrics = sequencer.NewForwardMetrics(reg) })
+		ask := func(r commands.Request, how delivery) {
+			m.net.set(func(string) delivery { return how })
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			defer cancel()
+			_, _ = s.forward.Submit(ctx, r)
+		}
+		again, dry := keyed("v", 1), label("dry")
+		dry.DryRun = true
+		nobody := label("v")
+		nobody.Actor = ""
+		ask(again, delivery{})
+		ask(again, delivery{})
+		ask(dry, delivery{})
+		ask(nobody, delivery{})
+		ask(label("v"), delivery{unreachable: true})
+		ask(label("v"), delivery{lost: true})
+		m.says("")
+		ended, cancel := context.WithCancel(t.Context())
+		cancel()
+		_, _ = s.forward.Submit(ended, label("v"))
+		got := map[string]float64{}
+		families, err := reg.Gather()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range families {
+			for _, x := range f.Metric {
+				switch f.GetName() {
+				case "mesh_forward_requests_total":
+					got[x.GetLabel()[0].GetValue()] = x.GetCounter().GetValue()
+				case "mesh_forward_queue_requests":
+					got["waiting"] = x.GetGauge().GetValue()
+				case "mesh_forward_batch_requests":
+					got["batches"] = float64(x.GetHistogram().GetSampleCount())
+				}
+			}
+		}
+		want := map[string]float64{
+			"done": 1, "replayed": 1, "dry_run": 1, "rejected": 1, "no_leader": 1, "unknown": 1, "not_tried": 1,
+			"waiting": 0, "batches": 6,
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("(-want +got):\n%s", diff)
 		}
 	})
 }
