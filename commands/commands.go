@@ -54,7 +54,11 @@ type Receipt struct {
 	Replayed bool
 	// Events of the decision; nil when replayed.
 	Events []*eventsv1.Event
-	DryRun bool
+	// EventsCut: the request went through another server, and its events were too
+	// much for the answer. Those given have their type and no content, and the last
+	// ones may be missing.
+	EventsCut bool
+	DryRun    bool
 }
 
 // Submitter takes requests. The error is nil, a [*Rejected], or one that says

@@ -132,6 +132,8 @@ func machineFailure(err error) *failure {
 		f = unavailable("outcome_unknown", "%s", sequencer.ErrOutcomeUnknown)
 	case errors.Is(err, sequencer.ErrNotLeader):
 		f = unavailable("no_leader", "%s", err)
+	case errors.Is(err, sequencer.ErrOlderLeader):
+		f = unavailable("older_leader", "%s", err)
 	case errors.Is(err, projections.ErrNotReady):
 		f = unavailable("not_caught_up", "this server has not caught up with the log")
 	case errors.Is(err, store.ErrLogFull):

@@ -34,6 +34,7 @@ func TestMapping(t *testing.T) {
 		{sequencer.ErrOverloaded, connect.CodeResourceExhausted, "overloaded", 429, true},
 		{sequencer.ErrNotLeader, connect.CodeUnavailable, "no_leader", 503, true},
 		{fmt.Errorf("%w: %w", sequencer.ErrOutcomeUnknown, context.DeadlineExceeded), connect.CodeUnavailable, "outcome_unknown", 503, true},
+		{sequencer.ErrOlderLeader, connect.CodeUnavailable, "older_leader", 503, true},
 		{projections.ErrNotReady, connect.CodeUnavailable, "not_caught_up", 503, true},
 		{store.ErrLogFull, connect.CodeUnavailable, "log_full", 503, true},
 		{store.ErrClosed, connect.CodeUnavailable, "stopping", 503, true},

@@ -11,6 +11,8 @@
 //     window (A2); see keys.go.
 //  5. An event that this release does not know does not stop it: the model
 //     says so in [Model.Unknown], and its server may not lead (T6).
+//  6. A command survives [Wire] whole or is refused: a field that this release
+//     does not know is never left out.
 //
 // Rejections of its own: idempotency_expired, idempotency_ahead,
 // idempotency_mismatch, idempotency_quota, idempotency_malformed,

@@ -83,7 +83,11 @@ func (m *Model) Decide(meta commands.Meta, cmd commands.Command) ([]*eventsv1.Ev
 	case "shard":
 		return m.Shard.Decide(meta, cmd, nodes{m.Membership})
 	}
-	return nil, &commands.Rejected{Kind: commands.Invalid, Reason: "command_unknown", Message: cmd.CommandName() + " is no command"}
+	return nil, unknownCommand(cmd.CommandName())
+}
+
+func unknownCommand(name string) *commands.Rejected {
+	return &commands.Rejected{Kind: commands.Invalid, Reason: "command_unknown", Message: name + " is no command"}
 }
 
 // Evolve applies a recorded event to every context. It panics when the model is

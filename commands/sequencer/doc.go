@@ -33,6 +33,32 @@
 //  7. A log with an event of a newer release is followed and not led: views go
 //     on, commands get [ErrNotLeader] (T6).
 //
-// It does not retry for callers, does not know sessions, and starts no frame
-// when there is nothing to decide.
+// [Forwarder] stands before the Sequencer of every server and is what callers
+// submit to. While this server leads it hands on to the Sequencer and costs
+// nothing; else it sends commands in batches to the server that leads, over a
+// [Transport] of its owner's. It promises:
+//
+//  8. A command is sent once. Whether it was received, the caller is told as it
+//     is: [ErrOutcomeUnknown] if it may have been, [ErrNotLeader] or the cause of
+//     giving up if it was certainly not tried. Its own key makes a repetition
+//     safe, at any server (A2).
+//  9. The answer is the leader's: receipts, rejections with all their fields, and
+//     the same errors. Only events that no message holds are cut to their types,
+//     and [commands.Receipt].EventsCut says so.
+//  10. Nothing waits for a batch to fill. What comes while the window is full goes
+//     in the next one; what was submitted together is decided in its order.
+//  11. Barriers that are asked for before a batch leaves share its question, which
+//     the leader is asked after them: their position is linearizable.
+//  12. Everything is bounded: the queue in requests and bytes, with room of its own
+//     for this server's commands ([ErrOverloaded]); a batch in requests and bytes;
+//     the batches under way; those that a leader works on; every wait.
+//  13. What the leader's release does not know in a command is refused, and nothing
+//     of that command is tried ([ErrOlderLeader]).
+//  14. Batches to a leader that is no more do not hold up those to its successor,
+//     and end soon after it is known.
+//
+// Run of each owns its goroutines. Neither retries for callers or knows sessions,
+// and no frame is started when there is nothing to decide. The Forwarder believes
+// the actors of what it is asked by other servers: its transport lets only servers
+// ask.
 package sequencer
