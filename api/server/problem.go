@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"time"
 
 	"connectrpc.com/connect"
 
@@ -164,6 +165,21 @@ func (s *Server) writeProblem(w http.ResponseWriter, r *http.Request, err error)
 	w.WriteHeader(statusOf(f.code, f.reason))
 	_, _ = w.Write(appendProblem(nil, f, f.detail(head), r.URL.Path)) // who does not hear it has gone
 }
+
+// NotStarted answers every call while the server is not there yet: waiting says
+// what for. It is for whoever has the listener before it has a [Server].
+func NotStarted(w http.ResponseWriter, r *http.Request, waiting string) {
+	f := reasoned(connect.CodeUnavailable, "starting", "this server is starting; %s", waiting)
+	f.retry = startingRetry
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Cache-Control", "no-store")
+	w.Header().Set(headerRetryAfter, retrySeconds(f.retry))
+	w.WriteHeader(statusOf(f.code, f.reason))
+	_, _ = w.Write(appendProblem(nil, f, f.detail(0), r.URL.Path)) // who does not hear it has gone
+}
+
+// startingRetry is when to ask a server again that is starting.
+const startingRetry = 500 * time.Millisecond
 
 func appendNumber(dst []byte, name string, n int64) []byte {
 	dst = append(dst, `,"`+name+`":`...)

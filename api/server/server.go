@@ -68,6 +68,8 @@ type Deps struct {
 	// that its write model has come to.
 	Leading func() bool
 	Head    func() events.Position
+	// Others tells of the other servers of a cluster; nil means that there are none.
+	Others func() []*controlv1.ServerStatus
 	// Ready says what is missing until this server is ready; nil means always.
 	Ready func() (waitingFor []string)
 	// Registerer takes the metrics; MetricsHandler answers /metrics.

@@ -3,6 +3,8 @@ package server
 import (
 	"context"
 	"runtime"
+	"slices"
+	"strings"
 
 	controlv1 "github.com/omnirelay/omnirelay/api/v1"
 	"github.com/omnirelay/omnirelay/commands/model"
@@ -38,6 +40,10 @@ func (s *Server) status(ctx context.Context, q *controlv1.GetStatusRequest) (*co
 		answer.Leader = token.LeaderId
 	}
 	answer.Servers = []*controlv1.ServerStatus{s.self(r, answer.Ready)}
+	if s.deps.Others != nil {
+		answer.Servers = append(answer.Servers, s.deps.Others()...)
+		slices.SortFunc(answer.Servers, func(a, b *controlv1.ServerStatus) int { return strings.Compare(a.Name, b.Name) })
+	}
 	return answer, countMesh(r, answer)
 }
 
@@ -52,6 +58,7 @@ func (s *Server) self(r *reading, ready bool) *controlv1.ServerStatus {
 	}
 	return &controlv1.ServerStatus{
 		Name: s.deps.Name, Role: role, Ready: ready, Position: int64(r.Position()), HeadHash: r.Mark.Hash.String(), LagEvents: lag,
+		MeshVersion: s.deps.MeshVersion, WaitingFor: s.waiting(),
 	}
 }
 

@@ -187,11 +187,16 @@ type ServerStatus struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Name  string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	// "leader" or "standby".
-	Role          string `protobuf:"bytes,2,opt,name=role,proto3" json:"role,omitempty"`
-	Ready         bool   `protobuf:"varint,3,opt,name=ready,proto3" json:"ready,omitempty"`
-	Position      int64  `protobuf:"varint,4,opt,name=position,proto3" json:"position,omitempty"`
-	HeadHash      string `protobuf:"bytes,5,opt,name=head_hash,json=headHash,proto3" json:"head_hash,omitempty"`
-	LagEvents     int64  `protobuf:"varint,6,opt,name=lag_events,json=lagEvents,proto3" json:"lag_events,omitempty"`
+	Role      string `protobuf:"bytes,2,opt,name=role,proto3" json:"role,omitempty"`
+	Ready     bool   `protobuf:"varint,3,opt,name=ready,proto3" json:"ready,omitempty"`
+	Position  int64  `protobuf:"varint,4,opt,name=position,proto3" json:"position,omitempty"`
+	HeadHash  string `protobuf:"bytes,5,opt,name=head_hash,json=headHash,proto3" json:"head_hash,omitempty"`
+	LagEvents int64  `protobuf:"varint,6,opt,name=lag_events,json=lagEvents,proto3" json:"lag_events,omitempty"`
+	// Address of its API, HOST:PORT; empty when not known.
+	Address     string `protobuf:"bytes,7,opt,name=address,proto3" json:"address,omitempty"`
+	MeshVersion string `protobuf:"bytes,8,opt,name=mesh_version,json=meshVersion,proto3" json:"mesh_version,omitempty"`
+	// What is missing while it is not ready.
+	WaitingFor    []string `protobuf:"bytes,9,rep,name=waiting_for,json=waitingFor,proto3" json:"waiting_for,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -266,6 +271,27 @@ func (x *ServerStatus) GetLagEvents() int64 {
 		return x.LagEvents
 	}
 	return 0
+}
+
+func (x *ServerStatus) GetAddress() string {
+	if x != nil {
+		return x.Address
+	}
+	return ""
+}
+
+func (x *ServerStatus) GetMeshVersion() string {
+	if x != nil {
+		return x.MeshVersion
+	}
+	return ""
+}
+
+func (x *ServerStatus) GetWaitingFor() []string {
+	if x != nil {
+		return x.WaitingFor
+	}
+	return nil
 }
 
 type ShardCounts struct {
@@ -524,7 +550,7 @@ const file_api_v1_system_proto_rawDesc = "" +
 	"\x03log\x18\t \x01(\tR\x03log\x12\x1f\n" +
 	"\vwaiting_for\x18\n" +
 	" \x03(\tR\n" +
-	"waitingFor\"\xa4\x01\n" +
+	"waitingFor\"\x82\x02\n" +
 	"\fServerStatus\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x12\n" +
 	"\x04role\x18\x02 \x01(\tR\x04role\x12\x14\n" +
@@ -532,7 +558,11 @@ const file_api_v1_system_proto_rawDesc = "" +
 	"\bposition\x18\x04 \x01(\x03R\bposition\x12\x1b\n" +
 	"\thead_hash\x18\x05 \x01(\tR\bheadHash\x12\x1d\n" +
 	"\n" +
-	"lag_events\x18\x06 \x01(\x03R\tlagEvents\"U\n" +
+	"lag_events\x18\x06 \x01(\x03R\tlagEvents\x12\x18\n" +
+	"\aaddress\x18\a \x01(\tR\aaddress\x12!\n" +
+	"\fmesh_version\x18\b \x01(\tR\vmeshVersion\x12\x1f\n" +
+	"\vwaiting_for\x18\t \x03(\tR\n" +
+	"waitingFor\"U\n" +
 	"\vShardCounts\x12\x14\n" +
 	"\x05total\x18\x01 \x01(\x03R\x05total\x12\x18\n" +
 	"\aunowned\x18\x02 \x01(\x03R\aunowned\x12\x16\n" +

@@ -303,6 +303,17 @@ func (e *Election) successor() (string, bool) {
 // Others returns what is known of the other servers, by name.
 func (e *Election) Others() []Member { return e.roster.all() }
 
+// Abreast reports whether a position is at or beyond what the leader last said of
+// its log.
+func (e *Election) Abreast(position uint64) bool {
+	leader, known := e.Leader()
+	if !known || leader == e.cfg.Server {
+		return known
+	}
+	m, ok := e.roster.get(leader)
+	return ok && position >= m.Position
+}
+
 // Alive reports whether a member's beats are coming.
 func (e *Election) Alive(m Member) bool { return m.fresh(e.cfg.Clock().Boot) }
 

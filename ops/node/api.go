@@ -2,28 +2,29 @@ package node
 
 import (
 	"context"
-	"log/slog"
-	"net"
 	"os/user"
 	"time"
 
 	"github.com/omnirelay/omnirelay/api/auth"
 	api "github.com/omnirelay/omnirelay/api/server"
+	controlv1 "github.com/omnirelay/omnirelay/api/v1"
 	"github.com/omnirelay/omnirelay/events"
+	"github.com/omnirelay/omnirelay/ops/election"
 	"github.com/omnirelay/omnirelay/ops/telemetry"
 )
 
-// startAPI serves everything that is asked from outside, on one listener.
-func (s *server) startAPI(l net.Listener) error {
+// startAPI answers everything that is asked from outside, where before the front
+// said what is missing.
+func (s *server) startAPI(context.Context) error {
 	feeds, err := api.NewFeeds(s.rows, s.store, s.opts.Registry)
 	if err != nil {
 		return err
 	}
 	handler, err := api.New(api.Deps{
 		Name: s.cfg.Name, ClusterID: s.cfg.Cluster, MeshVersion: s.opts.Version,
-		Submitter: s.seq, Views: s.rows, Feeds: feeds, Log: s.store, Heartbeats: beats{s.keeper},
+		Submitter: s.submitter(), Views: s.rows, Feeds: feeds, Log: s.store, Heartbeats: beats{s.relay},
 		Authenticator: auth.Insecure{User: osUser()}, Refusals: s.refused,
-		Leading: s.seq.HasAuthority, Ready: s.waitingFor,
+		Leading: s.seq.HasAuthority, Ready: s.waitingFor, Others: s.otherServers(),
 		Head:       func() events.Position { return s.seq.View().Mark.Position },
 		Registerer: s.opts.Registry, MetricsHandler: telemetry.Handler(s.opts.Registry),
 		Logger: s.log.With("component", "api"),
@@ -31,11 +32,54 @@ func (s *server) startAPI(l net.Listener) error {
 	if err != nil {
 		return err
 	}
-	srv := api.HTTPServer(handler)
-	srv.ErrorLog = slog.NewLogLogger(s.log.With("component", "http").Handler(), slog.LevelWarn)
-	s.parts.runs("api", 2*time.Second, func(ctx context.Context) error { return serve(ctx, srv, handler.Stop, l) })
+	s.front.open(handler)
 	s.parts.runs("watch", time.Second, s.watch)
 	return nil
+}
+
+// submitter takes the API's commands: the sequencer, or what forwards them.
+func (s *server) submitter() api.Submitter {
+	if s.forward != nil {
+		return s.forward
+	}
+	return s.seq
+}
+
+// otherServers tells of the others of a cluster; nil with a single server.
+func (s *server) otherServers() func() []*controlv1.ServerStatus {
+	if s.election == nil {
+		return nil
+	}
+	return func() []*controlv1.ServerStatus {
+		var out []*controlv1.ServerStatus
+		for _, m := range s.election.Others() {
+			out = append(out, s.statusOf(m))
+		}
+		return out
+	}
+}
+
+// statusOf is what is known of another server. One that is silent is not ready,
+// whatever it said last.
+func (s *server) statusOf(m election.Member) *controlv1.ServerStatus {
+	st := &controlv1.ServerStatus{
+		Name: m.Server, Role: "standby", Position: int64(m.Shown), HeadHash: events.Hash(m.Hash).String(),
+		LagEvents: int64(m.Position) - int64(m.Shown), Address: m.Address, MeshVersion: m.Version, WaitingFor: m.Waiting,
+	}
+	if head := s.seq.View().Mark.Position; uint64(head) > m.Position {
+		st.LagEvents = int64(head) - int64(m.Shown)
+	}
+	if !s.election.Alive(m) {
+		if !m.Leaving {
+			st.WaitingFor = []string{"it is silent"}
+		}
+		return st
+	}
+	st.Ready = len(m.Waiting) == 0
+	if m.Leading {
+		st.Role = "leader"
+	}
+	return st
 }
 
 // osUser is who is said to act when a caller says nothing.

@@ -12,8 +12,8 @@ import (
 	"github.com/omnirelay/omnirelay/ops/sessions"
 )
 
-// beats lets the API ask the keeper of sessions.
-type beats struct{ *sessions.Keeper }
+// beats lets the API ask who keeps the sessions.
+type beats struct{ *sessions.Relay }
 
 // Heartbeat implements server.Heartbeats.
 func (b beats) Heartbeat(ctx context.Context, node string, session events.Position, secret events.Hash,

@@ -2,6 +2,7 @@ package node
 
 import (
 	"net"
+	"slices"
 	"strconv"
 	"time"
 
@@ -25,17 +26,31 @@ type Config struct {
 	SessionTTL time.Duration
 	// Insecure serves plaintext without identity, on loopback only.
 	Insecure bool
-	// Route is the address for other servers, Peers those of all servers.
-	Route string
-	Peers []string
-	Log   telemetry.LogConfig
+	// Route is the address for other servers, Peers those of all servers; with
+	// fewer than three this is a single server. RouteAdvertise is what servers tell
+	// each other of this one's address, "" is Route.
+	Route          string
+	Peers          []string
+	RouteAdvertise string
+	// RaftTiming is FastTiming or StockTiming.
+	RaftTiming string
+	Log        telemetry.LogConfig
 }
+
+// The timings of elections among the log's replicas.
+const (
+	FastTiming  = "fast"
+	StockTiming = "stock"
+)
+
+// clustered tells whether this is one of several servers.
+func (c Config) clustered() bool { return len(c.Peers) > 1 }
 
 // DefaultConfig is a single server on loopback.
 func DefaultConfig() Config {
 	return Config{
 		Name: "s1", Cluster: "c1", Data: "data", HTTP: "127.0.0.1:8080",
-		SessionTTL: policy.DefaultSessionTTL, Log: telemetry.DefaultLogConfig(),
+		SessionTTL: policy.DefaultSessionTTL, RaftTiming: FastTiming, Log: telemetry.DefaultLogConfig(),
 	}
 }
 
@@ -63,10 +78,28 @@ func Settings(c *Config) *config.Table {
 		config.String(&c.Route, "route", "address for the other servers of the cluster").
 			Check("HOST:PORT on loopback, or nothing", func() bool { return c.Route == "" || isAddress(c.Route) && IsLoopback(c.Route) }),
 		config.Strings(&c.Peers, "peers", "route addresses of all servers, this one included").
-			Check("at most one; clusters of several servers are not in this release", func() bool { return len(c.Peers) <= 1 }).
-			Check("the address of --route", func() bool {
-				return len(c.Peers) == 0 || c.Route == "" || c.Peers[0] == c.Route
+			Check("none or one for a single server, 3 or 5 for a cluster", func() bool {
+				return slices.Contains([]int{0, 1, 3, 5}, len(c.Peers))
+			}).
+			Check("HOST:PORT on loopback each, no two the same", func() bool {
+				seen := map[string]bool{}
+				for _, p := range c.Peers {
+					if !isAddress(p) || !IsLoopback(p) || seen[p] {
+						return false
+					}
+					seen[p] = true
+				}
+				return true
+			}).
+			Check("a list with the address of --route", func() bool {
+				return len(c.Peers) == 0 || len(c.Peers) == 1 && c.Route == "" || slices.Contains(c.Peers, c.Route)
 			}),
+		config.String(&c.RouteAdvertise, "route-advertise", "address that servers tell each other for this one; without it that of --route").
+			Check("HOST:PORT on loopback, or nothing", func() bool {
+				return c.RouteAdvertise == "" || isAddress(c.RouteAdvertise) && IsLoopback(c.RouteAdvertise)
+			}),
+		config.String(&c.RaftTiming, "raft-timing", "how soon the log's replicas miss their leader: fast is half a second to one, stock is nats-server's 4 to 9").
+			Check(FastTiming+", "+StockTiming, func() bool { return c.RaftTiming == FastTiming || c.RaftTiming == StockTiming }),
 	}, LogSettings(&c.Log)...)...)
 }
 

@@ -12,7 +12,7 @@ import (
 // empty log, and what it says of itself, which decides nothing when the log
 // says so already.
 func introduce(cfg Config, version string) func(*model.Model) []commands.Request {
-	actor := "node/" + cfg.Name
+	actor := serverActor(cfg.Name)
 	return func(m *model.Model) []commands.Request {
 		var requests []commands.Request
 		if m.Position == 0 {
@@ -21,9 +21,17 @@ func introduce(cfg Config, version string) func(*model.Model) []commands.Request
 				commands.Request{Actor: actor, Reason: "genesis", Command: policy.SetSession{TTL: cfg.SessionTTL}},
 			)
 		}
-		return append(requests, commands.Request{Actor: actor, Reason: "server started",
-			Command: membership.JoinServer{Node: membership.Descriptor{
-				NodeID: cfg.Name, Role: membership.ServerRole, ClusterID: cfg.Cluster, Weight: 1, MeshVersion: version,
-			}}})
+		return append(requests, joinServer(cfg, version))
 	}
 }
+
+// joinServer is what a server says of itself.
+func joinServer(cfg Config, version string) commands.Request {
+	return commands.Request{Actor: serverActor(cfg.Name), Reason: "server started",
+		Command: membership.JoinServer{Node: membership.Descriptor{
+			NodeID: cfg.Name, Role: membership.ServerRole, ClusterID: cfg.Cluster, Weight: 1, MeshVersion: version,
+		}}}
+}
+
+// serverActor is who acts for a server.
+func serverActor(name string) string { return "node/" + name }

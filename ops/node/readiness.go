@@ -25,12 +25,18 @@ func (s *server) waitingFor() []string {
 		missing = append(missing, "sequencer has not caught up with the log")
 	}
 	scope, led := view.Model.Leadership.Scope(events.GlobalScope)
+	known := true
+	if s.election != nil {
+		_, known = s.election.Leader()
+	}
 	switch {
 	case view.Model.Unknown != 0:
 		missing = append(missing, fmt.Sprintf("a newer release must lead: this one (%s) does not know the event at position %d; it serves reads and follows the log",
 			s.opts.Version, view.Model.Unknown))
 	case !led || scope.Holder == "":
 		missing = append(missing, "no control leader is known")
+	case !known:
+		missing = append(missing, fmt.Sprintf("the control leader is not heard (the last was %s)", scope.Holder))
 	case scope.Holder == s.cfg.Name && !s.seq.HasAuthority():
 		missing = append(missing, "this server leads and cannot prove its authority")
 	}
@@ -43,13 +49,20 @@ func (s *server) waitingFor() []string {
 // current reports whether the projection shows the head, or is close to it and
 // showed it before. The head is known when the sequencer has caught up, which
 // authority proves; before, its view is that of an old snapshot. A server that
-// may not lead has read what says so.
+// may not lead has read what says so, and a standby compares itself with what the
+// leader says of itself.
 func (s *server) current(at, head events.Position) bool {
-	if at >= head && at > 0 && (s.seq.HasAuthority() || s.seq.View().Model.Unknown != 0) {
+	if at >= head && at > 0 && (s.seq.HasAuthority() || s.seq.View().Model.Unknown != 0 || s.abreast(head)) {
 		s.caughtUp.Store(true)
 		return true
 	}
 	return s.caughtUp.Load() && at+readyLag >= head
+}
+
+// abreast reports whether a standby has come as far as the leader, or was there
+// within the leader's last words.
+func (s *server) abreast(head events.Position) bool {
+	return s.election != nil && s.election.Abreast(uint64(head))
 }
 
 // How often the watch looks: until the server is ready, and afterwards.

@@ -15,6 +15,7 @@ import (
 
 	"github.com/omnirelay/omnirelay/commands/sequencer"
 	"github.com/omnirelay/omnirelay/events"
+	"github.com/omnirelay/omnirelay/ops/election"
 	"github.com/omnirelay/omnirelay/ops/handoff"
 	"github.com/omnirelay/omnirelay/ops/loop"
 	"github.com/omnirelay/omnirelay/ops/placer"
@@ -59,9 +60,15 @@ type server struct {
 	refused *refusals.Recorder
 	seq     *sequencer.Sequencer
 	keeper  *sessions.Keeper
+	relay   *sessions.Relay
 	runner  *loop.Runner
+	// election and forward are of a cluster; nil with a single server.
+	election *election.Election
+	forward  *sequencer.Forwarder
 
-	caughtUp atomic.Bool // the projection has shown the head once
+	front    *front
+	waits    atomic.Pointer[string] // what the log waits for at start; nil is nothing
+	caughtUp atomic.Bool            // the projection has shown the head once
 }
 
 // Run opens and runs a server until ctx ends or a part fails. [Explain] has
@@ -83,6 +90,7 @@ func Run(ctx context.Context, cfg Config, opts Options) error {
 		select {
 		case <-ctx.Done():
 			s.log.Info("server stopping")
+			s.retire()
 		case err = <-s.parts.failed:
 			s.log.Error("component failed, server stopping", Explain(err)...)
 		}
@@ -107,11 +115,12 @@ func (s *server) open(ctx context.Context) error {
 		do   func(context.Context) error
 	}{
 		{"data directory", s.openDirectory},
+		{"listener", func(context.Context) error { return s.startFront(listener) }},
 		{"log", s.openLog},
 		{"projection", s.openRows},
 		{"sequencer", s.startSequencer},
 		{"controllers", s.startControllers},
-		{"api", func(context.Context) error { return s.startAPI(listener) }},
+		{"api", s.startAPI},
 	} {
 		if err := step.do(ctx); err != nil {
 			return errors.Join(fmt.Errorf("start %s: %w", step.name, err), closed(listener))
@@ -147,20 +156,16 @@ func (s *server) openLog(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	cfg := natslog.DefaultConfig(s.dir.logDir(), s.cfg.Cluster)
-	cfg.ServerName, cfg.Logger = s.dir.natsName(), s.log.With("component", "log")
-	// What the snapshot shows was stored: a log that ends before it is cut.
-	cfg.Known = store.Mark{Sequence: snapshot.Mark.Sequence, Head: events.Head{Position: snapshot.Mark.Position}}
-	s.store, err = natslog.Open(ctx, cfg)
+	had, err := s.dir.hasRows()
+	if err != nil {
+		return err
+	}
+	s.store, err = natslog.Open(ctx, s.logConfig(snapshot, had))
 	if err != nil {
 		return err
 	}
 	s.parts.holds("log", 2*time.Second, s.store.Close)
 	if s.store.State() == natslog.Genesis {
-		had, err := s.dir.hasRows()
-		if err != nil {
-			return err
-		}
 		if had {
 			return fmt.Errorf("%w: projections are in %s, and %s holds no log", store.ErrLogMissing, s.dir.rowsDir(), s.dir.logDir())
 		}
@@ -173,6 +178,32 @@ func (s *server) openLog(ctx context.Context) error {
 		return err
 	}
 	return s.newSequencer(snapshot)
+}
+
+// logConfig is the log's, beside a snapshot: had tells whether there were rows.
+func (s *server) logConfig(snapshot sequencer.View, had bool) natslog.Config {
+	cfg := natslog.DefaultConfig(s.dir.logDir(), s.cfg.Cluster)
+	cfg.ServerName, cfg.Logger = s.dir.natsName(), s.log.With("component", "log")
+	// What the snapshot shows was stored: a log that ends before it is cut.
+	cfg.Known = store.Mark{Sequence: snapshot.Mark.Sequence, Head: events.Head{Position: snapshot.Mark.Position}}
+	cfg.Used = had
+	if s.cfg.clustered() {
+		cfg.Route, cfg.Peers, cfg.RouteAdvertise = s.cfg.Route, s.cfg.Peers, s.cfg.RouteAdvertise
+		cfg.StockTiming = s.cfg.RaftTiming == StockTiming
+		cfg.Waiting = s.tellWaiting
+	}
+	return cfg
+}
+
+// tellWaiting keeps what the start waits for, and says it when it changes.
+func (s *server) tellWaiting(what string) {
+	if before := s.waits.Load(); before != nil && *before == what || before == nil && what == "" {
+		return
+	}
+	s.waits.Store(&what)
+	if what != "" {
+		s.log.Info("waiting for the log", "missing", what)
+	}
 }
 
 // startRefusals starts the recorder of refused calls. It is stopped after all
@@ -205,7 +236,7 @@ func (s *server) newSequencer(snapshot sequencer.View) error {
 		Logger:  s.log.With("component", "sequencer"),
 		Metrics: sequencer.NewMetrics(s.opts.Registry), SnapshotDir: s.dir.snapshotDir(),
 		OnStored: s.stored, OnRefused: s.refused.Decided,
-		Full: func() bool { return s.store.Usage().Full() },
+		Full: func() bool { return s.store.Usage().Full() }, Standby: s.cfg.clustered(),
 	}, snapshot)
 	s.keeper = sessions.NewKeeper(s.seq, sequencer.SystemClock, s.log.With("component", "sessions"))
 	s.runner = loop.New(loop.Config{
@@ -214,13 +245,16 @@ func (s *server) newSequencer(snapshot sequencer.View) error {
 		s.keeper, placer.New(), succession.New(),
 		loop.WokenBy(handoff.New(s.keeper), s.keeper.News()),
 	)
-	return nil
+	return s.newCluster()
 }
 
 // stored keeps the anchor beside the log, and wakes who looks at views.
 func (s *server) stored(v sequencer.View) {
 	if err := s.store.Anchor(v.Mark); err != nil {
 		s.log.Error("anchor not written", "position", uint64(v.Mark.Position), "error", err)
+	}
+	if s.election != nil {
+		s.election.Stored(v)
 	}
 	s.runner.Wake()
 }
@@ -259,7 +293,7 @@ func (s *server) startSequencer(context.Context) error {
 	s.parts.runs("projection", time.Second, s.rows.Run)
 	// It stores what was decided, and then a snapshot of the whole model.
 	s.parts.runs("sequencer", 4*time.Second, s.seq.Run)
-	return nil
+	return s.startCluster()
 }
 
 func (s *server) startControllers(context.Context) error {

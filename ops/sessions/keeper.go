@@ -119,14 +119,16 @@ func (k *Keeper) EachReleased(node string, session events.Position, fn func(stri
 	k.leases.EachReleased(node, session, fn)
 }
 
-// LastSeen is when a node's heartbeat was last answered by this server.
+// LastSeen is when a node's heartbeat was last answered by this server, while it
+// leads: what it knows of before is old.
 func (k *Keeper) LastSeen(node string) (time.Time, bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	return k.when(k.leases.LastSeen(node))
 }
 
-// Expires is when a node's session expires if nothing more is heard.
+// Expires is when a node's session expires if nothing more is heard, while this
+// server leads.
 func (k *Keeper) Expires(node string) (time.Time, bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -134,9 +136,9 @@ func (k *Keeper) Expires(node string) (time.Time, bool) {
 }
 
 func (k *Keeper) when(boot int64, ok bool) (time.Time, bool) {
-	if !ok {
+	now := k.clock()
+	if _, _, leads := k.authority(now.Boot); !ok || !leads {
 		return time.Time{}, false
 	}
-	now := k.clock()
 	return time.Unix(0, now.Wall+boot-now.Boot), true
 }
