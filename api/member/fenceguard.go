@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"time"
 )
 
 // MaxFencedScopes bounds the scopes that a guard remembers. One more is refused
@@ -115,19 +116,31 @@ func (g *FenceGuard) Admit(scope string, fence int64) error {
 // Do waits for the operations of lower fences as long as ctx lives, and returns
 // [ErrFenceBusy] after that. Its other refusals are those of Admit.
 func (g *FenceGuard) Do(ctx context.Context, scope string, fence int64, fn func(context.Context) error) error {
-	s, err := g.present(ctx, scope, fence)
+	return g.do(ctx, ctx, FencingToken{Scope: scope, Fence: fence}, fn)
+}
+
+// do waits in one context and runs in another.
+func (g *FenceGuard) do(wait, ctx context.Context, t FencingToken, fn func(context.Context) error) error {
+	s, err := g.present(wait, t.Scope, t.Fence)
 	if err != nil {
 		return err
 	}
-	w, err := g.enter(ctx, s, scope, fence)
+	w, err := g.enter(wait, s, t.Scope, t.Fence)
 	if err != nil {
 		return err
 	}
 	defer g.leave(s, w)
-	ctx, cancel := context.WithCancelCause(context.WithValue(ctx, tokenKey{}, FencingToken{Scope: scope, Fence: fence}))
+	ctx, cancel := context.WithCancelCause(context.WithValue(ctx, tokenKey{}, t))
 	defer cancel(context.Canceled)
 	defer context.AfterFunc(w.ctx, func() { cancel(context.Cause(w.ctx)) })()
 	return fn(ctx)
+}
+
+// doWithin is Do with a bound on the wait that is none on the operation.
+func (g *FenceGuard) doWithin(ctx context.Context, wait time.Duration, t FencingToken, fn func(context.Context) error) error {
+	waiting, cancel := context.WithTimeout(ctx, wait)
+	defer cancel()
+	return g.do(waiting, ctx, t, fn)
 }
 
 // present raises what was seen, ends the shift of a lower fence, and returns
