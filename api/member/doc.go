@@ -29,7 +29,6 @@
 //     is refused by a file lock, of two on different ones by the servers. A data
 //     directory belongs to one log; servers of another, or of one that ends
 //     before what this node has seen, are an error and not joined.
-//
 //  7. A resource behind a [FenceGuard] admits no operation with a fence lower than
 //     one that it was shown before for the scope (L3), over restarts too with a
 //     [FenceStore], and none of two fences at once in [FenceGuard.Do],
