@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -136,6 +137,46 @@ func TestFenceGuardDoOrder(t *testing.T) {
 	}
 }
 
+// TestFenceGuardOvertaken: who waits, for a lower fence or for the disk, hears at
+// once that a higher one has come, and does not run.
+func TestFenceGuardOvertaken(t *testing.T) {
+	t.Parallel()
+	never := func(context.Context) error { t.Error("runs"); return nil }
+	var stale *member.StaleFenceError
+
+	g := guard(t, nil)
+	begun, finish, results := make(chan struct{}), make(chan struct{}), make(chan error, 3)
+	go func() {
+		results <- g.Do(bounded(t), "jobs", 1, func(context.Context) error { close(begun); <-finish; return nil })
+	}()
+	<-begun
+	second := make(chan error, 1)
+	go func() { second <- g.Do(bounded(t), "jobs", 2, never) }()
+	awaitTrue(t, "2 is presented", func() bool { return g.Highest("jobs") == 2 })
+	go func() { results <- g.Do(bounded(t), "jobs", 3, func(context.Context) error { return nil }) }()
+	if err := <-second; !errors.As(err, &stale) || stale.Highest != 3 {
+		t.Errorf("overtaken while 1 runs: %v", err)
+	}
+	close(finish)
+	if err := errors.Join(<-results, <-results); err != nil {
+		t.Error(err)
+	}
+
+	store := &gatedStore{saves: make(chan map[string]int64, 8), gate: make(chan error, 8)}
+	g = guard(t, store)
+	go func() { second <- g.Do(bounded(t), "jobs", 1, never) }()
+	<-store.saves
+	go func() { results <- g.Admit("jobs", 2) }()
+	awaitTrue(t, "2 is presented", func() bool { return g.Highest("jobs") == 2 })
+	close(store.gate)
+	if err := <-second; !errors.As(err, &stale) || stale.Highest != 2 {
+		t.Errorf("overtaken while it is kept: %v", err)
+	}
+	if err := <-results; err != nil {
+		t.Error(err)
+	}
+}
+
 // TestFenceGuardPanic: an operation that panics is over.
 func TestFenceGuardPanic(t *testing.T) {
 	t.Parallel()
@@ -170,6 +211,7 @@ func TestFenceGuardProperty(t *testing.T) {
 						}
 						return true
 					})
+					runtime.Gosched()
 					if before := last.Swap(fence); before > fence {
 						rt.Errorf("fence %d ran after %d", fence, before)
 					}

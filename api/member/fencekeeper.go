@@ -49,7 +49,6 @@ func (k *fenceKeeper) keep(ctx context.Context, scope string, fence int64) error
 	case <-ctx.Done():
 		return fmt.Errorf("%w: fence %d of %s: %w", ErrFenceNotKept, fence, scope, context.Cause(ctx))
 	}
-	<-b.done
 	if b.err != nil {
 		return fmt.Errorf("%w: fence %d of %s: %w", ErrFenceNotKept, fence, scope, b.err)
 	}
@@ -66,7 +65,8 @@ func (k *fenceKeeper) join(scope string, fence int64) *fenceBatch {
 	return k.next
 }
 
-// save saves a batch, unless somebody has: one that waits no more was.
+// save saves a batch, unless somebody whose turn was before has: one that is not
+// the next was saved.
 func (k *fenceKeeper) save(b *fenceBatch) {
 	k.mu.Lock()
 	waits := k.next == b
