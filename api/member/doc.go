@@ -51,6 +51,8 @@
 // A program that only campaigns takes an [Elector], and runs without servers on
 // the one that [LocalMesh.Join] returns.
 //
+// Why fences are checked as they are, and what that costs, is in DESIGN.md.
+//
 // What it does not do: it does not tell who may show which fence to a resource,
 // it keeps no ownership past a lease (modes fenced and sticky are to come), and it
 // does not say who should own what.

@@ -42,6 +42,11 @@ type Right interface {
 	Permit() context.Context
 }
 
+var (
+	_ Right = (*Leadership)(nil)
+	_ Right = Ownership{}
+)
+
 // Token is the scope and its fence.
 func (l *Leadership) Token() FencingToken { return FencingToken{Scope: l.Scope, Fence: l.Fence} }
 

@@ -322,3 +322,15 @@ func awaitTrue(t testing.TB, what string, cond func() bool) {
 		}
 	}
 }
+
+// TestOwnershipToken: a shard's scope is the one that leaders of shards have.
+func TestOwnershipToken(t *testing.T) {
+	t.Parallel()
+	got := member.Ownership{Namespace: "demo", Shard: 5, Fence: 9}.Token()
+	if want := (member.FencingToken{Scope: "shard/demo/5", Fence: 9}); got != want {
+		t.Errorf("token %v, want %v", got, want)
+	}
+	if err := guard(t, nil).Admit(got.Scope, got.Fence); err != nil {
+		t.Error(err)
+	}
+}
