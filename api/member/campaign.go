@@ -35,7 +35,7 @@ func (m *Member) Campaign(ctx context.Context, scope string, o CampaignOptions) 
 	l, err := c.run(ctx)
 	if err == nil {
 		m.scopes.led(l)
-		if m.tasks.spawn(func(context.Context) { l.keep() }) {
+		if m.tasks.spawn(func(context.Context) { m.keep(l) }) {
 			m.log.Info("leadership gained", "scope", scope, "term", l.Term)
 			return l, nil
 		}

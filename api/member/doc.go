@@ -29,6 +29,13 @@
 //     is refused by a file lock, of two on different ones by the servers. A data
 //     directory belongs to one log; servers of another, or of one that ends
 //     before what this node has seen, are an error and not joined.
+//  7. A resource behind a [FenceGuard] admits no operation with a fence lower than
+//     one that it was shown before for the scope (L3), over restarts too with a
+//     [FenceStore], and none of two fences at once in [FenceGuard.Do],
+//     [FenceHandler] and [FenceHandlerInterceptor].
+//  8. [FenceTransport] and [FenceClientInterceptor] send nothing for a right that
+//     has ended (L6). What was on its way when it ended the guard refuses; neither
+//     can do without the other.
 //
 // The simple way in, which returns when ctx ends and everything is released:
 //
@@ -41,9 +48,14 @@
 //
 // [New] and [Member.Run] are for those who route, campaign or observe as well.
 //
-// What it does not do: it does not check fences at resources, it keeps no
-// ownership past a lease (modes fenced and sticky are to come), and it does not
-// say who should own what.
+// A program that only campaigns takes an [Elector], and runs without servers on
+// the one that [LocalMesh.Join] returns.
+//
+// Why fences are checked as they are, and what that costs, is in DESIGN.md.
+//
+// What it does not do: it does not tell who may show which fence to a resource,
+// it keeps no ownership past a lease (modes fenced and sticky are to come), and it
+// does not say who should own what.
 //
 // [Core] is the part that must not be wrong: pure, stepped, without clock or
 // goroutine; the simulator drives it directly. [Member] is its shell.
@@ -52,9 +64,12 @@
 // writer of what was seen; the watch of own shards and one of each namespace
 // that is followed; at most four heartbeats, one open, one leave; one per shard
 // that is owned and one per scope that is led. All have ended when Run returns,
-// which therefore waits for callbacks. The loop waits for none of them.
+// which therefore waits for callbacks. The loop waits for none of them. A guard
+// has none of its own; a stream that it cuts leaves one behind until the stream
+// ends.
 //
 // Bounds: 4,096 changes wait for the loop, those who bring more wait; a full
 // heartbeat must fit a message of 4 MiB, which is some 150,000 shards of one
-// node; a table takes 16 bytes per shard.
+// node; a table takes 16 bytes per shard; a guard knows [MaxFencedScopes] scopes
+// and refuses more.
 package member

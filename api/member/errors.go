@@ -28,8 +28,8 @@ var (
 	ErrOtherLog = errors.New("member: the servers have another log")
 	// ErrLogBehind: the servers' log ends before what this node has seen.
 	ErrLogBehind = errors.New("member: the log ends before what this node has seen")
-	// ErrLocked: another process uses the data directory.
-	ErrLocked = errors.New("member: another process uses the data directory")
+	// ErrLocked: another process uses the data directory, or the file of fences.
+	ErrLocked = errors.New("member: in use by another process")
 )
 
 // Why a key or a shard has no route, and a campaign no result.

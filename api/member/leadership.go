@@ -17,15 +17,23 @@ type Leadership struct {
 	// Fence is what resources check; it rises with each grant.
 	Fence int64
 
-	m      *Member
-	epoch  *epoch
 	ctx    context.Context
 	cancel context.CancelCauseFunc
+	// lapsed tells by the clock what ctx may not have heard yet.
+	lapsed func() bool
+	// giveUp tells the mesh of a resign.
+	giveUp func(context.Context) error
 }
 
 func newLeadership(m *Member, e *epoch, scope string, t *controlv1.LeadershipToken) *Leadership {
-	l := &Leadership{Scope: scope, Term: t.GetTerm(), Fence: t.GetFenceToken(), m: m, epoch: e}
+	l := &Leadership{Scope: scope, Term: t.GetTerm(), Fence: t.GetFenceToken()}
 	l.ctx, l.cancel = context.WithCancelCause(e.ctx)
+	l.lapsed = func() bool { return m.clock() >= e.until.Load() }
+	l.giveUp = func(ctx context.Context) error {
+		m.scopes.over(scope, l.Term)
+		l.cancel(ErrResigned)
+		return m.resign(ctx, scope, e.session, l.Term)
+	}
 	return l
 }
 
@@ -47,7 +55,7 @@ func (l *Leadership) Check() error {
 	if err := l.Err(); err != nil {
 		return err
 	}
-	if l.m.clock() >= l.epoch.until.Load() {
+	if l.lapsed() {
 		return ErrLeaseEnded
 	}
 	return nil
@@ -55,11 +63,7 @@ func (l *Leadership) Check() error {
 
 // Resign gives the leadership up. It has ended here when Resign begins; an error
 // says that the mesh may not know yet.
-func (l *Leadership) Resign(ctx context.Context) error {
-	l.m.scopes.over(l.Scope, l.Term)
-	l.cancel(ErrResigned)
-	return l.m.resign(ctx, l.Scope, l.epoch.session, l.Term)
-}
+func (l *Leadership) Resign(ctx context.Context) error { return l.giveUp(ctx) }
 
 // resign gives up a term; 0 also withdraws a candidacy. That there is nothing to
 // give up is what was asked for.
@@ -77,31 +81,32 @@ func (m *Member) resign(ctx context.Context, scope string, session, term int64) 
 
 // keep watches a leadership until it has ended. That the watch is cut ends
 // nothing: the lease does.
-func (l *Leadership) keep() {
+func (m *Member) keep(l *Leadership) {
 	pauses := waits{min: rewatchMin, max: rewatchMax}
 	resume := l.Term // the grant may come again, and says nothing new
 	for l.ctx.Err() == nil {
-		err := l.follow(resume)
+		err := m.watchTerm(l, resume)
 		if l.ctx.Err() != nil {
 			break
 		}
 		if forgotten(err) {
 			resume = 0
 		}
-		l.m.log.Debug("watch of a scope ended, it begins anew", "scope", l.Scope, "error", err)
+		m.log.Debug("watch of a scope ended, it begins anew", "scope", l.Scope, "error", err)
 		pauses.pause(l.ctx)
 	}
 	if errors.Is(l.Err(), ErrDeposed) {
-		l.m.scopes.over(l.Scope, l.Term)
+		m.scopes.over(l.Scope, l.Term)
 	}
-	l.m.log.Info("leadership ended", "scope", l.Scope, "term", l.Term, "cause", l.Err())
-	l.m.scopes.free(l.Scope)
+	m.log.Info("leadership ended", "scope", l.Scope, "term", l.Term, "cause", l.Err())
+	m.scopes.free(l.Scope)
 }
 
-func (l *Leadership) follow(resume int64) error {
+// watchTerm ends a leadership when the log says so.
+func (m *Member) watchTerm(l *Leadership, resume int64) error {
 	snapshot, held := resume == 0, false
 	req := &controlv1.LeadershipSubscribeRequest{Scope: l.Scope, ResumeToken: resume, Bookmarks: true}
-	for e, err := range l.m.client.Leaders.Subscribe(l.ctx, req) {
+	for e, err := range m.client.Leaders.Subscribe(l.ctx, req) {
 		if err != nil {
 			return err
 		}

@@ -15,8 +15,6 @@ import (
 	"strings"
 	"sync"
 	"time"
-
-	"golang.org/x/sys/unix"
 )
 
 // secretBytes is the length of a session's secret.
@@ -57,21 +55,15 @@ func openStore(dir string) (_ *store, err error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("member: data directory: %w", err)
 	}
-	lock, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_CREATE|os.O_RDWR, 0o600)
+	lock, err := lockFile(filepath.Join(dir, "lock"), dir+" (allowed: one directory per process)")
 	if err != nil {
-		return nil, fmt.Errorf("member: data directory: %w", err)
+		return nil, err
 	}
 	defer func() {
 		if err != nil {
 			lock.Close()
 		}
 	}()
-	if err := unix.Flock(int(lock.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
-		if errors.Is(err, unix.EWOULDBLOCK) {
-			return nil, fmt.Errorf("%w: %s (allowed: one directory per process)", ErrLocked, dir)
-		}
-		return nil, fmt.Errorf("member: lock %s: %w", dir, err)
-	}
 	s := &store{dir: dir, lock: lock, dirty: make(chan struct{}, 1)}
 	if err := s.readSecret(); err != nil {
 		return nil, err
@@ -139,20 +131,7 @@ func (s *store) readSeen() error {
 
 // write replaces a file; after a crash it is the old one or the new one.
 func (s *store) write(name string, data []byte) error {
-	path := filepath.Join(s.dir, name)
-	f, err := os.OpenFile(path+".new", os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
-	if err != nil {
-		return fmt.Errorf("member: write %s: %w", path, err)
-	}
-	_, err = f.Write(data)
-	err = firstError(err, f.Sync(), f.Close())
-	if err == nil {
-		err = os.Rename(path+".new", path)
-	}
-	if err != nil {
-		return fmt.Errorf("member: write %s: %w", path, err)
-	}
-	return nil
+	return replaceFile(filepath.Join(s.dir, name), data)
 }
 
 // newest is the newest position that was seen.

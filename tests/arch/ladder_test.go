@@ -62,6 +62,8 @@ func ladder() []place {
 		rung(7, parent("tests/harness"), "tests/arch", "tests/sim", "tests/linear",
 			"tests/mutants",
 			"tests/compat", "tests/script", "tests/e2e"),
+		// Samples are programs of their own, as users write them.
+		rung(7, nil, "tests/e2e/sample/leader"),
 	)
 }
 
