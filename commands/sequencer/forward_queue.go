@@ -84,7 +84,13 @@ func (l *line) empty() bool { return len(l.parcels) == l.gone }
 
 // gave counts one that was given up.
 func (l *line) gave() {
-	if l.gone++; l.gone > len(l.parcels)/2 {
+	l.gone++
+	l.sweep()
+}
+
+// sweep forgets those that were given up when they are most of the line.
+func (l *line) sweep() {
+	if l.gone > len(l.parcels)/2 {
 		l.parcels = slices.DeleteFunc(l.parcels, func(p *parcel) bool { return p.state != parcelQueued })
 		l.gone = 0
 	}
@@ -96,6 +102,7 @@ func (l *line) drop(n int) {
 	if l.parcels = l.parcels[n:]; len(l.parcels) == 0 {
 		l.parcels = nil
 	}
+	l.sweep()
 }
 
 // load is what waits.
