@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/omnirelay/omnirelay/commands/sequencer"
+	"github.com/omnirelay/omnirelay/events"
 	"github.com/omnirelay/omnirelay/ops/election"
 	"github.com/omnirelay/omnirelay/ops/sessions"
 	"github.com/omnirelay/omnirelay/store/natslog"
@@ -42,7 +43,7 @@ func (s *server) newCluster() error {
 		Server: s.cfg.Name, Servers: len(s.cfg.Peers), Version: s.opts.Version, Address: s.address,
 		Candidate: s.seq, Streams: s.store, Link: link, Clock: sequencer.SystemClock,
 		Logger: s.log.With("component", "election"), Metrics: s.opts.Registry,
-		Waiting: s.waitingFor, Shown: s.rows.Position,
+		Waiting: s.waitingFor, Shown: func() events.Position { return s.rows.Position() }, // opened after this
 	})
 	s.relay.Leading = func() bool { return s.seq.Status().Leading }
 	s.relay.Leader = s.election.Leader
