@@ -1,6 +1,7 @@
 package harness
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"net/http"
@@ -17,6 +18,7 @@ const startWithin = 30 * time.Second
 // Server is an `omnirelay serve` with its directory.
 type Server struct {
 	*Process
+	Name    string // "" is s1
 	Data    string
 	Address string
 	args    []string
@@ -42,7 +44,8 @@ func (s *Server) Restart(t testing.TB) {
 // Launch starts the server and waits for nothing.
 func (s *Server) Launch(t testing.TB) {
 	t.Helper()
-	s.Process = Start(t, "serve", append([]string{"serve", "--insecure", "--name", "s1", "--cluster", "c1",
+	name := cmp.Or(s.Name, "s1")
+	s.Process = Start(t, "serve "+name, append([]string{"serve", "--insecure", "--name", name, "--cluster", "c1",
 		"--data", s.Data, "--http", s.Address}, s.args...)...)
 }
 

@@ -128,10 +128,7 @@ func (p *Process) Signal(s syscall.Signal) {
 // it was much.
 func (p *Process) Output() string { return p.out.String() }
 
-func (p *Process) tail() string {
-	all := p.Output()
-	return all[max(0, len(all)-shownOutput):]
-}
+func (p *Process) tail() string { return p.out.tail() }
 
 // output keeps the end of what is written to it.
 type output struct {
@@ -153,4 +150,10 @@ func (o *output) String() string {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return o.buf.String()
+}
+
+// tail is what a failed test shows.
+func (o *output) tail() string {
+	all := o.String()
+	return all[max(0, len(all)-shownOutput):]
 }
