@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/omnirelay/omnirelay/api/client"
-	"github.com/omnirelay/omnirelay/tests/harness/faultproxy"
 )
 
 // statusWithin bounds one look at a server: one that is paused or gone answers
@@ -17,21 +16,17 @@ const statusWithin = 2 * time.Second
 
 // Cluster is a control plane of several servers. Servers are named by their
 // number: 1 is s1. Its methods are for the goroutine of the test.
-//
-// Server i reaches server j by a proxy of that pair. NATS tells servers the
-// addresses of the others, which would lead around the proxies; the address that
-// is told here refuses everybody.
 type Cluster struct {
-	Group // all servers
+	Group  // all servers
+	*Wires // between them
 
 	t       testing.TB
 	dir     string
 	servers []*Server        // number i is at i-1
 	clients []*client.Client // of each server alone
 	paused  []bool
-	disks   []*Disk                      // nil where the disk is not small
-	wires   map[[2]int]*faultproxy.Proxy // {i, j}: by what i reaches j
-	access  []*Access                    // of agents and members
+	disks   []*Disk   // nil where the disk is not small
+	access  []*Access // of agents and members
 	trace   *Trace
 }
 
@@ -63,7 +58,7 @@ func WithSmallDisk(i int, size string) Option {
 func StartCluster(t testing.TB, n int, options ...Option) *Cluster {
 	t.Helper()
 	c := &Cluster{
-		t: t, dir: t.TempDir(), wires: map[[2]int]*faultproxy.Proxy{}, trace: &Trace{},
+		t: t, dir: t.TempDir(), trace: &Trace{},
 		paused: make([]bool, n), disks: make([]*Disk, n),
 	}
 	c.Group = Group{c: c}
@@ -74,8 +69,11 @@ func StartCluster(t testing.TB, n int, options ...Option) *Cluster {
 		c.servers = append(c.servers, &Server{Name: name, Data: filepath.Join(c.dir, name), Address: FreeAddress(t)})
 		routes[i] = FreeAddress(t)
 	}
+	c.Wires = NewWires(t, routes...)
 	for i, s := range c.servers {
-		s.args = c.flags(i+1, routes)
+		if n > 1 { // a single server has no routes
+			s.args = []string{"--route", routes[i], "--peers", strings.Join(c.Peers(i+1), ","), "--route-advertise", c.Advertised(i + 1)}
+		}
 		c.clients = append(c.clients, connect(t, statusWithin, s.URL()))
 	}
 	for _, option := range options {
@@ -86,39 +84,6 @@ func StartCluster(t testing.TB, n int, options ...Option) *Cluster {
 	}
 	c.AwaitReady()
 	return c
-}
-
-// flags are what makes a server one of several; a single one has none.
-func (c *Cluster) flags(i int, routes []string) []string {
-	if len(routes) == 1 {
-		return nil
-	}
-	peers := make([]string, len(routes))
-	for j, route := range routes {
-		peers[j] = route
-		if j+1 != i {
-			p := listen(c.t, route)
-			peers[j], c.wires[[2]int{i, j + 1}] = p.Addr(), p
-		}
-	}
-	nowhere := listen(c.t, routes[i-1])
-	nowhere.Refuse()
-	return []string{"--route", routes[i-1], "--peers", strings.Join(peers, ","), "--route-advertise", nowhere.Addr()}
-}
-
-// listen makes a proxy that ends with the test.
-func listen(t testing.TB, target string) *faultproxy.Proxy {
-	t.Helper()
-	p, err := faultproxy.ListenTCP(target)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := p.Close(); err != nil {
-			t.Errorf("close a proxy: %v", err)
-		}
-	})
-	return p
 }
 
 // Server is the server of a number.

@@ -2,10 +2,7 @@ package harness
 
 import (
 	"os"
-	"slices"
 	"time"
-
-	"github.com/omnirelay/omnirelay/tests/harness/faultproxy"
 )
 
 // stopWithin bounds an orderly end on a busy machine.
@@ -61,53 +58,9 @@ func (c *Cluster) Wipe(i int) {
 	}
 }
 
-// oneWay changes the fault of what i sends to j, whichever of the two opened the
-// connection.
-func (c *Cluster) oneWay(i, j int, change func(*faultproxy.Fault)) {
-	for _, way := range []struct {
-		wire *faultproxy.Proxy
-		d    faultproxy.Direction
-	}{{c.wires[[2]int{i, j}], faultproxy.Up}, {c.wires[[2]int{j, i}], faultproxy.Down}} {
-		f := way.wire.Fault(way.d)
-		change(&f)
-		way.wire.Set(way.d, f)
-	}
-}
-
-// CutOneWay lets all that i sends to j vanish.
-func (c *Cluster) CutOneWay(i, j int) {
-	c.oneWay(i, j, func(f *faultproxy.Fault) { f.Cut = true })
-}
-
-// Delay makes all that i sends to j come later by d, and by up to d/4 more.
-func (c *Cluster) Delay(i, j int, d time.Duration) {
-	c.oneWay(i, j, func(f *faultproxy.Fault) { f.Delay, f.Jitter = d, d/4 })
-}
-
-// Slow gives what i sends to j a share of loss and a rate in bytes a second; 0
-// is none and no limit.
-func (c *Cluster) Slow(i, j int, loss float64, rate int64) {
-	c.oneWay(i, j, func(f *faultproxy.Fault) { f.Loss, f.Rate = loss, rate })
-}
-
-// Partition cuts both ways between servers of different groups. Servers that no
-// group names are one more group. Agents go on reaching whom they reach.
-func (c *Cluster) Partition(groups ...[]int) {
-	group := func(i int) int {
-		return slices.IndexFunc(groups, func(g []int) bool { return slices.Contains(g, i) })
-	}
-	for wire := range c.wires {
-		if group(wire[0]) != group(wire[1]) {
-			c.CutOneWay(wire[0], wire[1])
-		}
-	}
-}
-
 // Heal ends every fault of every wire; all agents and members reach all servers.
 func (c *Cluster) Heal() {
-	for _, wire := range c.wires {
-		wire.Heal()
-	}
+	c.Wires.Heal()
 	for _, a := range c.access {
 		a.Reach()
 	}

@@ -31,7 +31,7 @@ type LoadConfig struct {
 
 // DefaultLoadConfig leaves the processors time for what is tested.
 func DefaultLoadConfig() LoadConfig {
-	return LoadConfig{Workers: 6, Every: 10 * time.Millisecond, Deadline: 10 * time.Second}
+	return LoadConfig{Workers: 6, Every: 20 * time.Millisecond, Deadline: 10 * time.Second}
 }
 
 // outcome is what a caller knows of a command.
@@ -66,14 +66,14 @@ type Load struct {
 	records []record      // guarded by mu
 	acks    int           // guarded by mu
 	last    time.Time     // guarded by mu: of the last acknowledgement
-	longest time.Duration // guarded by mu: the longest time without one
+	gap     time.Duration // guarded by mu: the longest time without one since LongestGap
 }
 
 // StartLoad writes to servers until Stop, or the end of the test.
 func StartLoad(t testing.TB, cfg LoadConfig, urls ...string) *Load {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
-	l := &Load{t: t, cfg: cfg, id: "load-" + unique(), stop: cancel, last: time.Now()}
+	l := &Load{t: t, cfg: cfg, id: "load-" + unique(), stop: cancel}
 	for w := range cfg.Workers {
 		c := startingAt(t, urls, w%len(urls))
 		l.workers.Go(func() { l.work(ctx, c, w) })
@@ -158,7 +158,9 @@ func (l *Load) note(id string, at int64, err error) {
 	if r.outcome == acknowledged {
 		l.acks++
 		now := time.Now()
-		l.longest = max(l.longest, now.Sub(l.last))
+		if !l.last.IsZero() {
+			l.gap = max(l.gap, now.Sub(l.last))
+		}
 		l.last = now
 	}
 }
@@ -168,6 +170,16 @@ func (l *Load) Acknowledged() int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.acks
+}
+
+// LongestGap is the longest time without an acknowledgement since it was last
+// asked for.
+func (l *Load) LongestGap() time.Duration {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	gap := l.gap
+	l.gap = 0
+	return gap
 }
 
 // AwaitMore waits until so many more commands are acknowledged, and returns how
@@ -218,7 +230,7 @@ func (l *Load) Verify(c *client.Client) {
 	for _, problem := range judge(l.records, decisions) {
 		l.t.Error(problem)
 	}
-	l.t.Logf("%s: %d commands, %d acknowledged, longest time without one %s", l.id, len(l.records), l.acks, l.longest)
+	l.t.Logf("%s: %d commands, %d acknowledged; %s without one lately", l.id, len(l.records), l.acks, l.gap)
 }
 
 // judge compares what was told with the log: positions of decisions by id.
