@@ -103,7 +103,7 @@ func TestClusterWipedServer(t *testing.T) {
 	load.AwaitMore(100) // time enough for it to be wrongly taken in
 	load.Verify(c.Only(leader).Connect())
 	c.Kill(other)
-	c.Except(other).MustNotAnswer(3 * time.Second)
+	c.Except(other).MustNotAnswer(4 * time.Second)
 	c.Restart(other)
 	again := c.Except(wiped).StartLoad()
 	again.AwaitMore(20)

@@ -30,7 +30,7 @@ func TestClusterPartitionedLeader(t *testing.T) {
 	majority.AwaitLeader(leader)
 	onMajority := majority.StartLoad()
 	onMajority.AwaitMore(50)
-	c.Only(leader).MustNotAnswer(3 * time.Second)
+	c.Only(leader).MustNotAnswer(4 * time.Second)
 	c.Heal()
 	onMajority.AwaitMore(20)
 	onMajority.Verify(c.Connect())

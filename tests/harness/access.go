@@ -36,6 +36,13 @@ func (a *Access) Reach(servers ...int) {
 	}
 }
 
+// Isolate cuts the node off from all servers.
+func (a *Access) Isolate() {
+	for _, wire := range a.wires {
+		wire.SetBoth(faultproxy.Fault{Cut: true})
+	}
+}
+
 // URLs are those of all servers, as the node knows them.
 func (a *Access) URLs() []string {
 	var urls []string

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -140,26 +141,31 @@ func (g Group) leader() (int, error) {
 	return n, nil
 }
 
-// MustNotAnswer checks that the group's servers answer no command and no
+// MustNotAnswer checks that the group's live servers answer no command and no
 // linearizable read: they have no quorum. Within is how long each may try.
 func (g Group) MustNotAnswer(within time.Duration) {
 	g.c.t.Helper()
+	ctx, cancel := context.WithTimeout(g.c.t.Context(), within)
+	defer cancel()
+	var asking sync.WaitGroup
 	for _, i := range g.Live() {
 		c := g.c.Only(i).Connect()
-		name := fmt.Sprintf("unanswered-%d-%s", i, unique())
-		ctx, cancel := context.WithTimeout(g.c.t.Context(), within)
-		r, err := c.Namespaces.Create(ctx, &controlv1.CreateNamespaceRequest{Namespace: name, ShardCount: 1, EligibleRole: nobody})
-		cancel()
-		if err == nil {
-			g.c.t.Errorf("A1: s%d has no quorum and acknowledged a command at position %d", i, r.GetPosition())
-		}
-		ctx, cancel = context.WithTimeout(g.c.t.Context(), within)
-		p, err := c.Namespaces.List(ctx, &controlv1.ListNamespacesRequest{
-			Read: &controlv1.ReadOptions{Consistency: controlv1.Consistency_CONSISTENCY_LINEARIZABLE},
+		asking.Go(func() {
+			r, err := c.Namespaces.Create(ctx, &controlv1.CreateNamespaceRequest{
+				Namespace: fmt.Sprintf("unanswered-%d-%s", i, unique()), ShardCount: 1, EligibleRole: nobody,
+			})
+			if err == nil {
+				g.c.t.Errorf("A1: s%d has no quorum and acknowledged a command at position %d", i, r.GetPosition())
+			}
 		})
-		cancel()
-		if err == nil {
-			g.c.t.Errorf("s%d has no quorum and answered a linearizable read at position %d", i, p.Position)
-		}
+		asking.Go(func() {
+			page, err := c.Namespaces.List(ctx, &controlv1.ListNamespacesRequest{
+				Read: &controlv1.ReadOptions{Consistency: controlv1.Consistency_CONSISTENCY_LINEARIZABLE},
+			})
+			if err == nil {
+				g.c.t.Errorf("s%d has no quorum and answered a linearizable read at position %d", i, page.Position)
+			}
+		})
 	}
+	asking.Wait()
 }

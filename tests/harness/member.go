@@ -19,6 +19,7 @@ const lookEvery = 20 * time.Millisecond
 // Member is a program of its own with the Go SDK in it, in the process of the
 // test, so that it can say exactly when it owned what.
 type Member struct {
+	Node string
 	*Access
 	*member.Member
 }
@@ -28,7 +29,7 @@ type Member struct {
 // without leaving.
 func (c *Cluster) StartMember(node string, reach ...int) *Member {
 	c.t.Helper()
-	m := &Member{Access: c.newAccess(reach)}
+	m := &Member{Node: node, Access: c.newAccess(reach)}
 	cfg := member.DefaultConfig(node, filepath.Join(c.dir, "nodes", node), m.URLs()...)
 	cfg.LeaveTimeout = 0
 	cfg.Own = func(_ context.Context, o member.Ownership) error {
