@@ -21,22 +21,27 @@ func atLeast(took, bound time.Duration) error {
 // others go on, and when the cut ends all are one again.
 func TestClusterPartitionedLeader(t *testing.T) {
 	t.Parallel()
-	c := harness.StartCluster(t, 3)
-	load := c.StartLoad()
-	load.AwaitMore(20)
-	leader := c.Leader()
-	majority := c.Except(leader)
-	c.Partition([]int{leader})
-	majority.AwaitLeader(leader)
-	onMajority := majority.StartLoad()
-	onMajority.AwaitMore(50)
-	c.Only(leader).MustNotAnswer(4 * time.Second)
-	c.Heal()
-	onMajority.AwaitMore(20)
-	onMajority.Verify(c.Connect())
-	load.Verify(c.Connect())
-	c.Converged(settle)
-	c.OneLeader()
+	for name, way := range ways() {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c := harness.StartCluster(t, 3, way...)
+			load := c.StartLoad()
+			load.AwaitMore(20)
+			leader := c.Leader()
+			majority := c.Except(leader)
+			c.Partition([]int{leader})
+			majority.AwaitLeader(leader)
+			onMajority := majority.StartLoad()
+			onMajority.AwaitMore(50)
+			c.Only(leader).MustNotAnswer(4 * time.Second)
+			c.Heal()
+			onMajority.AwaitMore(20)
+			onMajority.Verify(c.Connect())
+			load.Verify(c.Connect())
+			c.Converged(settle)
+			c.OneLeader()
+		})
+	}
 }
 
 // TestClusterOneWayCuts: a wire that carries in one direction only, in each place

@@ -9,26 +9,37 @@ import (
 	"github.com/omnirelay/omnirelay/tests/harness"
 )
 
+// ways are the networks of a cluster: wires of this process, and hosts with the
+// kernel's own network, where this process may make them.
+func ways() map[string][]harness.Option {
+	return map[string][]harness.Option{"wires": nil, "hosts": {harness.WithHosts()}}
+}
+
 // TestClusterOfOne: what the other tests of clusters say of three servers can be
 // said of one.
 func TestClusterOfOne(t *testing.T) {
 	t.Parallel()
-	c := harness.StartCluster(t, 1, harness.WithSessionTTL(ttl))
-	createNamespace(t, c.Connect(), "demo", 8)
-	c.StartAgent("n1")
-	c.StartMember("n2")
-	awaitBalanced(t, c.Connect(), "demo", 8, "n1", "n2")
-	load := c.StartLoad()
-	load.AwaitMore(20)
-	c.Kill(1)
-	c.Restart(1)
-	load.AwaitMore(20)
-	load.Verify(c.Connect())
-	if got := c.Converged(settle).GetLeader(); got != "s1" {
-		t.Errorf("%q leads", got)
+	for name, way := range ways() {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c := harness.StartCluster(t, 1, append(way, harness.WithSessionTTL(ttl))...)
+			createNamespace(t, c.Connect(), "demo", 8)
+			c.StartAgent("n1")
+			c.StartMember("n2")
+			awaitBalanced(t, c.Connect(), "demo", 8, "n1", "n2")
+			load := c.StartLoad()
+			load.AwaitMore(20)
+			c.Kill(1)
+			c.Restart(1)
+			load.AwaitMore(20)
+			load.Verify(c.Connect())
+			if got := c.Converged(settle).GetLeader(); got != "s1" {
+				t.Errorf("%q leads", got)
+			}
+			c.OneOwner()
+			c.OneLeader()
+		})
 	}
-	c.OneOwner()
-	c.OneLeader()
 }
 
 // TestClusterTakesAnyCallAnywhere: three servers come up from nothing, and each

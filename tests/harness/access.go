@@ -16,8 +16,8 @@ type Access struct {
 // newAccess reaches some servers; none named are all.
 func (c *Cluster) newAccess(reach []int) *Access {
 	a := &Access{}
-	for _, s := range c.servers {
-		a.wires = append(a.wires, listen(c.t, s.Address))
+	for i, s := range c.servers {
+		a.wires = append(a.wires, listenBy(c.t, s.Address, c.dials[i]))
 	}
 	a.Reach(reach...)
 	c.access = append(c.access, a)

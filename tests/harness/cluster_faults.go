@@ -58,9 +58,9 @@ func (c *Cluster) Wipe(i int) {
 	}
 }
 
-// Heal ends every fault of every wire; all agents and members reach all servers.
+// Heal ends every fault between servers; all agents and members reach all servers.
 func (c *Cluster) Heal() {
-	c.Wires.Heal()
+	c.Faults.Heal()
 	for _, a := range c.access {
 		a.Reach()
 	}

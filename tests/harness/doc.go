@@ -14,6 +14,8 @@
 //  5. In a [Cluster] every server reaches every other, and every node every
 //     server, by a wire of that pair alone ([faultproxy]), which can be cut one
 //     way or both, delayed, slowed and healed at any moment, without rights.
+//     Where this process may make them, servers can have hosts of their own in
+//     place of wires ([Hosts]): then it is the kernel's TCP that meets the faults.
 //     Servers are killed, paused, stopped, started, emptied and, where a tmpfs
 //     may be mounted, run out of disk.
 //  6. [Group.Converged] holds only when every live server is at rest at one

@@ -22,6 +22,10 @@ type Server struct {
 	Data    string
 	Address string
 	args    []string
+	// enter puts a thread where the server is to run; nil is here.
+	enter func() error
+	// outside is the address from here, if it is another.
+	outside string
 }
 
 // StartServer starts a server with a directory of the test's, waits until it is
@@ -45,12 +49,12 @@ func (s *Server) Restart(t testing.TB) {
 func (s *Server) Launch(t testing.TB) {
 	t.Helper()
 	name := cmp.Or(s.Name, "s1")
-	s.Process = Start(t, "serve "+name, append([]string{"serve", "--insecure", "--name", name, "--cluster", "c1",
+	s.Process = start(t, s.enter, t.TempDir(), "serve "+name, append([]string{"serve", "--insecure", "--name", name, "--cluster", "c1",
 		"--data", s.Data, "--http", s.Address}, s.args...)...)
 }
 
 // URL of the server.
-func (s *Server) URL() string { return "http://" + s.Address }
+func (s *Server) URL() string { return "http://" + cmp.Or(s.outside, s.Address) }
 
 // AwaitReady waits until /readyz says so.
 func (s *Server) AwaitReady(t testing.TB) {

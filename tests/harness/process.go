@@ -37,10 +37,17 @@ func Start(t testing.TB, name string, args ...string) *Process {
 // the user's contexts.
 func StartIn(t testing.TB, home, name string, args ...string) *Process {
 	t.Helper()
+	return start(t, nil, home, name, args...)
+}
+
+// start is StartIn, on a thread that has entered where the process is to run;
+// nil is here.
+func start(t testing.TB, enter func() error, home, name string, args ...string) *Process {
+	t.Helper()
 	p := &Process{t: t, name: name, cmd: exec.Command(Binary(t), args...), out: &output{}, done: make(chan struct{})}
 	p.cmd.Stdout, p.cmd.Stderr = p.out, p.out
 	p.cmd.Env = Environ(home)
-	wait, err := spawn(p.cmd)
+	wait, err := spawn(p.cmd, enter)
 	if err != nil {
 		t.Fatalf("start %s: %v", name, err)
 	}

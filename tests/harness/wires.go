@@ -1,9 +1,9 @@
 package harness
 
 import (
+	"net"
 	"slices"
 	"testing"
-	"time"
 
 	"github.com/omnirelay/omnirelay/tests/harness/faultproxy"
 )
@@ -14,6 +14,7 @@ import (
 // NATS tells servers the addresses of the others, which would lead around the
 // wires; so what a server advertises refuses everybody.
 type Wires struct {
+	Faults
 	routes []string // where server i listens is at i-1
 	pairs  map[[2]int]*faultproxy.Proxy
 	dead   []*faultproxy.Proxy
@@ -24,6 +25,7 @@ type Wires struct {
 func NewWires(t testing.TB, routes ...string) *Wires {
 	t.Helper()
 	w := &Wires{routes: routes, pairs: map[[2]int]*faultproxy.Proxy{}}
+	w.Faults = Faults{n: len(routes), change: w.oneWay}
 	for i := range routes {
 		dead := listen(t, routes[i])
 		dead.Refuse()
@@ -40,7 +42,12 @@ func NewWires(t testing.TB, routes ...string) *Wires {
 // listen makes a proxy that ends with the test.
 func listen(t testing.TB, target string) *faultproxy.Proxy {
 	t.Helper()
-	p, err := faultproxy.ListenTCP(target)
+	return listenBy(t, target, (&net.Dialer{}).DialContext)
+}
+
+func listenBy(t testing.TB, target string, dial faultproxy.Dial) *faultproxy.Proxy {
+	t.Helper()
+	p, err := faultproxy.ListenTCPBy(target, dial)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -80,41 +87,5 @@ func (w *Wires) oneWay(i, j int, change func(*faultproxy.Fault)) {
 		f := way.wire.Fault(way.d)
 		change(&f)
 		way.wire.Set(way.d, f)
-	}
-}
-
-// CutOneWay lets all that i sends to j vanish.
-func (w *Wires) CutOneWay(i, j int) {
-	w.oneWay(i, j, func(f *faultproxy.Fault) { f.Cut = true })
-}
-
-// Delay makes all that i sends to j come later by d, and by up to d/4 more.
-func (w *Wires) Delay(i, j int, d time.Duration) {
-	w.oneWay(i, j, func(f *faultproxy.Fault) { f.Delay, f.Jitter = d, d/4 })
-}
-
-// Slow gives what i sends to j a share of loss and a rate in bytes a second; 0
-// is none and no limit.
-func (w *Wires) Slow(i, j int, loss float64, rate int64) {
-	w.oneWay(i, j, func(f *faultproxy.Fault) { f.Loss, f.Rate = loss, rate })
-}
-
-// Partition cuts both ways between servers of different groups. Servers that no
-// group names are one more group. Nodes go on reaching whom they reach.
-func (w *Wires) Partition(groups ...[]int) {
-	group := func(i int) int {
-		return slices.IndexFunc(groups, func(g []int) bool { return slices.Contains(g, i) })
-	}
-	for pair := range w.pairs {
-		if group(pair[0]) != group(pair[1]) {
-			w.CutOneWay(pair[0], pair[1])
-		}
-	}
-}
-
-// Heal ends every fault of every wire.
-func (w *Wires) Heal() {
-	for _, wire := range w.pairs {
-		wire.Heal()
 	}
 }

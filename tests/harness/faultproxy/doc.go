@@ -22,7 +22,10 @@
 //  7. [Proxy.Reset] breaks what is live, [Proxy.Refuse] that and what comes,
 //     until [Proxy.Heal].
 //  8. Bytes are counted, those that arrived and those that vanished.
-//  9. Close ends every goroutine and returns when they have ended.
+//  9. A [Switch] does the same to the Ethernet frames of hosts, where there are
+//     interfaces to plug in: what the kernels make of that is real.
+//
+// 10. Close ends every goroutine and returns when they have ended.
 //
 // Bounds: 1 MiB waits in a direction of a connection; then a stream is not read
 // any further and datagrams are lost. Datagrams of more than 1,024 senders are

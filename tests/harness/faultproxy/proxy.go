@@ -9,9 +9,13 @@ import (
 	"sync/atomic"
 )
 
+// Dial connects to a target.
+type Dial func(ctx context.Context, network, address string) (net.Conn, error)
+
 // Proxy is a wire to one target.
 type Proxy struct {
 	target string
+	dial   Dial
 	addr   net.Addr
 	listen interface{ Close() error }
 	links  [2]*link // by Direction
@@ -39,11 +43,17 @@ func newProxy(target string, addr net.Addr, listen interface{ Close() error }) *
 // ListenTCP begins to carry connections from a loopback port of its own to a
 // target, an address that may come to life later.
 func ListenTCP(target string) (*Proxy, error) {
+	return ListenTCPBy(target, (&net.Dialer{}).DialContext)
+}
+
+// ListenTCPBy is ListenTCP with the way to the target, which gives *net.TCPConn.
+func ListenTCPBy(target string, dial Dial) (*Proxy, error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, fmt.Errorf("faultproxy: listen: %w", err)
 	}
 	p := newProxy(target, l.Addr(), l)
+	p.dial = dial
 	p.running.Go(func() { p.acceptAll(l) })
 	return p, nil
 }

@@ -56,8 +56,9 @@ func (p *Proxy) serve(near *net.TCPConn) {
 		p.leadNowhere(ctx, near)
 		return
 	}
-	dialer := net.Dialer{Timeout: dialWithin}
-	conn, err := dialer.DialContext(ctx, "tcp", p.target)
+	dialing, done := context.WithTimeout(ctx, dialWithin)
+	conn, err := p.dial(dialing, "tcp", p.target)
+	done()
 	if err != nil {
 		abort(near)
 		return
