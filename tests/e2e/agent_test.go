@@ -85,6 +85,9 @@ func TestNodeWithoutServers(t *testing.T) {
 		cut.Isolate()
 		loads, took := awaitUnowned(t, c.Connect(), "demo", cut.Node)
 		t.Logf("%s reaches nobody: the others own %v after %s", cut.Node, loads, took)
+		if err := cut.Lapsed(); err != nil {
+			t.Error(err)
+		}
 		cut.Reach()
 		awaitBalanced(t, c.Connect(), "demo", 9, "n1", "n2", "n3")
 	}

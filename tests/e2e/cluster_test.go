@@ -133,6 +133,13 @@ func TestClusterRollingRestart(t *testing.T) {
 	}
 	c.Converged(settle)
 	c.OneLeader()
+	noneClosed(t, c)
+}
+
+// noneClosed checks that no session ever closed: its node lived, and reached a
+// server that could answer.
+func noneClosed(t *testing.T, c *harness.Cluster) {
+	t.Helper()
 	if closed := c.Events("SessionClosed"); len(closed) > 0 {
 		t.Errorf("%d sessions closed although their agents lived: %v", len(closed), closed)
 	}

@@ -19,7 +19,7 @@ const walkWithin = 5 * time.Minute
 
 // Converged waits until all live servers are ready, name one leader, and are at
 // rest at one position with one head hash, with every shard that has an eligible
-// node owned and none moving. Then it compares their logs.
+// node owned and none moving. Then it compares their logs and their rows.
 func (g Group) Converged(within time.Duration) *controlv1.MeshStatus {
 	g.c.t.Helper()
 	var status *controlv1.MeshStatus
@@ -29,6 +29,7 @@ func (g Group) Converged(within time.Duration) *controlv1.MeshStatus {
 	})
 	g.c.t.Logf("servers %v converged after %s at position %d, s%d leads", g.members, took, status.GetPosition(), g.c.number(status.GetLeader()))
 	g.SameLog()
+	g.SameRows(status.GetPosition())
 	return status
 }
 

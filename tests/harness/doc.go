@@ -19,7 +19,8 @@
 //     Servers are killed, paused, stopped, started, emptied and, where a tmpfs
 //     may be mounted, run out of disk.
 //  6. [Group.Converged] holds only when every live server is at rest at one
-//     position with one head hash, and their logs are compared event by event.
+//     position with one head hash; then their logs are compared event by event, and
+//     their rows.
 //  7. A [Load] knows of each command whether it was acknowledged, refused or
 //     neither, and compares that with the log.
 //  8. A [Member] says to the millisecond when it owned what, from inside, so

@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"google.golang.org/protobuf/proto"
+
 	controlv1 "github.com/omnirelay/omnirelay/api/v1"
 )
 
@@ -126,5 +128,29 @@ func TestSkew(t *testing.T) {
 	}
 	if behind.Boot < ahead.Boot {
 		t.Errorf("the boot clock went back from %d to %d", ahead.Boot, behind.Boot)
+	}
+}
+
+func TestSameRows(t *testing.T) {
+	t.Parallel()
+	list := func(names ...string) []proto.Message {
+		var all []proto.Message
+		for _, name := range names {
+			all = append(all, &controlv1.Namespace{Namespace: name})
+		}
+		return all
+	}
+	for name, c := range map[string]struct {
+		a, b []proto.Message
+		same bool
+	}{
+		"same":    {list("a", "b"), list("a", "b"), true},
+		"other":   {list("a", "b"), list("a", "c"), false},
+		"shorter": {list("a"), list("a", "b"), false},
+		"kind":    {list("a"), []proto.Message{&controlv1.Peer{}}, false},
+	} {
+		if err := sameRows(c.a, c.b); (err == nil) != c.same {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
 }

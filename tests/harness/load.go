@@ -195,6 +195,14 @@ func (l *Load) AwaitMore(more int) time.Duration {
 	})
 }
 
+// GoesOnFor waits for a time in which commands are acknowledged again and again.
+func (l *Load) GoesOnFor(d time.Duration) {
+	l.t.Helper()
+	for began := time.Now(); time.Since(began) < d; {
+		l.AwaitMore(1)
+	}
+}
+
 // Stop ends the load and waits for its last answers.
 func (l *Load) Stop() {
 	l.stop()

@@ -59,6 +59,16 @@ func (c *Cluster) StartMember(node string, reach ...int) *Member {
 	return m
 }
 
+// Lapsed says why the member may still own something: its lease lives.
+func (m *Member) Lapsed() error {
+	ended, cancel := context.WithCancel(context.Background())
+	cancel()
+	if session, err := m.Ready(ended); err == nil {
+		return fmt.Errorf("%s has a live lease for session %d", m.Node, session)
+	}
+	return nil
+}
+
 // Trace is what members of a cluster owned, as they saw it themselves.
 type Trace struct {
 	mu    sync.Mutex
