@@ -134,7 +134,7 @@ func TestHoldIsBounded(t *testing.T) {
 	p.Set(Up, Fault{Hold: true})
 	c := dial(t, "tcp", p)
 	_ = c.SetWriteDeadline(time.Now().Add(time.Second))
-	if n, err := c.Write(make([]byte, 256<<20)); !isTimeout(err) {
+	if n, err := c.Write(make([]byte, 64<<20)); !isTimeout(err) {
 		t.Errorf("%d bytes were taken: %v", n, err)
 	}
 }
