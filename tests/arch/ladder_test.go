@@ -58,8 +58,9 @@ func ladder() []place {
 		rung(6, nil, "cmd/omnirelay"),
 
 		// Tests of the whole stand above it and share one process harness.
-		rung(7, nil, "tests/harness"),
-		rung(7, parent("tests/harness"), "tests/arch", "tests/sim", "tests/linear",
+		rung(7, nil, "tests/harness/faultproxy"),
+		rung(7, []string{"tests/harness/faultproxy"}, "tests/harness"),
+		rung(7, []string{"tests/harness", "tests/harness/faultproxy"}, "tests/arch", "tests/sim", "tests/linear",
 			"tests/mutants",
 			"tests/compat", "tests/script", "tests/e2e"),
 		// Samples are programs of their own, as users write them.

@@ -1,11 +1,13 @@
 package e2e_test
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/omnirelay/omnirelay/api/client"
 	controlv1 "github.com/omnirelay/omnirelay/api/v1"
 	"github.com/omnirelay/omnirelay/tests/harness"
 )
@@ -67,6 +69,46 @@ func TestPausedAgentLosesItsShards(t *testing.T) {
 	awaitBalanced(t, c, "demo", 8, "n2")
 	first.Continue()
 	awaitBalanced(t, c, "demo", 8, "n1", "n2")
+}
+
+// TestNodeWithoutServers: a node that reaches nobody stops owning before others
+// begin (S1, by the nodes' own traces), and has its share again when it reaches a
+// server.
+func TestNodeWithoutServers(t *testing.T) {
+	t.Parallel()
+	c := harness.StartCluster(t, 1, harness.WithSessionTTL(ttl))
+	createNamespace(t, c.Connect(), "demo", 9)
+	first, second := c.StartMember("n1"), c.StartMember("n2")
+	c.StartAgent("n3")
+	awaitBalanced(t, c.Connect(), "demo", 9, "n1", "n2", "n3")
+	for _, cut := range []*harness.Member{first, second} {
+		cut.Isolate()
+		loads, took := awaitUnowned(t, c.Connect(), "demo", cut.Node)
+		t.Logf("%s reaches nobody: the others own %v after %s", cut.Node, loads, took)
+		if err := cut.Lapsed(); err != nil {
+			t.Error(err)
+		}
+		cut.Reach()
+		awaitBalanced(t, c.Connect(), "demo", 9, "n1", "n2", "n3")
+	}
+	c.OneOwner()
+}
+
+// awaitUnowned waits until a node owns nothing and every shard is owned.
+func awaitUnowned(t *testing.T, c *client.Client, namespace, node string) (map[string]int, time.Duration) {
+	t.Helper()
+	var loads map[string]int
+	took := harness.Eventually(t, settle, node+" owns nothing", func() error {
+		all, err := shards(t.Context(), c, namespace)
+		if err != nil {
+			return err
+		}
+		if loads = all.loads(); loads[node] > 0 || loads[""] > 0 {
+			return fmt.Errorf("owners are %v", loads)
+		}
+		return nil
+	})
+	return loads, took
 }
 
 // TestStoppedAgentReleases: SIGTERM moves the shards at once, without waiting

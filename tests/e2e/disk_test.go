@@ -3,13 +3,10 @@ package e2e_test
 import (
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
-
-	"golang.org/x/sys/unix"
 
 	"github.com/omnirelay/omnirelay/api/client"
 	controlv1 "github.com/omnirelay/omnirelay/api/v1"
@@ -20,13 +17,12 @@ import (
 // room to end well (V3).
 func TestDiskGetsFull(t *testing.T) {
 	t.Parallel()
-	disk := mountSmall(t, "64m")
-	s := &harness.Server{Data: filepath.Join(disk, "data"), Address: harness.FreeAddress(t)}
+	disk := harness.SmallDisk(t, "64m")
+	s := &harness.Server{Data: filepath.Join(disk.Dir, "data"), Address: harness.FreeAddress(t)}
 	s.Restart(t)
 	c := connect(t, s)
 	createNamespace(t, c, "before", 4)
-	ballast := filepath.Join(disk, "ballast")
-	fill(t, ballast, 8<<20)
+	disk.Fill(8 << 20)
 	if code := s.Wait(settle); code != 1 {
 		t.Errorf("exit code %d, want 1", code)
 	}
@@ -38,7 +34,7 @@ func TestDiskGetsFull(t *testing.T) {
 	if code := s.Wait(settle); code != 1 {
 		t.Errorf("exit code %d of a start on the full disk, want 1", code)
 	}
-	mustGoOn(t, s, c, ballast, "before")
+	mustGoOn(t, s, c, disk, "before")
 }
 
 // TestFullDisk: the last byte is taken before the server can see it coming. What
@@ -46,25 +42,22 @@ func TestDiskGetsFull(t *testing.T) {
 // is acknowledged than is stored.
 func TestFullDisk(t *testing.T) {
 	t.Parallel()
-	disk := mountSmall(t, "64m")
-	s := &harness.Server{Data: filepath.Join(disk, "data"), Address: harness.FreeAddress(t)}
+	disk := harness.SmallDisk(t, "64m")
+	s := &harness.Server{Data: filepath.Join(disk.Dir, "data"), Address: harness.FreeAddress(t)}
 	s.Restart(t)
 	c := connect(t, s)
 	createNamespace(t, c, "before", 4)
-	ballast := filepath.Join(disk, "ballast")
-	fill(t, ballast, 0)
+	disk.Fill(0)
 	acked := createUntilRefused(t, c)
 	t.Logf("%d commands were acknowledged on the full disk before one was not", len(acked))
 	s.Kill()
-	mustGoOn(t, s, c, ballast, append(acked, "before")...)
+	mustGoOn(t, s, c, disk, append(acked, "before")...)
 }
 
 // mustGoOn makes room, starts the server again and looks for namespaces.
-func mustGoOn(t *testing.T, s *harness.Server, c *client.Client, ballast string, names ...string) {
+func mustGoOn(t *testing.T, s *harness.Server, c *client.Client, disk *harness.Disk, names ...string) {
 	t.Helper()
-	if err := os.Remove(ballast); err != nil {
-		t.Fatal(err)
-	}
+	disk.Free()
 	s.Restart(t)
 	at := createNamespace(t, c, "after", 4)
 	page, err := c.Namespaces.Collect(t.Context(), &controlv1.ListNamespacesRequest{
@@ -81,52 +74,6 @@ func mustGoOn(t *testing.T, s *harness.Server, c *client.Client, ballast string,
 		if !there[name] {
 			t.Errorf("A1: %s was acknowledged and is gone", name)
 		}
-	}
-}
-
-// mountSmall mounts a small file system until the test ends.
-func mountSmall(t *testing.T, size string) string {
-	t.Helper()
-	if os.Geteuid() != 0 {
-		t.Skip("needs root, to mount a small tmpfs")
-	}
-	dir := t.TempDir()
-	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, "size="+size); err != nil {
-		t.Skipf("needs the right to mount a tmpfs: %v", err)
-	}
-	t.Cleanup(func() {
-		// Its processes are gone: cleanups run last in, first out.
-		if err := unix.Unmount(dir, unix.MNT_DETACH); err != nil {
-			t.Errorf("unmount %s: %v", dir, err)
-		}
-	})
-	return dir
-}
-
-// fill writes a file until so many bytes of its disk are left.
-func fill(t *testing.T, path string, leave uint64) {
-	t.Helper()
-	f, err := os.Create(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for chunk := make([]byte, 64<<10); err == nil; {
-		var st unix.Statfs_t
-		if err := unix.Statfs(path, &st); err != nil {
-			t.Fatal(err)
-		}
-		if leave > 0 && st.Bavail*uint64(st.Bsize) <= leave {
-			break
-		}
-		if _, err = f.Write(chunk); errors.Is(err, unix.ENOSPC) && len(chunk) > 1 {
-			chunk, err = chunk[:1], nil
-		}
-	}
-	if err != nil && !errors.Is(err, unix.ENOSPC) {
-		t.Fatalf("fill the disk: %v", err)
-	}
-	if err := f.Close(); err != nil && !errors.Is(err, unix.ENOSPC) {
-		t.Fatal(err)
 	}
 }
 

@@ -23,12 +23,7 @@ const (
 // connect returns a client of a server.
 func connect(t *testing.T, s *harness.Server) *client.Client {
 	t.Helper()
-	c, err := client.New(client.DefaultConfig(s.URL()))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(c.Close)
-	return c
+	return harness.Connect(t, s.URL())
 }
 
 // createNamespace makes a namespace that is placed on role worker, and returns

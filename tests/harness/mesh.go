@@ -1,6 +1,7 @@
 package harness
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"net/http"
@@ -17,9 +18,14 @@ const startWithin = 30 * time.Second
 // Server is an `omnirelay serve` with its directory.
 type Server struct {
 	*Process
+	Name    string // "" is s1
 	Data    string
 	Address string
 	args    []string
+	// enter puts a thread where the server is to run; nil is here.
+	enter func() error
+	// outside is the address from here, if it is another.
+	outside string
 }
 
 // StartServer starts a server with a directory of the test's, waits until it is
@@ -42,12 +48,13 @@ func (s *Server) Restart(t testing.TB) {
 // Launch starts the server and waits for nothing.
 func (s *Server) Launch(t testing.TB) {
 	t.Helper()
-	s.Process = Start(t, "serve", append([]string{"serve", "--insecure", "--name", "s1", "--cluster", "c1",
+	name := cmp.Or(s.Name, "s1")
+	s.Process = start(t, s.enter, t.TempDir(), "serve "+name, append([]string{"serve", "--insecure", "--name", name, "--cluster", "c1",
 		"--data", s.Data, "--http", s.Address}, s.args...)...)
 }
 
 // URL of the server.
-func (s *Server) URL() string { return "http://" + s.Address }
+func (s *Server) URL() string { return "http://" + cmp.Or(s.outside, s.Address) }
 
 // AwaitReady waits until /readyz says so.
 func (s *Server) AwaitReady(t testing.TB) {

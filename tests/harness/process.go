@@ -37,10 +37,17 @@ func Start(t testing.TB, name string, args ...string) *Process {
 // the user's contexts.
 func StartIn(t testing.TB, home, name string, args ...string) *Process {
 	t.Helper()
+	return start(t, nil, home, name, args...)
+}
+
+// start is StartIn, on a thread that has entered where the process is to run;
+// nil is here.
+func start(t testing.TB, enter func() error, home, name string, args ...string) *Process {
+	t.Helper()
 	p := &Process{t: t, name: name, cmd: exec.Command(Binary(t), args...), out: &output{}, done: make(chan struct{})}
 	p.cmd.Stdout, p.cmd.Stderr = p.out, p.out
 	p.cmd.Env = Environ(home)
-	wait, err := spawn(p.cmd)
+	wait, err := spawn(p.cmd, enter)
 	if err != nil {
 		t.Fatalf("start %s: %v", name, err)
 	}
@@ -128,10 +135,7 @@ func (p *Process) Signal(s syscall.Signal) {
 // it was much.
 func (p *Process) Output() string { return p.out.String() }
 
-func (p *Process) tail() string {
-	all := p.Output()
-	return all[max(0, len(all)-shownOutput):]
-}
+func (p *Process) tail() string { return p.out.tail() }
 
 // output keeps the end of what is written to it.
 type output struct {
@@ -153,4 +157,10 @@ func (o *output) String() string {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return o.buf.String()
+}
+
+// tail is what a failed test shows.
+func (o *output) tail() string {
+	all := o.String()
+	return all[max(0, len(all)-shownOutput):]
 }

@@ -1,6 +1,8 @@
 package harness
 
 import (
+	"fmt"
+	"math/rand/v2"
 	"net"
 	"testing"
 	"time"
@@ -32,13 +34,21 @@ func Eventually(t testing.TB, within time.Duration, what string, condition func(
 }
 
 // FreeAddress is a loopback address that nobody listens on. Somebody may before
-// it is used; a process that is started with it says so and ends.
+// it is used; a process that is started with it says so and ends. Its port is
+// below those that the kernel gives to outgoing connections, one of which could
+// else have it when a server comes back.
 func FreeAddress(t testing.TB) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	var err error
+	for range 100 {
+		var l net.Listener
+		l, err = net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", 10_000+rand.IntN(22_000)))
+		if err != nil {
+			continue
+		}
+		defer l.Close() //nolint:errcheck // it was only a look
+		return l.Addr().String()
 	}
-	defer l.Close() //nolint:errcheck // it was only a look
-	return l.Addr().String()
+	t.Fatalf("no port is free: %v", err)
+	return ""
 }
