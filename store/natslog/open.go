@@ -202,14 +202,47 @@ func (s *Store) connect() error {
 	return nil
 }
 
+// markWait is how long the replicas of a cluster have to show a message that was
+// stored: while no leader answers it does not run.
+const markWait = 10 * time.Second
+
+// loadMark loads a message that was stored. In a cluster it is asked for again
+// while the replicas are not ready to answer; an end before it is
+// store.ErrLogTruncated only when a leader says so for markWait.
+func (s *Store) loadMark(ctx context.Context, m store.Mark) (store.Message, error) {
+	var since time.Time
+	for {
+		msg, err := s.Load(ctx, m.Sequence)
+		gone := errors.Is(err, store.ErrNotFound) || errors.Is(err, store.ErrGap)
+		switch {
+		case err == nil || !s.cfg.clustered() || ctx.Err() != nil:
+			return msg, err
+		case !gone:
+			since = time.Time{}
+		case since.IsZero():
+			since = time.Now()
+		case time.Since(since) > markWait:
+			return msg, &CorruptError{
+				File: s.files.dir, Offset: -1, Sequence: m.Sequence, Position: m.Position, Err: store.ErrLogTruncated,
+				Problem: "the message was stored, and the replica that leads does not have it",
+			}
+		}
+		s.cfg.waiting(fmt.Sprintf("message %d, which was stored, is not there: %v", m.Sequence, err))
+		if err := s.wait(ctx, time.After(helloEvery)); err != nil {
+			return store.Message{}, err
+		}
+	}
+}
+
 // verifyMarks compares what is stored with what was known to be stored.
 func (s *Store) verifyMarks(ctx context.Context) error {
+	defer s.cfg.waiting("")
 	mark, anchored := s.anchor.get()
 	for _, m := range []store.Mark{mark, s.cfg.Known} {
 		if m.Sequence == 0 || m.Hash == (events.Hash{}) {
 			continue
 		}
-		msg, err := s.Load(ctx, m.Sequence)
+		msg, err := s.loadMark(ctx, m)
 		if err != nil {
 			return fmt.Errorf("natslog: verify message %d, position %d: %w", m.Sequence, m.Position, err)
 		}
