@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -15,9 +16,8 @@ import (
 	"github.com/omnirelay/omnirelay/store"
 )
 
-// ErrNotMember: the log's replicas are on other servers or directories. A
-// directory that was emptied never passes for its former self.
-var ErrNotMember = errors.New("not_a_member: this directory is not one of the log's replicas")
+// ErrNotMember: a server holds none of the log's replicas.
+var ErrNotMember = errors.New("not_a_member: the server holds none of the log's replicas")
 
 // ErrOtherKind: the directory is that of a single server and is to be a cluster's,
 // or the other way round. JetStream would remove what it holds.
@@ -108,8 +108,8 @@ func (s *Store) takeStreams(ctx context.Context, heard map[string]hello) (missin
 			return s.told(heard) + ", and the log is being made", nil
 		}
 	}
-	if err := s.checkMember(info); err != nil {
-		return "", err
+	if missing := s.outside(info); missing != "" {
+		return missing, nil
 	}
 	return s.openReplicas(ctx, heard, info)
 }
@@ -183,13 +183,15 @@ func (s *Store) logLost(heard map[string]hello) error {
 		s.cfg.Dir, store.ErrLogMissing, len(heard), s.cfg.logStream(), mark.Position)
 }
 
-// checkMember refuses a directory that holds none of the log's replicas.
-func (s *Store) checkMember(info *jetstream.StreamInfo) error {
+// outside says that this directory holds none of the log's replicas, "" when it
+// does: it waits until it is given the place of another, see [Store.Replace].
+func (s *Store) outside(info *jetstream.StreamInfo) string {
 	members := members(info)
 	if info.Cluster == nil || slices.Contains(members, s.cfg.name()) {
-		return nil
+		return ""
 	}
-	return fmt.Errorf("natslog: open %s: %w: it is %s, they are on %v", s.cfg.Dir, ErrNotMember, s.cfg.name(), members)
+	return fmt.Sprintf("not_a_member: the log's replicas are on %s, and this directory is %s; it takes the place of one when that is replaced",
+		strings.Join(members, ", "), s.cfg.name())
 }
 
 // members are the NATS names of the servers that hold replicas.

@@ -154,6 +154,30 @@ func (c Config) clustered() bool { return len(c.Peers) > 0 }
 // replicas of each stream: a whole copy on every server.
 func (c Config) replicas() int { return max(1, len(c.Peers)) }
 
+// In a cluster the leader of a stream may go while it is asked, and then nobody
+// answers. Whoever asks is to ask the next leader soon: to publish the same bytes
+// with the same expectation again is always safe, and so is to read.
+const (
+	clusterAck    = 300 * time.Millisecond
+	clusterAnswer = 500 * time.Millisecond
+)
+
+// ackTimeout bounds the wait for the ack of a publish with an expectation.
+func (c Config) ackTimeout() time.Duration {
+	if c.clustered() {
+		return min(c.AckTimeout, clusterAck)
+	}
+	return c.AckTimeout
+}
+
+// answerTimeout bounds the wait for the answer to a read.
+func (c Config) answerTimeout() time.Duration {
+	if c.clustered() {
+		return min(c.AckTimeout, clusterAnswer)
+	}
+	return c.AckTimeout
+}
+
 // name of the embedded server.
 func (c Config) name() string {
 	if c.ServerName != "" {
