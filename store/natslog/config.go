@@ -159,7 +159,7 @@ func (c Config) replicas() int { return max(1, len(c.Peers)) }
 // with the same expectation again is always safe, and so is to read.
 const (
 	clusterAck    = 300 * time.Millisecond
-	clusterAnswer = 500 * time.Millisecond
+	clusterAnswer = 150 * time.Millisecond
 )
 
 // ackTimeout bounds the wait for the ack of a publish with an expectation.
@@ -170,7 +170,8 @@ func (c Config) ackTimeout() time.Duration {
 	return c.AckTimeout
 }
 
-// answerTimeout bounds the wait for the answer to a read.
+// answerTimeout bounds the wait for the answer to a read, which any server may
+// receive and only the leader answers.
 func (c Config) answerTimeout() time.Duration {
 	if c.clustered() {
 		return min(c.AckTimeout, clusterAnswer)
