@@ -19,6 +19,9 @@ func (s *Server) registerLog() {
 	handleServerStream(s, controlv1.LogServiceTailProcedure, s.tail)
 	handleUnary(s, controlv1.LogServiceListRefusalsProcedure, s.listRefusals)
 	handleUnary(s, controlv1.LogServiceVerifyProcedure, s.verify)
+	handleServerStream(s, controlv1.LogServiceBackupProcedure, s.backup)
+	handleUnary(s, controlv1.LogServiceSealProcedure, s.seal)
+	handleUnary(s, controlv1.LogServiceUnsealProcedure, s.unseal)
 }
 
 // maxRead bounds the events that one page reads to find those that match.

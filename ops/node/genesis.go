@@ -21,6 +21,9 @@ func introduce(cfg Config, version string) func(*model.Model) []commands.Request
 				commands.Request{Actor: actor, Reason: "genesis", Command: policy.SetSession{TTL: cfg.SessionTTL}},
 			)
 		}
+		if m.Control.Sealed != 0 {
+			return nil // what this server says of itself waits until the log is resumed
+		}
 		return append(requests, commands.Request{Actor: actor, Reason: "server started",
 			Command: membership.JoinServer{Node: membership.Descriptor{
 				NodeID: cfg.Name, Role: membership.ServerRole, ClusterID: cfg.Cluster, Weight: 1, MeshVersion: version,
