@@ -56,7 +56,7 @@ func (s *Server) backup(ctx context.Context, _ *controlv1.BackupRequest, out sin
 	if err != nil {
 		return err
 	}
-	return out(&controlv1.BackupChunk{Chunk: &controlv1.BackupChunk_Summary{Summary: archiveSummary(summary)}}, note{})
+	return out(&controlv1.BackupChunk{Chunk: &controlv1.BackupChunk_Summary{Summary: ArchiveSummary(summary)}}, note{})
 }
 
 // archiveHeader is of the log as it is now.
@@ -89,7 +89,8 @@ func (c chunks) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-func archiveSummary(a archive.Summary) *controlv1.ArchiveSummary {
+// ArchiveSummary is what the API says of an archive.
+func ArchiveSummary(a archive.Summary) *controlv1.ArchiveSummary {
 	return &controlv1.ArchiveSummary{
 		ClusterId: a.Cluster, LogId: a.Mark.LogID.String(), Era: int64(a.Mark.Era), Frames: int64(a.Mark.Sequence),
 		Position: int64(a.Mark.Position), HeadHash: a.Mark.Hash.String(), Time: timestamppb.New(time.Unix(0, a.Mark.Time)),

@@ -206,5 +206,10 @@ func (s *Server) decisionBefore(p events.Position) (events.Position, error) {
 		return 0, err
 	}
 	defer v.Release()
-	return v.AsOf(p)
+	before, err := v.AsOf(p)
+	var void *projections.VoidError
+	if errors.As(err, &void) && p == void.Next-1 {
+		return void.Restored, nil // who asks for an era's events from the first on
+	}
+	return before, err
 }
