@@ -89,6 +89,10 @@ func (s *Server) listEvents(ctx context.Context, q *controlv1.ListEventsRequest)
 		return nil, err
 	}
 	defer r.Release()
+	var void *projections.VoidError
+	if _, err := r.Decision(from); errors.As(err, &void) && from != void.Restored+1 {
+		return nil, err // the position after the last that was restored is where its follower goes on
+	}
 	page := &eventPage{
 		limit:  pageSize(q.Limit),
 		filter: eventFilter{context: q.Context, kind: q.Type, id: q.Id, actor: q.Actor, correlation: q.CorrelationId},

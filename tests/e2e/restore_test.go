@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -22,7 +23,7 @@ import (
 func reads() [][]string {
 	return [][]string{
 		{"mesh", "shards", "list"}, {"mesh", "namespaces", "list"}, {"mesh", "peers", "list"}, {"mesh", "leaders", "status"},
-		{"mesh", "log", "tail"}, {"mesh", "audit"}, {"mesh", "status"},
+		{"mesh", "log", "tail"}, {"mesh", "audit"},
 	}
 }
 
@@ -93,12 +94,11 @@ func TestRestore(t *testing.T) {
 	for _, n := range []string{"n1", "n2", "n3"} {
 		agents[n] = harness.StartAgent(t, s, data, n)
 	}
-	awaitBalanced(t, c, "demo", 12, "n1", "n2", "n3")
-	s.MustCLI(t, "mesh", "shards", "move", "demo/0", "--to", "n2", "--yes")
-	awaitOwner(t, s, "0", "n2")
+	placed, _ := awaitBalanced(t, c, "demo", 12, "n1", "n2", "n3")
+	owner := moveAway(t, s, placed["0"].GetOwnerNodeId())
 
 	stop := writing(t, s)
-	var backup controlv1Summary
+	var backup backedUp
 	s.JSON(t, &backup, "mesh", "log", "backup", file)
 	t.Logf("archived %d frames up to position %d while %d namespaces were created", backup.Frames, backup.Position, stop())
 	var check struct {
@@ -113,8 +113,7 @@ func TestRestore(t *testing.T) {
 	want := [][]string{readAsOf(t, s, early), readAsOf(t, s, backup.Position)}
 
 	// What is lost: a move, a namespace, and the fences of both.
-	s.MustCLI(t, "mesh", "shards", "move", "demo/0", "--to", "n3", "--yes")
-	awaitOwner(t, s, "0", "n3")
+	moveAway(t, s, owner)
 	lost := createNamespace(t, c, "lost", 4)
 	old, _ := awaitBalanced(t, c, "lost", 4, "n1", "n2", "n3")
 	s.Kill()
@@ -134,6 +133,12 @@ func TestRestore(t *testing.T) {
 	get410(t, s, fmt.Sprintf("/control/shards?namespace=demo&minPosition=%d", lost))
 	get410(t, s, fmt.Sprintf("/control/shards/diff?fromVersion=%d&toVersion=%d", lost, int64(1e9)))
 	get410(t, s, fmt.Sprintf("/control/log?from=%d", lost))
+	if r := s.CLI(t, "mesh", "log", "tail", "--from", "1000000000"); r.Code != 0 || !strings.HasPrefix(r.Stdout, "1000000000 ") {
+		t.Errorf("the events of the era: %d %s%s", r.Code, r.Stdout, r.Stderr)
+	}
+	if r := s.CLI(t, "mesh", "log", "tail", "--last", "100000"); r.Code != 0 || !strings.HasPrefix(r.Stdout, "1000000000 ") {
+		t.Errorf("the last events: %d %s%s", r.Code, r.Stdout, r.Stderr)
+	}
 	var status struct{ Log, Leader string }
 	s.JSON(t, &status, "mesh", "status")
 	if status.Log != "c1.2" || status.Leader != "s1" {
@@ -146,15 +151,19 @@ func TestRestore(t *testing.T) {
 	// The members come by themselves, and get more than they ever had.
 	var now table
 	took := harness.Eventually(t, settle, "the members are back", func() (err error) {
-		if now, err = shards(t.Context(), c, "demo"); err == nil {
-			err = now.balanced(12, "n1", "n2", "n3")
+		if now, err = shards(t.Context(), c, "demo"); err != nil {
+			return err
+		}
+		// One shard is held, and leaves the count.
+		if loads := now.loads(); len(now) != 12 || len(loads) != 3 || loads[""] != 0 {
+			return fmt.Errorf("%d shards, owned %v", len(now), loads)
 		}
 		for id, r := range now {
-			if err == nil && r.GetFenceToken() < 1e9 {
-				err = fmt.Errorf("shard %s has fence %d of before", id, r.GetFenceToken())
+			if r.GetFenceToken() < 1e9 {
+				return fmt.Errorf("shard %s has fence %d of before", id, r.GetFenceToken())
 			}
 		}
-		return err
+		return nil
 	})
 	t.Logf("owned again %s after the start (leases of before and their wait: %s)", took.Round(time.Millisecond), ttl+time.Second)
 	for id, r := range old {
@@ -182,22 +191,29 @@ func TestRestore(t *testing.T) {
 	}
 }
 
-// controlv1Summary is what backup prints.
-type controlv1Summary struct {
+// backedUp is what mesh log backup prints.
+type backedUp struct {
 	Frames, Position int64
 	HeadHash         string
 }
 
-func awaitOwner(t *testing.T, s *harness.Server, id, node string) {
+// moveAway moves shard demo/0 from its owner to another, which it returns.
+func moveAway(t *testing.T, s *harness.Server, owner string) string {
 	t.Helper()
+	to := "n1"
+	if owner == to {
+		to = "n2"
+	}
+	s.MustCLI(t, "mesh", "shards", "move", "demo/0", "--to", to, "--yes")
 	c := connect(t, s)
-	harness.Eventually(t, settle, "shard "+id+" is on "+node, func() error {
+	harness.Eventually(t, settle, "demo/0 is on "+to, func() error {
 		all, err := shards(t.Context(), c, "demo")
-		if err == nil && all[id].GetOwnerNodeId() != node {
-			err = fmt.Errorf("it is on %q", all[id].GetOwnerNodeId())
+		if err == nil && all["0"].GetOwnerNodeId() != to {
+			err = fmt.Errorf("it is on %q", all["0"].GetOwnerNodeId())
 		}
 		return err
 	})
+	return to
 }
 
 // TestSealedOverRestart: a seal holds over the end of the server, what is
