@@ -79,7 +79,7 @@ func ofArchives() []mutant {
 			"		t.leases.see(frame)\n", "		if t.at.Position != t.until {\n			t.leases.see(frame)\n		}\n",
 		}, pkg, "TestRestoreTo"},
 		{"a copy believes what the target has", "store/archive/copy.go", []string{
-			"	if !bytes.Equal(there.Data, m.Data) {", "	if len(there.Data) == 0 {",
+			"	if !bytes.Equal(there.Data, m.Data) {", "	if bytes.Equal(there.Data, nil) {",
 		}, pkg, "TestCopyRefuses"},
 		{"a refused publish ends a copy", "store/archive/append.go", []string{
 			"		case final(err) || ctx.Err() != nil || try == attempts:", "		case err != nil:",
