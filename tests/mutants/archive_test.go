@@ -4,12 +4,15 @@ package mutants
 func ofRestores() []mutant {
 	const (
 		sessions, step, era = "ops/sessions", "ops/sessions/step.go", "ops/sessions/era.go"
-		model, nodes        = "commands/model", "commands/model/nodes.go"
+		model, nodes, sim   = "commands/model", "commands/model/nodes.go", "tests/sim"
 	)
 	return []mutant{
 		{"a session is opened while the era settles", "commands/control/decide.go", []string{
 			"	case s.Settling && name == openName:", "	case s.Settling && name == \"\":",
-		}, model, "TestSessionsOfBeforeARestore"},
+		}, sim, "TestRestoreOfOlderBackup"},
+		{"sessions of before a restore count", nodes, []string{
+			"nodes{m.Membership, m.Control.StartedAt}", "nodes{m.Membership, 0}",
+		}, sim, "TestRestoreOfOlderBackup"},
 		{"a session of before a restore leads", nodes, []string{
 			"	return session >= n.since && ", "	return ",
 		}, model, "TestSessionsOfBeforeARestore"},
@@ -22,6 +25,9 @@ func ofRestores() []mutant {
 		{"the brake waits for sessions of before a restore", step, []string{
 			"len(due) > 0 && !l.era.settling && l.brakes(now) {", "len(due) > 0 && l.brakes(now) {",
 		}, sessions, "TestSessionsOfBeforeRunOut"},
+		{"an era settles at once", era, []string{
+			"now + int64(max(c.Settle, m.Policy.SessionTTL())+Grace)", "now + int64(0*max(c.Settle, m.Policy.SessionTTL())+0*Grace)",
+		}, sim, "TestRestoreOfOlderBackup"},
 		{"an era settles when the known sessions are gone", era, []string{
 			"max(c.Settle, m.Policy.SessionTTL())", "m.Policy.SessionTTL()*0",
 		}, sessions, "TestSessionsOfBeforeRunOut|TestSettlingStartsAnew"},
