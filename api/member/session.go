@@ -84,6 +84,9 @@ func (l *loop) refused(err error) {
 		// session is of this very process and replaces none.
 		l.openKey, l.openSent = client.KeyAt(e.LogTime), l.now()
 		l.openAt = l.now() + int64(l.openWaits.next())
+	case reasonOf(err) == "log_sealed" || reasonOf(err) == "era_settling":
+		l.log.Info("the control plane opens no sessions now, asking again", "reason", reasonOf(err))
+		l.openAt = l.now() + int64(l.openWaits.next())
 	case reasonOf(err) == "session_exists":
 		if l.takenSince == 0 {
 			l.takenSince = l.now()

@@ -46,6 +46,8 @@ func codeOf(err error) string {
 		return "disk_full"
 	case errors.Is(err, store.ErrLogFull):
 		return "log_full"
+	case errors.Is(err, ErrUnfinished):
+		return "restore_unfinished"
 	}
 	return ""
 }
