@@ -43,7 +43,7 @@ func (s *Store) checkKind() error {
 	}
 	switch {
 	case s.cfg.clustered() && !meta && len(blocks) > 0:
-		return fmt.Errorf("natslog: open %s: %w: it holds the log of a single server, and Peers names %d; the log has to be copied into the cluster",
+		return fmt.Errorf("natslog: open %s: %w: it holds the log of a single server, and Peers names %d; to grow it, seal it (omnirelay mesh log seal), stop it, and start it with --grow beside --route and --peers",
 			s.cfg.Dir, ErrOtherKind, len(s.cfg.Peers))
 	case !s.cfg.clustered() && meta:
 		return fmt.Errorf("natslog: open %s: %w: it is that of one of several servers, and Peers names none; allowed are the addresses that it was started with",
@@ -64,7 +64,7 @@ func (s *Store) joinCluster(ctx context.Context, empty bool) error {
 		if err != nil {
 			return err
 		}
-		if err := s.disagree(heard); err != nil {
+		if err := errors.Join(s.disagree(heard), growers(heard)); err != nil {
 			return err
 		}
 		missing, err := s.takeStreams(ctx, heard)
@@ -100,8 +100,8 @@ func (s *Store) takeStreams(ctx context.Context, heard map[string]hello) (missin
 		return "", err
 	case info == nil && !s.allEmpty(heard):
 		return s.told(heard) + ", and there is no log: it begins when all answer and all are empty", s.logLost(heard)
-	case info == nil && slices.Min(slices.Collect(maps.Keys(heard))) != s.cfg.name():
-		return s.told(heard) + ", and the first of them makes the log", nil
+	case info == nil && maker(heard) != s.cfg.name():
+		return s.told(heard) + ", and " + maker(heard) + " makes the log", nil
 	case info == nil:
 		if info, err = s.makeStreams(ctx); err != nil {
 			s.cfg.logger().Debug("the streams are not there yet", "error", err)
@@ -111,7 +111,21 @@ func (s *Store) takeStreams(ctx context.Context, heard map[string]hello) (missin
 	if missing := s.outside(info); missing != "" {
 		return missing, nil
 	}
+	if missing, err := s.filling(info); missing != "" || err != nil {
+		return missing, err
+	}
 	return s.openReplicas(ctx, heard, info)
+}
+
+// maker is the server that makes the streams: the one that fills them, or the
+// first by name.
+func maker(heard map[string]hello) string {
+	for name, h := range heard {
+		if h.Grows {
+			return name
+		}
+	}
+	return slices.Min(slices.Collect(maps.Keys(heard)))
 }
 
 // openReplicas takes the streams of a log that is there.

@@ -37,6 +37,10 @@ type Config struct {
 	// Used tells that the caller found other signs of an earlier log in its
 	// directory: this server is not empty, and no log begins with it.
 	Used bool
+	// Grow makes this server the one that fills the log, on a cluster whose servers
+	// are all empty, before any other takes it: Open returns with the streams marked
+	// as being filled, and [Store.Grown] takes the mark away.
+	Grow bool
 	// Waiting, if set, is told what Open waits for, "" when it goes on. It must not
 	// block.
 	Waiting func(what string)
