@@ -137,7 +137,7 @@ func (d *directory) restoreDir() string { return filepath.Join(d.path, restoreNa
 const (
 	lockName     = "lock"
 	identityName = "identity.json"
-	restoreName  = "restoring"
+	restoreName  = "unfinished-restore"
 )
 
 // checkEmpty wants nothing in a directory but what a restore that was not
@@ -157,7 +157,7 @@ func checkEmpty(path string) error {
 	// The identity is written before the log appears.
 	unfinished := slices.Contains(names, restoreName)
 	names = slices.DeleteFunc(names, func(name string) bool {
-		return name == lockName || name == restoreName || name == "lost+found" || unfinished && name == identityName
+		return name == lockName || name == restoreName || name == "lost+found" || unfinished && strings.HasPrefix(name, "identity")
 	})
 	if len(names) > 0 {
 		return fmt.Errorf("%w: %s has %s (allowed: an empty directory, or none)", ErrNotEmpty, path, strings.Join(names, ", "))
