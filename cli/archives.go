@@ -38,6 +38,9 @@ type RestoreOptions struct {
 // archiveTimeout is the default of what reads or writes a whole log.
 const archiveTimeout = time.Hour
 
+// maxSettle bounds --settle.
+const maxSettle = 24 * time.Hour
+
 func backupVerb() verb {
 	return verb{
 		name: "backup", usage: "write the whole log, up to its head, into an archive; - is the standard output",
@@ -140,8 +143,8 @@ func restoreLog(c *call, archives Archives) error {
 			}
 		}
 	}
-	if o.Settle < 0 {
-		return usage("--settle is %s (allowed: 0 or more)", o.Settle)
+	if o.Settle < 0 || o.Settle > maxSettle {
+		return usage("--settle is %s (allowed: 0 to %s)", o.Settle, maxSettle)
 	}
 	in, err := c.open(c.Args().First())
 	if err != nil {

@@ -109,12 +109,15 @@ func buildLog(ctx context.Context, a *archive.Reader, dir string, o archive.Rest
 
 // takeRestored moves the finished log to its place.
 func (d *directory) takeRestored() error {
-	err := os.Rename(filepath.Join(d.restoreDir(), "log"), d.logDir())
+	err := syncTree(d.restoreDir())
+	if err == nil {
+		err = os.Rename(filepath.Join(d.restoreDir(), "log"), d.logDir())
+	}
 	if err == nil {
 		err = os.Remove(d.restoreDir())
 	}
 	if err == nil {
-		err = syncDirectory(d.path)
+		err = syncPath(d.path)
 	}
 	if err != nil {
 		return fmt.Errorf("data directory: move the restored log: %w", err)
@@ -122,7 +125,18 @@ func (d *directory) takeRestored() error {
 	return nil
 }
 
-func syncDirectory(path string) error {
+// syncTree makes all files and names below a directory durable: the store does so
+// for messages, not for what it keeps beside them.
+func syncTree(path string) error {
+	return filepath.WalkDir(path, func(path string, _ fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		return syncPath(path)
+	})
+}
+
+func syncPath(path string) error {
 	f, err := os.Open(path)
 	if err != nil {
 		return err
@@ -137,7 +151,7 @@ func (d *directory) restoreDir() string { return filepath.Join(d.path, restoreNa
 const (
 	lockName     = "lock"
 	identityName = "identity.json"
-	restoreName  = "restoring"
+	restoreName  = "unfinished-restore"
 )
 
 // checkEmpty wants nothing in a directory but what a restore that was not
@@ -157,7 +171,7 @@ func checkEmpty(path string) error {
 	// The identity is written before the log appears.
 	unfinished := slices.Contains(names, restoreName)
 	names = slices.DeleteFunc(names, func(name string) bool {
-		return name == lockName || name == restoreName || name == "lost+found" || unfinished && name == identityName
+		return name == lockName || name == restoreName || name == "lost+found" || unfinished && strings.HasPrefix(name, "identity")
 	})
 	if len(names) > 0 {
 		return fmt.Errorf("%w: %s has %s (allowed: an empty directory, or none)", ErrNotEmpty, path, strings.Join(names, ", "))

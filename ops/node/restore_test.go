@@ -112,7 +112,7 @@ func TestRestoreOfDamagedLeavesNothing(t *testing.T) {
 	if err := restoreInto(t, data, backup[:len(backup)-1]); !errors.Is(err, archive.ErrCut) {
 		t.Errorf("cut: %v", err)
 	}
-	for _, name := range []string{"log", "identity.json", "restoring"} {
+	for _, name := range []string{"log", "identity.json", "unfinished-restore"} {
 		if _, err := os.Stat(filepath.Join(data, name)); !errors.Is(err, fs.ErrNotExist) {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -130,10 +130,10 @@ func TestUnfinishedRestoreIsNotServed(t *testing.T) {
 		t.Fatal(err)
 	}
 	// As it was right before the last step.
-	if err := os.Mkdir(filepath.Join(data, "restoring"), 0o700); err != nil {
+	if err := os.Mkdir(filepath.Join(data, "unfinished-restore"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Rename(filepath.Join(data, "log"), filepath.Join(data, "restoring", "log")); err != nil {
+	if err := os.Rename(filepath.Join(data, "log"), filepath.Join(data, "unfinished-restore", "log")); err != nil {
 		t.Fatal(err)
 	}
 	err := serveOnce(t, data)

@@ -16,7 +16,8 @@
 //  4. [Copy] leaves the target a prefix of the source at every moment, also after
 //     a crash and with unknown outcomes of publishes; a target that is none is
 //     refused with [ErrNotPrefix] and left as it is.
-//  5. Memory is bounded by a few frames, whatever the length of the log.
+//  5. Memory is bounded by a few frames, whatever the length of the log; a restore
+//     keeps a number for each open session.
 //
 // It does not look into decisions, beyond the leases that a restore must wait
 // for; it knows no directories; it does not compress or encrypt: a pipe does. It

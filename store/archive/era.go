@@ -15,6 +15,8 @@ const (
 	// Unseen is how many positions beyond the last known one are taken to be
 	// known as well: decisions after the backup, which were lost with the log.
 	Unseen = 100_000_000
+	// MaxSettle bounds how long members can be kept waiting.
+	MaxSettle = 24 * time.Hour
 )
 
 // Era is where a restored log goes on.
@@ -68,14 +70,37 @@ func (o opening) message(at store.Mark) (store.Message, error) {
 	return store.Message{Sequence: at.Sequence + 1, Data: data}, err
 }
 
-// leases gathers the longest lease that any member may have been given.
-type leases struct{ longest time.Duration }
+// leases gathers the leases that members may have at the end of an archive: those
+// of the sessions that are open, and of what is opened by the policy. A session
+// that was closed ended after its lease.
+type leases struct {
+	policy time.Duration
+	open   map[uint64]time.Duration // by the session's position
+}
 
 func (l *leases) see(f *eventsv1.Frame) {
-	for _, d := range f.Decisions {
-		for _, e := range d.Events {
-			ms := max(e.GetSessionOpened().GetTtlMs(), e.GetPolicySet().GetSession().GetTtlMs())
-			l.longest = max(l.longest, time.Duration(ms)*time.Millisecond)
+	_ = events.Each(f, func(r events.Recorded) error { // fn never fails
+		switch e := r.Event.Kind.(type) {
+		case *eventsv1.Event_PolicySet:
+			if s := e.PolicySet.GetSession(); s != nil {
+				l.policy = time.Duration(s.TtlMs) * time.Millisecond
+			}
+		case *eventsv1.Event_SessionOpened:
+			if l.open == nil {
+				l.open = map[uint64]time.Duration{}
+			}
+			l.open[uint64(r.Position)] = time.Duration(e.SessionOpened.TtlMs) * time.Millisecond
+		case *eventsv1.Event_SessionClosed:
+			delete(l.open, e.SessionClosed.Session)
 		}
+		return nil
+	})
+}
+
+func (l *leases) longest() time.Duration {
+	longest := l.policy
+	for _, ttl := range l.open {
+		longest = max(longest, ttl)
 	}
+	return min(longest, MaxSettle)
 }

@@ -19,7 +19,7 @@ type RestoreOptions struct {
 	// Position is the end of the last decision to restore; 0 is all.
 	Position events.Position
 	// Settle is the longest lease that a member may still have, where the archive
-	// does not tell: it knows those that were given up to its head.
+	// does not tell: it knows those up to its head.
 	Settle time.Duration
 	// Now is the time, Unix nanoseconds.
 	Now int64
@@ -42,6 +42,9 @@ type Restored struct {
 // After an error the target is of no use.
 func Restore(ctx context.Context, r *Reader, to store.Log, o RestoreOptions) (Restored, error) {
 	h := r.Header()
+	if o.Settle < 0 || o.Settle > MaxSettle {
+		return Restored{}, fmt.Errorf("archive: restore: Settle is %s (allowed: 0 to %s)", o.Settle, MaxSettle)
+	}
 	if o.Position == 0 {
 		o.Position = h.Mark.Position
 	}
@@ -56,7 +59,7 @@ func Restore(ctx context.Context, r *Reader, to store.Log, o RestoreOptions) (Re
 	if err := t.takeAll(ctx, r); err != nil {
 		return Restored{}, fmt.Errorf("archive: restore: %w", err)
 	}
-	restored := Restored{Archive: r.Summary(), Position: t.at.Position, Settle: max(t.leases.longest, o.Settle)}
+	restored := Restored{Archive: r.Summary(), Position: t.at.Position, Settle: max(t.leases.longest(), o.Settle)}
 	m, err := opening{era: o.Era, cluster: h.Cluster, settle: restored.Settle, time: max(o.Now, h.Mark.Time), by: o.By}.message(t.at)
 	if err == nil {
 		err = t.store(ctx, m)

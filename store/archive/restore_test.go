@@ -10,6 +10,7 @@ import (
 
 	"github.com/omnirelay/omnirelay/commands/model"
 	"github.com/omnirelay/omnirelay/events"
+	eventsv1 "github.com/omnirelay/omnirelay/events/v1"
 	"github.com/omnirelay/omnirelay/store"
 	"github.com/omnirelay/omnirelay/store/archive"
 	"github.com/omnirelay/omnirelay/store/memlog"
@@ -165,4 +166,34 @@ func TestNextEra(t *testing.T) {
 			t.Errorf("above %d: %v", above, err)
 		}
 	}
+}
+
+// TestSettle: what may live at the end of the archive counts, and what was told;
+// a session that was closed does not, nor a policy that was replaced.
+func TestSettle(t *testing.T) {
+	policy := func(ttl time.Duration) []*eventsv1.Event {
+		return []*eventsv1.Event{{Kind: &eventsv1.Event_PolicySet{PolicySet: &eventsv1.PolicySet{
+			Kind: "session", Name: "default", Spec: &eventsv1.PolicySet_Session{Session: &eventsv1.SessionPolicy{TtlMs: uint32(ttl / time.Millisecond)}},
+		}}}}
+	}
+	l := newLogged(t, memlog.New(nil))
+	want := func(settle, told time.Duration) {
+		t.Helper()
+		b, _ := l.archived()
+		_, made, err := restored(t, b, func(o *archive.RestoreOptions) { o.Position, o.Settle = 1, told })
+		if err != nil || made.Settle != settle {
+			t.Errorf("it settles in %s, %v; want %s", made.Settle, err, settle)
+		}
+	}
+	want(0, 0)
+	l.add(policy(time.Hour))
+	want(time.Hour, 0)
+	l.add(opened(time.Hour))
+	session := l.mark.Position
+	l.add(policy(2 * time.Second))
+	l.add(opened(3 * time.Second))
+	want(time.Hour, 0)
+	l.add([]*eventsv1.Event{{Kind: &eventsv1.Event_SessionClosed{SessionClosed: &eventsv1.SessionClosed{NodeId: "n1", Session: uint64(session)}}}})
+	want(3*time.Second, 0)
+	want(time.Minute, time.Minute)
 }
