@@ -66,7 +66,7 @@ func (s *server) prepareGrowth(ctx context.Context) (grows bool, err error) {
 		return false, fmt.Errorf("move the log aside: %w", err)
 	}
 	s.log.Info("the log is moved aside, to be copied into the cluster", "from", s.dir.singleDir())
-	return true, syncDirectory(s.dir.path)
+	return true, syncPath(s.dir.path)
 }
 
 // openSingle opens the log of the single server, wherever it is.
@@ -147,7 +147,7 @@ func (s *server) grow(ctx context.Context) (err error) {
 	if err := os.Rename(s.dir.singleDir(), s.dir.grownDir()); err != nil {
 		return fmt.Errorf("put the single server's log away: %w", err)
 	}
-	return syncDirectory(s.dir.path)
+	return syncPath(s.dir.path)
 }
 
 func (s *server) copySingle(ctx context.Context) (err error) {
