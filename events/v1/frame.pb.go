@@ -276,7 +276,7 @@ func (x *Meta) GetRequestHash() []byte {
 // Event is one fact. Field numbers are for ever; each context has its block:
 // control 10, policy 30, membership 40, leadership 70, shard 100, plan 150,
 // cluster 200, identity 250, schedule 300. Kept free for their own issues:
-// 31 PolicyRemoved, 46 SessionClosing, 111 OwnershipExpired.
+// 14 LogTailHealed, 31 PolicyRemoved, 46 SessionClosing, 111 OwnershipExpired.
 type Event struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Types that are valid to be assigned to Kind:
@@ -285,6 +285,7 @@ type Event struct {
 	//	*Event_LogSealed
 	//	*Event_LogResumed
 	//	*Event_EraSettled
+	//	*Event_ReplicaReplaced
 	//	*Event_PolicySet
 	//	*Event_NodeJoined
 	//	*Event_NodeUpdated
@@ -382,6 +383,15 @@ func (x *Event) GetEraSettled() *EraSettled {
 	if x != nil {
 		if x, ok := x.Kind.(*Event_EraSettled); ok {
 			return x.EraSettled
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetReplicaReplaced() *ReplicaReplaced {
+	if x != nil {
+		if x, ok := x.Kind.(*Event_ReplicaReplaced); ok {
+			return x.ReplicaReplaced
 		}
 	}
 	return nil
@@ -623,6 +633,10 @@ type Event_EraSettled struct {
 	EraSettled *EraSettled `protobuf:"bytes,13,opt,name=era_settled,json=eraSettled,proto3,oneof"`
 }
 
+type Event_ReplicaReplaced struct {
+	ReplicaReplaced *ReplicaReplaced `protobuf:"bytes,15,opt,name=replica_replaced,json=replicaReplaced,proto3,oneof"`
+}
+
 type Event_PolicySet struct {
 	PolicySet *PolicySet `protobuf:"bytes,30,opt,name=policy_set,json=policySet,proto3,oneof"`
 }
@@ -727,6 +741,8 @@ func (*Event_LogResumed) isEvent_Kind() {}
 
 func (*Event_EraSettled) isEvent_Kind() {}
 
+func (*Event_ReplicaReplaced) isEvent_Kind() {}
+
 func (*Event_PolicySet) isEvent_Kind() {}
 
 func (*Event_NodeJoined) isEvent_Kind() {}
@@ -798,7 +814,7 @@ const file_events_v1_frame_proto_rawDesc = "" +
 	"\fcausation_id\x18\x05 \x01(\tR\vcausationId\x12\x18\n" +
 	"\acommand\x18\x06 \x01(\tR\acommand\x12'\n" +
 	"\x0fidempotency_key\x18\a \x01(\fR\x0eidempotencyKey\x12!\n" +
-	"\frequest_hash\x18\b \x01(\fR\vrequestHash\"\xb7\x11\n" +
+	"\frequest_hash\x18\b \x01(\fR\vrequestHash\"\x8a\x12\n" +
 	"\x05Event\x12B\n" +
 	"\vera_started\x18\n" +
 	" \x01(\v2\x1f.omnirelay.events.v1.EraStartedH\x00R\n" +
@@ -808,7 +824,8 @@ const file_events_v1_frame_proto_rawDesc = "" +
 	"\vlog_resumed\x18\f \x01(\v2\x1f.omnirelay.events.v1.LogResumedH\x00R\n" +
 	"logResumed\x12B\n" +
 	"\vera_settled\x18\r \x01(\v2\x1f.omnirelay.events.v1.EraSettledH\x00R\n" +
-	"eraSettled\x12?\n" +
+	"eraSettled\x12Q\n" +
+	"\x10replica_replaced\x18\x0f \x01(\v2$.omnirelay.events.v1.ReplicaReplacedH\x00R\x0freplicaReplaced\x12?\n" +
 	"\n" +
 	"policy_set\x18\x1e \x01(\v2\x1e.omnirelay.events.v1.PolicySetH\x00R\tpolicySet\x12B\n" +
 	"\vnode_joined\x18( \x01(\v2\x1f.omnirelay.events.v1.NodeJoinedH\x00R\n" +
@@ -859,30 +876,31 @@ var file_events_v1_frame_proto_goTypes = []any{
 	(*LogSealed)(nil),          // 5: omnirelay.events.v1.LogSealed
 	(*LogResumed)(nil),         // 6: omnirelay.events.v1.LogResumed
 	(*EraSettled)(nil),         // 7: omnirelay.events.v1.EraSettled
-	(*PolicySet)(nil),          // 8: omnirelay.events.v1.PolicySet
-	(*NodeJoined)(nil),         // 9: omnirelay.events.v1.NodeJoined
-	(*NodeUpdated)(nil),        // 10: omnirelay.events.v1.NodeUpdated
-	(*NodeLeft)(nil),           // 11: omnirelay.events.v1.NodeLeft
-	(*NodeCordoned)(nil),       // 12: omnirelay.events.v1.NodeCordoned
-	(*NodeUncordoned)(nil),     // 13: omnirelay.events.v1.NodeUncordoned
-	(*SessionOpened)(nil),      // 14: omnirelay.events.v1.SessionOpened
-	(*SessionClosed)(nil),      // 15: omnirelay.events.v1.SessionClosed
-	(*CandidacyDeclared)(nil),  // 16: omnirelay.events.v1.CandidacyDeclared
-	(*CandidacyWithdrawn)(nil), // 17: omnirelay.events.v1.CandidacyWithdrawn
-	(*LeadershipGranted)(nil),  // 18: omnirelay.events.v1.LeadershipGranted
-	(*LeadershipResigned)(nil), // 19: omnirelay.events.v1.LeadershipResigned
-	(*LeadershipExpired)(nil),  // 20: omnirelay.events.v1.LeadershipExpired
-	(*NamespaceCreated)(nil),   // 21: omnirelay.events.v1.NamespaceCreated
-	(*NamespaceUpdated)(nil),   // 22: omnirelay.events.v1.NamespaceUpdated
-	(*NamespaceDeleting)(nil),  // 23: omnirelay.events.v1.NamespaceDeleting
-	(*NamespaceDeleted)(nil),   // 24: omnirelay.events.v1.NamespaceDeleted
-	(*ShardsAssigned)(nil),     // 25: omnirelay.events.v1.ShardsAssigned
-	(*ShardsReleased)(nil),     // 26: omnirelay.events.v1.ShardsReleased
-	(*ShardMoveStarted)(nil),   // 27: omnirelay.events.v1.ShardMoveStarted
-	(*ShardMoveFailed)(nil),    // 28: omnirelay.events.v1.ShardMoveFailed
-	(*ShardMoveCancelled)(nil), // 29: omnirelay.events.v1.ShardMoveCancelled
-	(*ShardsPaused)(nil),       // 30: omnirelay.events.v1.ShardsPaused
-	(*ShardsResumed)(nil),      // 31: omnirelay.events.v1.ShardsResumed
+	(*ReplicaReplaced)(nil),    // 8: omnirelay.events.v1.ReplicaReplaced
+	(*PolicySet)(nil),          // 9: omnirelay.events.v1.PolicySet
+	(*NodeJoined)(nil),         // 10: omnirelay.events.v1.NodeJoined
+	(*NodeUpdated)(nil),        // 11: omnirelay.events.v1.NodeUpdated
+	(*NodeLeft)(nil),           // 12: omnirelay.events.v1.NodeLeft
+	(*NodeCordoned)(nil),       // 13: omnirelay.events.v1.NodeCordoned
+	(*NodeUncordoned)(nil),     // 14: omnirelay.events.v1.NodeUncordoned
+	(*SessionOpened)(nil),      // 15: omnirelay.events.v1.SessionOpened
+	(*SessionClosed)(nil),      // 16: omnirelay.events.v1.SessionClosed
+	(*CandidacyDeclared)(nil),  // 17: omnirelay.events.v1.CandidacyDeclared
+	(*CandidacyWithdrawn)(nil), // 18: omnirelay.events.v1.CandidacyWithdrawn
+	(*LeadershipGranted)(nil),  // 19: omnirelay.events.v1.LeadershipGranted
+	(*LeadershipResigned)(nil), // 20: omnirelay.events.v1.LeadershipResigned
+	(*LeadershipExpired)(nil),  // 21: omnirelay.events.v1.LeadershipExpired
+	(*NamespaceCreated)(nil),   // 22: omnirelay.events.v1.NamespaceCreated
+	(*NamespaceUpdated)(nil),   // 23: omnirelay.events.v1.NamespaceUpdated
+	(*NamespaceDeleting)(nil),  // 24: omnirelay.events.v1.NamespaceDeleting
+	(*NamespaceDeleted)(nil),   // 25: omnirelay.events.v1.NamespaceDeleted
+	(*ShardsAssigned)(nil),     // 26: omnirelay.events.v1.ShardsAssigned
+	(*ShardsReleased)(nil),     // 27: omnirelay.events.v1.ShardsReleased
+	(*ShardMoveStarted)(nil),   // 28: omnirelay.events.v1.ShardMoveStarted
+	(*ShardMoveFailed)(nil),    // 29: omnirelay.events.v1.ShardMoveFailed
+	(*ShardMoveCancelled)(nil), // 30: omnirelay.events.v1.ShardMoveCancelled
+	(*ShardsPaused)(nil),       // 31: omnirelay.events.v1.ShardsPaused
+	(*ShardsResumed)(nil),      // 32: omnirelay.events.v1.ShardsResumed
 }
 var file_events_v1_frame_proto_depIdxs = []int32{
 	1,  // 0: omnirelay.events.v1.Frame.decisions:type_name -> omnirelay.events.v1.Decision
@@ -892,35 +910,36 @@ var file_events_v1_frame_proto_depIdxs = []int32{
 	5,  // 4: omnirelay.events.v1.Event.log_sealed:type_name -> omnirelay.events.v1.LogSealed
 	6,  // 5: omnirelay.events.v1.Event.log_resumed:type_name -> omnirelay.events.v1.LogResumed
 	7,  // 6: omnirelay.events.v1.Event.era_settled:type_name -> omnirelay.events.v1.EraSettled
-	8,  // 7: omnirelay.events.v1.Event.policy_set:type_name -> omnirelay.events.v1.PolicySet
-	9,  // 8: omnirelay.events.v1.Event.node_joined:type_name -> omnirelay.events.v1.NodeJoined
-	10, // 9: omnirelay.events.v1.Event.node_updated:type_name -> omnirelay.events.v1.NodeUpdated
-	11, // 10: omnirelay.events.v1.Event.node_left:type_name -> omnirelay.events.v1.NodeLeft
-	12, // 11: omnirelay.events.v1.Event.node_cordoned:type_name -> omnirelay.events.v1.NodeCordoned
-	13, // 12: omnirelay.events.v1.Event.node_uncordoned:type_name -> omnirelay.events.v1.NodeUncordoned
-	14, // 13: omnirelay.events.v1.Event.session_opened:type_name -> omnirelay.events.v1.SessionOpened
-	15, // 14: omnirelay.events.v1.Event.session_closed:type_name -> omnirelay.events.v1.SessionClosed
-	16, // 15: omnirelay.events.v1.Event.candidacy_declared:type_name -> omnirelay.events.v1.CandidacyDeclared
-	17, // 16: omnirelay.events.v1.Event.candidacy_withdrawn:type_name -> omnirelay.events.v1.CandidacyWithdrawn
-	18, // 17: omnirelay.events.v1.Event.leadership_granted:type_name -> omnirelay.events.v1.LeadershipGranted
-	19, // 18: omnirelay.events.v1.Event.leadership_resigned:type_name -> omnirelay.events.v1.LeadershipResigned
-	20, // 19: omnirelay.events.v1.Event.leadership_expired:type_name -> omnirelay.events.v1.LeadershipExpired
-	21, // 20: omnirelay.events.v1.Event.namespace_created:type_name -> omnirelay.events.v1.NamespaceCreated
-	22, // 21: omnirelay.events.v1.Event.namespace_updated:type_name -> omnirelay.events.v1.NamespaceUpdated
-	23, // 22: omnirelay.events.v1.Event.namespace_deleting:type_name -> omnirelay.events.v1.NamespaceDeleting
-	24, // 23: omnirelay.events.v1.Event.namespace_deleted:type_name -> omnirelay.events.v1.NamespaceDeleted
-	25, // 24: omnirelay.events.v1.Event.shards_assigned:type_name -> omnirelay.events.v1.ShardsAssigned
-	26, // 25: omnirelay.events.v1.Event.shards_released:type_name -> omnirelay.events.v1.ShardsReleased
-	27, // 26: omnirelay.events.v1.Event.shard_move_started:type_name -> omnirelay.events.v1.ShardMoveStarted
-	28, // 27: omnirelay.events.v1.Event.shard_move_failed:type_name -> omnirelay.events.v1.ShardMoveFailed
-	29, // 28: omnirelay.events.v1.Event.shard_move_cancelled:type_name -> omnirelay.events.v1.ShardMoveCancelled
-	30, // 29: omnirelay.events.v1.Event.shards_paused:type_name -> omnirelay.events.v1.ShardsPaused
-	31, // 30: omnirelay.events.v1.Event.shards_resumed:type_name -> omnirelay.events.v1.ShardsResumed
-	31, // [31:31] is the sub-list for method output_type
-	31, // [31:31] is the sub-list for method input_type
-	31, // [31:31] is the sub-list for extension type_name
-	31, // [31:31] is the sub-list for extension extendee
-	0,  // [0:31] is the sub-list for field type_name
+	8,  // 7: omnirelay.events.v1.Event.replica_replaced:type_name -> omnirelay.events.v1.ReplicaReplaced
+	9,  // 8: omnirelay.events.v1.Event.policy_set:type_name -> omnirelay.events.v1.PolicySet
+	10, // 9: omnirelay.events.v1.Event.node_joined:type_name -> omnirelay.events.v1.NodeJoined
+	11, // 10: omnirelay.events.v1.Event.node_updated:type_name -> omnirelay.events.v1.NodeUpdated
+	12, // 11: omnirelay.events.v1.Event.node_left:type_name -> omnirelay.events.v1.NodeLeft
+	13, // 12: omnirelay.events.v1.Event.node_cordoned:type_name -> omnirelay.events.v1.NodeCordoned
+	14, // 13: omnirelay.events.v1.Event.node_uncordoned:type_name -> omnirelay.events.v1.NodeUncordoned
+	15, // 14: omnirelay.events.v1.Event.session_opened:type_name -> omnirelay.events.v1.SessionOpened
+	16, // 15: omnirelay.events.v1.Event.session_closed:type_name -> omnirelay.events.v1.SessionClosed
+	17, // 16: omnirelay.events.v1.Event.candidacy_declared:type_name -> omnirelay.events.v1.CandidacyDeclared
+	18, // 17: omnirelay.events.v1.Event.candidacy_withdrawn:type_name -> omnirelay.events.v1.CandidacyWithdrawn
+	19, // 18: omnirelay.events.v1.Event.leadership_granted:type_name -> omnirelay.events.v1.LeadershipGranted
+	20, // 19: omnirelay.events.v1.Event.leadership_resigned:type_name -> omnirelay.events.v1.LeadershipResigned
+	21, // 20: omnirelay.events.v1.Event.leadership_expired:type_name -> omnirelay.events.v1.LeadershipExpired
+	22, // 21: omnirelay.events.v1.Event.namespace_created:type_name -> omnirelay.events.v1.NamespaceCreated
+	23, // 22: omnirelay.events.v1.Event.namespace_updated:type_name -> omnirelay.events.v1.NamespaceUpdated
+	24, // 23: omnirelay.events.v1.Event.namespace_deleting:type_name -> omnirelay.events.v1.NamespaceDeleting
+	25, // 24: omnirelay.events.v1.Event.namespace_deleted:type_name -> omnirelay.events.v1.NamespaceDeleted
+	26, // 25: omnirelay.events.v1.Event.shards_assigned:type_name -> omnirelay.events.v1.ShardsAssigned
+	27, // 26: omnirelay.events.v1.Event.shards_released:type_name -> omnirelay.events.v1.ShardsReleased
+	28, // 27: omnirelay.events.v1.Event.shard_move_started:type_name -> omnirelay.events.v1.ShardMoveStarted
+	29, // 28: omnirelay.events.v1.Event.shard_move_failed:type_name -> omnirelay.events.v1.ShardMoveFailed
+	30, // 29: omnirelay.events.v1.Event.shard_move_cancelled:type_name -> omnirelay.events.v1.ShardMoveCancelled
+	31, // 30: omnirelay.events.v1.Event.shards_paused:type_name -> omnirelay.events.v1.ShardsPaused
+	32, // 31: omnirelay.events.v1.Event.shards_resumed:type_name -> omnirelay.events.v1.ShardsResumed
+	32, // [32:32] is the sub-list for method output_type
+	32, // [32:32] is the sub-list for method input_type
+	32, // [32:32] is the sub-list for extension type_name
+	32, // [32:32] is the sub-list for extension extendee
+	0,  // [0:32] is the sub-list for field type_name
 }
 
 func init() { file_events_v1_frame_proto_init() }
@@ -938,6 +957,7 @@ func file_events_v1_frame_proto_init() {
 		(*Event_LogSealed)(nil),
 		(*Event_LogResumed)(nil),
 		(*Event_EraSettled)(nil),
+		(*Event_ReplicaReplaced)(nil),
 		(*Event_PolicySet)(nil),
 		(*Event_NodeJoined)(nil),
 		(*Event_NodeUpdated)(nil),
