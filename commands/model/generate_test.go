@@ -1,6 +1,7 @@
 package model_test
 
 import (
+	"cmp"
 	"encoding/binary"
 	"fmt"
 	"math/rand/v2"
@@ -183,6 +184,9 @@ func (d draw) membership() commands.Command {
 	case 4:
 		return membership.Leave{NodeID: id, Session: d.session(id), SecretHash: d.secret(id)}
 	case 5:
+		if d.int(3) == 0 {
+			return d.presence()
+		}
 		if d.rarely() {
 			return membership.JoinServer{Node: membership.Descriptor{NodeID: d.server(), Weight: 1, Labels: d.labels()}}
 		}
@@ -198,6 +202,22 @@ func (d draw) membership() commands.Command {
 	}
 	w := d.weight()
 	return membership.Update{NodeID: id, Labels: d.labels(), Weight: &w}
+}
+
+// presence is what the control leader says of a server.
+func (d draw) presence() commands.Command {
+	id, lost := d.server(), ""
+	d.m.Membership.EachServer(func(n membership.Node) bool {
+		id = n.NodeID
+		if n.Lost != 0 {
+			lost = id
+		}
+		return d.int(2) == 0
+	})
+	if lost != "" && d.int(3) > 0 || d.rarely() {
+		return membership.ReturnServer{NodeID: cmp.Or(lost, id)}
+	}
+	return membership.LoseServer{NodeID: id, Cause: eventsv1.ServerLossCause(1 + d.int(2))}
 }
 
 func (d draw) leadership() commands.Command {

@@ -303,6 +303,13 @@ func (e *Election) successor() (string, bool) {
 // Others returns what is known of the other servers, by name.
 func (e *Election) Others() []Member { return e.roster.all() }
 
+// Last is when a server was last heard, boot time, and whether it then said that it
+// stops; false when it was not heard since this one started.
+func (e *Election) Last(server string) (heard int64, stops, ok bool) {
+	m, ok := e.roster.get(server)
+	return m.Heard, m.Leaving, ok
+}
+
 // Abreast reports whether a position is at or beyond what the leader last said of
 // its log.
 func (e *Election) Abreast(position uint64) bool {

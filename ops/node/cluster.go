@@ -59,6 +59,17 @@ func (s *server) newCluster() error {
 	return err
 }
 
+// heard is what this server hears of the others; a single server hears nobody.
+type heard struct{ *server }
+
+// Last implements failuredetector.Roster.
+func (h heard) Last(server string) (at int64, stops, ok bool) {
+	if h.election == nil {
+		return 0, false, false
+	}
+	return h.election.Last(server)
+}
+
 // startCluster lets this server be asked, forward, and campaign.
 func (s *server) startCluster() error {
 	if s.election == nil {
