@@ -1,7 +1,6 @@
 package model_test
 
 import (
-	"cmp"
 	"encoding/binary"
 	"fmt"
 	"math/rand/v2"
@@ -128,6 +127,8 @@ func movingShard(sh *shard.Shard) bool {
 
 func (d draw) command() commands.Command {
 	switch k := d.int(20); {
+	case k == 0 && d.int(2) == 0:
+		return d.presence()
 	case k < 3:
 		return d.membership()
 	case k < 6:
@@ -184,12 +185,6 @@ func (d draw) membership() commands.Command {
 	case 4:
 		return membership.Leave{NodeID: id, Session: d.session(id), SecretHash: d.secret(id)}
 	case 5:
-		if d.int(3) == 0 {
-			return d.presence()
-		}
-		if d.rarely() {
-			return membership.JoinServer{Node: membership.Descriptor{NodeID: d.server(), Weight: 1, Labels: d.labels()}}
-		}
 		return membership.Cordon{NodeID: id}
 	case 6:
 		d.m.Membership.EachNode(func(n membership.Node) bool {
@@ -204,18 +199,15 @@ func (d draw) membership() commands.Command {
 	return membership.Update{NodeID: id, Labels: d.labels(), Weight: &w}
 }
 
-// presence is what the control leader says of a server.
+// presence is what a server says of itself, or the control leader of it.
 func (d draw) presence() commands.Command {
-	id, lost := d.server(), ""
-	d.m.Membership.EachServer(func(n membership.Node) bool {
-		id = n.NodeID
-		if n.Lost != 0 {
-			lost = id
-		}
-		return d.int(2) == 0
-	})
-	if lost != "" && d.int(3) > 0 || d.rarely() {
-		return membership.ReturnServer{NodeID: cmp.Or(lost, id)}
+	id := d.server()
+	n, known := d.m.Membership.Node(id)
+	switch {
+	case !known || n.Role != membership.ServerRole || d.rarely():
+		return membership.JoinServer{Node: membership.Descriptor{NodeID: id, Weight: 1, Labels: d.labels()}}
+	case n.Lost != 0 && d.int(3) > 0 || d.rarely():
+		return membership.ReturnServer{NodeID: id}
 	}
 	return membership.LoseServer{NodeID: id, Cause: eventsv1.ServerLossCause(1 + d.int(2))}
 }
