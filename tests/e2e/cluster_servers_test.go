@@ -1,6 +1,7 @@
 package e2e_test
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -49,14 +50,38 @@ func TestClusterServerStatus(t *testing.T) {
 	}
 	c.Converged(settle)
 	v, l := fmt.Sprintf("s%d", victim), fmt.Sprintf("s%d", leader)
-	var got []string
-	for _, e := range append(c.Events("ServerLost"), c.Events("ServerReturned")...) {
-		got = append(got, e.GetType()+" "+e.GetId())
+	want := []string{v + " failed", v + " alive", v + " left", v + " alive", l + " failed", l + " alive"}
+	if got := serverChanges(t, c.Only(other).Connect(), began, len(want)); !slices.Equal(got, want) {
+		t.Errorf("a watch from then on tells of %v, want %v", got, want)
 	}
-	want := []string{"ServerLost " + v, "ServerLost " + v, "ServerLost " + l, "ServerReturned " + v, "ServerReturned " + v, "ServerReturned " + l}
-	if !slices.Equal(got, want) {
-		t.Errorf("the log says %v, want %v", got, want)
+	if lost, back := len(c.Events("ServerLost")), len(c.Events("ServerReturned")); lost != 3 || back != 3 {
+		t.Errorf("the log has %d losses and %d returns, want 3 each", lost, back)
 	}
+}
+
+// serverChanges are the first n changes of a server's status after a position, as a
+// watch tells them.
+func serverChanges(t *testing.T, own *client.Client, after int64, n int) (all []string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), settle)
+	defer cancel()
+	for change, err := range own.Peers.Watch(ctx, &controlv1.WatchPeersRequest{Role: "server", ResumeToken: after}) {
+		if err != nil {
+			t.Errorf("watch: %v", err)
+			break
+		}
+		if change.GetCurrent().GetStatus() != change.GetPrevious().GetStatus() {
+			all = append(all, change.GetCurrent().GetNodeId()+" "+statusWord(change.GetCurrent()))
+		}
+		if len(all) == n {
+			break
+		}
+	}
+	return all
+}
+
+func statusWord(p *controlv1.Peer) string {
+	return strings.ToLower(strings.TrimPrefix(p.GetStatus().String(), "PEER_STATUS_"))
 }
 
 // TestClusterLeadersChange: control leadership goes round by itself, with nobody
@@ -140,7 +165,7 @@ func showsServers(t *testing.T, own *client.Client, want []string) error {
 	}
 	var got []string
 	for _, p := range page.Items {
-		got = append(got, strings.ToLower(strings.TrimPrefix(p.GetStatus().String(), "PEER_STATUS_")))
+		got = append(got, statusWord(p))
 	}
 	if !slices.Equal(got, want) {
 		return fmt.Errorf("%v", got)
