@@ -95,6 +95,11 @@ func describeMembership(e *eventsv1.Event) (Description, bool) {
 		return describef(c, k.NodeCordoned.NodeId, "node %s cordoned", k.NodeCordoned.NodeId), true
 	case *eventsv1.Event_NodeUncordoned:
 		return describef(c, k.NodeUncordoned.NodeId, "node %s uncordoned", k.NodeUncordoned.NodeId), true
+	case *eventsv1.Event_ServerLost:
+		l := k.ServerLost
+		return describef(c, l.NodeId, "server %s lost: %s", l.NodeId, enumWord(l.Cause.String(), "SERVER_LOSS_CAUSE_")), true
+	case *eventsv1.Event_ServerReturned:
+		return describef(c, k.ServerReturned.NodeId, "server %s returned", k.ServerReturned.NodeId), true
 	case *eventsv1.Event_SessionOpened:
 		s := k.SessionOpened
 		return describef(c, s.NodeId, "session of %s opened, TTL %d ms", s.NodeId, s.TtlMs), true

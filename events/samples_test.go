@@ -39,6 +39,8 @@ func samples() []proto.Message {
 		&eventsv1.NodeUncordoned{NodeId: "n1"},
 		&eventsv1.SessionOpened{NodeId: "n1", TtlMs: 5000, SecretHash: []byte(strings.Repeat("\x5a", events.HashSize)), Incarnation: 7},
 		&eventsv1.SessionClosed{NodeId: "n1", Session: 17, Cause: eventsv1.SessionCloseCause_SESSION_CLOSE_CAUSE_EXPIRED},
+		&eventsv1.ServerLost{NodeId: "s2", Cause: eventsv1.ServerLossCause_SERVER_LOSS_CAUSE_SILENT},
+		&eventsv1.ServerReturned{NodeId: "s2"},
 		&eventsv1.CandidacyDeclared{Scope: "billing/report", NodeId: "n1", Session: 17, Priority: -3, Labels: map[string]string{"b": "2", "a": "1"}},
 		&eventsv1.CandidacyWithdrawn{Scope: "billing/report", NodeId: "n1", Session: 17},
 		&eventsv1.LeadershipGranted{Scope: "shard/demo/3", NodeId: "n1", Session: 17, Labels: map[string]string{"b": "2", "a": "1"}},

@@ -31,6 +31,8 @@ func causeOf(e *eventsv1.Event) int32 {
 	switch k := e.GetKind().(type) {
 	case *eventsv1.Event_SessionClosed:
 		return int32(k.SessionClosed.GetCause())
+	case *eventsv1.Event_ServerLost:
+		return int32(k.ServerLost.GetCause())
 	case *eventsv1.Event_ShardsAssigned:
 		return int32(k.ShardsAssigned.GetCause())
 	case *eventsv1.Event_ShardsReleased:

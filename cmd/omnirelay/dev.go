@@ -1,20 +1,12 @@
 package main
 
 import (
-	"context"
-	"errors"
 	"fmt"
 	"io"
-	"log/slog"
-	"os"
-	"path/filepath"
+	"strings"
 
 	"github.com/urfave/cli/v2"
-	"golang.org/x/sync/errgroup"
 
-	"github.com/omnirelay/omnirelay/api/client"
-	controlv1 "github.com/omnirelay/omnirelay/api/v1"
-	commandline "github.com/omnirelay/omnirelay/cli"
 	"github.com/omnirelay/omnirelay/commands/policy"
 	"github.com/omnirelay/omnirelay/ops/config"
 	"github.com/omnirelay/omnirelay/ops/node"
@@ -42,7 +34,7 @@ func defaultDev() *devConfig {
 func (d *devConfig) settings() *config.Table {
 	return config.NewTable(append([]*config.Setting{
 		config.Int(&d.Servers, "servers", "servers of the control plane").
-			Check("1; clusters of three servers are not in this release", func() bool { return d.Servers == 1 }),
+			Check("1, 3", func() bool { return d.Servers == 1 || d.Servers == 3 }),
 		config.Int(&d.Nodes, "nodes", "agents with role worker").
 			Check(fmt.Sprintf("0 to %d", maxDevNodes), func() bool { return d.Nodes >= 0 && d.Nodes <= maxDevNodes }),
 		config.String(&d.Namespace, "namespace", "namespace that is created if it is not there").Required("a name such as demo").
@@ -50,7 +42,7 @@ func (d *devConfig) settings() *config.Table {
 		config.Int(&d.Shards, "shards", "shards of that namespace").
 			Check("1 to 1000000", func() bool { return d.Shards >= 1 && d.Shards <= 1_000_000 }),
 		config.String(&d.server.Data, "data", "directory that keeps state across runs; without it a temporary one"),
-		config.String(&d.server.HTTP, "http", "address of the API").
+		config.String(&d.server.HTTP, "http", "address of the API of the first server; others take free ports").
 			Check("an address of this machine's loopback, such as 127.0.0.1:8080", func() bool { return node.IsLoopback(d.server.HTTP) }),
 		config.Duration(&d.server.SessionTTL, "session-ttl", "first value of the session policy").
 			Check(policy.MinSessionTTL.String()+" to "+policy.MaxSessionTTL.String(), func() bool {
@@ -78,102 +70,32 @@ func devCommand() *cli.Command {
 	}
 }
 
-// runDev runs a server and its agents until ctx ends or one of them fails. The
-// agents end first: they release what they own to a server that still answers.
-func runDev(ctx context.Context, cfg *devConfig, log *slog.Logger, out io.Writer) (err error) {
-	root := cfg.server.Data
-	if root == "" {
-		if root, err = os.MkdirTemp("", "omnirelay-dev-*"); err != nil {
-			return fmt.Errorf("temporary data directory: %w", err)
-		}
-		defer func() { err = errors.Join(err, os.RemoveAll(root)) }()
-	}
-	server := cfg.server
-	server.Data = filepath.Join(root, "s1")
-	address := make(chan string, 1)
-	all, failed := errgroup.WithContext(context.WithoutCancel(ctx))
-	serving, stopServer := context.WithCancel(failed)
-	defer stopServer()
-	all.Go(func() error {
-		return node.Run(serving, server, node.Options{Version: release(), Logger: log.With("node", server.Name),
-			OnReady: func(at string) { address <- at }})
-	})
-	all.Go(func() error {
-		defer stopServer()
-		select {
-		case at := <-address:
-			ctx, cancel := context.WithCancel(ctx)
-			defer cancel()
-			context.AfterFunc(failed, cancel)
-			return runDevAgents(ctx, cfg, "http://"+at, root, log, out)
-		case <-ctx.Done():
-		case <-failed.Done():
-		}
-		return nil
-	})
-	return all.Wait()
-}
-
-// runDevAgents fills a ready server: a namespace, agents, and a context for the
-// command line. It returns when ctx ended and the agents have.
-func runDevAgents(ctx context.Context, cfg *devConfig, url, root string, log *slog.Logger, out io.Writer) error {
-	shards, err := createNamespace(ctx, cfg, url)
-	if err != nil {
-		if ctx.Err() != nil {
-			return nil
-		}
-		return fmt.Errorf("create namespace %s: %w", cfg.Namespace, err)
-	}
-	current, saved := commandline.SaveContext("dev", commandline.Context{Endpoints: []string{url}})
-	agents, ctx := errgroup.WithContext(ctx)
-	for i := range cfg.Nodes {
-		agent := defaultAgent()
-		agent.Insecure, agent.Endpoints, agent.NodeID = true, []string{url}, fmt.Sprintf("n%d", i+1)
-		agent.Data = filepath.Join(root, agent.NodeID)
-		agents.Go(func() error { return runAgent(ctx, agent, log) })
-	}
-	cfg.greet(out, url, root, shards, current, saved)
-	agents.Go(func() error { <-ctx.Done(); return nil })
-	return agents.Wait()
-}
-
-// createNamespace creates the namespace unless it is there, and returns how
-// many shards it has: one of an earlier run keeps its own.
-func createNamespace(ctx context.Context, cfg *devConfig, url string) (shards int, err error) {
-	c, err := client.New(client.DefaultConfig(url))
-	if err != nil {
-		return 0, err
-	}
-	defer c.Close()
-	_, err = c.Namespaces.Create(ctx, &controlv1.CreateNamespaceRequest{
-		Namespace: cfg.Namespace, ShardCount: int32(cfg.Shards),
-		Mutation: &controlv1.Mutation{Reason: "omnirelay dev"},
-	})
-	var refused *client.Error
-	if errors.As(err, &refused) && refused.Reason == "namespace_exists" {
-		kept, err := c.Namespaces.Get(ctx, &controlv1.GetNamespaceRequest{Namespace: cfg.Namespace})
-		return int(kept.GetShardCount()), err
-	}
-	return cfg.Shards, err
-}
-
 // greet says where everything is and what to try.
-func (d *devConfig) greet(out io.Writer, url, root string, shards int, current bool, saved error) {
+func (d *devConfig) greet(out io.Writer, urls []string, root string, shards int, current bool, saved error) {
 	kept := "removed at the end; --data DIR keeps it"
 	if d.server.Data != "" {
 		kept = "kept"
 	}
-	fmt.Fprintf(out, `omnirelay dev: one server, %d agents, namespace %s with %d shards
-
-  API, REST and events  %s
-  metrics               %s/metrics
+	servers := "one server"
+	if len(urls) > 1 {
+		servers = fmt.Sprintf("%d servers", len(urls))
+	}
+	fmt.Fprintf(out, "omnirelay dev: %s, %d agents, namespace %s with %d shards\n\n", servers, d.Nodes, d.Namespace, shards)
+	for i, url := range urls {
+		label := ""
+		if i == 0 {
+			label = "API, REST and events"
+		}
+		fmt.Fprintf(out, "  %-20s  %s\n", label, url)
+	}
+	fmt.Fprintf(out, `  metrics               %s/metrics%s
   data                  %s (%s)
   credentials           none: plaintext on loopback, for trying only
-`, d.Nodes, d.Namespace, shards, url, url, root, kept)
+`, urls[0], map[bool]string{true: ", and the others'"}[len(urls) > 1], root, kept)
 	flag := ""
 	switch {
 	case saved != nil:
-		flag = " --endpoint " + url
+		flag = " --endpoint " + strings.Join(urls, ",")
 		fmt.Fprintf(out, "  context               not saved: %v\n", saved)
 	case !current:
 		flag = " --context dev"

@@ -13,6 +13,16 @@ type JoinServer struct {
 	Node Descriptor
 }
 
+// LoseServer notes that a server does not take part any more. One that was noted
+// as silent may be noted as stopped afterwards, never the other way round.
+type LoseServer struct {
+	NodeID string
+	Cause  eventsv1.ServerLossCause
+}
+
+// ReturnServer notes that a lost server takes part again.
+type ReturnServer struct{ NodeID string }
+
 // OpenSession joins a node and starts its lease.
 type OpenSession struct {
 	Node Descriptor
@@ -52,6 +62,8 @@ type Update struct {
 
 // CommandName implements commands.Command.
 func (JoinServer) CommandName() string   { return "membership.JoinServer" }
+func (LoseServer) CommandName() string   { return "membership.LoseServer" }
+func (ReturnServer) CommandName() string { return "membership.ReturnServer" }
 func (OpenSession) CommandName() string  { return "membership.OpenSession" }
 func (CloseSession) CommandName() string { return "membership.CloseSession" }
 func (Leave) CommandName() string        { return "membership.Leave" }

@@ -20,6 +20,10 @@ func (s *State) Decide(meta commands.Meta, cmd commands.Command, policies Polici
 	switch c := cmd.(type) {
 	case JoinServer:
 		return s.joinServer(c)
+	case LoseServer:
+		return s.loseServer(c)
+	case ReturnServer:
+		return s.returnServer(c)
 	case OpenSession:
 		return s.openSession(meta, c, policies)
 	case CloseSession:
@@ -48,7 +52,51 @@ func (s *State) joinServer(c JoinServer) ([]*eventsv1.Event, error) {
 	if err := keepOperators(old, &c.Node); err != nil {
 		return nil, err
 	}
-	return describe(old, known, c.Node), nil
+	evs := describe(old, known, c.Node)
+	if old.Lost != 0 && !old.Left { // who says what it is takes part
+		evs = append(evs, returned(old.NodeID))
+	}
+	return evs, nil
+}
+
+// server returns a server of the control plane.
+func (s *State) server(id string) (Node, error) {
+	n, ok := s.Node(id)
+	switch {
+	case !ok:
+		return Node{}, commands.Missing("node", id)
+	case n.Role != ServerRole || n.Left:
+		return Node{}, commands.Refuse("node_not_server", "node %q has role %s and is no server of the control plane", id, n.Role)
+	}
+	return n, nil
+}
+
+func (s *State) loseServer(c LoseServer) ([]*eventsv1.Event, error) {
+	n, err := s.server(c.NodeID)
+	if err != nil {
+		return nil, err
+	}
+	switch c.Cause {
+	case eventsv1.ServerLossCause_SERVER_LOSS_CAUSE_SILENT, eventsv1.ServerLossCause_SERVER_LOSS_CAUSE_STOPPED:
+	default:
+		return nil, commands.BadField("cause", "silent, stopped", "is %d", c.Cause)
+	}
+	if n.Lost >= c.Cause { // a word of its own says more than silence
+		return nil, nil
+	}
+	return []*eventsv1.Event{{Kind: &eventsv1.Event_ServerLost{ServerLost: &eventsv1.ServerLost{NodeId: c.NodeID, Cause: c.Cause}}}}, nil
+}
+
+func (s *State) returnServer(c ReturnServer) ([]*eventsv1.Event, error) {
+	n, err := s.server(c.NodeID)
+	if err != nil || n.Lost == 0 {
+		return nil, err
+	}
+	return []*eventsv1.Event{returned(c.NodeID)}, nil
+}
+
+func returned(server string) *eventsv1.Event {
+	return &eventsv1.Event{Kind: &eventsv1.Event_ServerReturned{ServerReturned: &eventsv1.ServerReturned{NodeId: server}}}
 }
 
 // describe is the event that brings the registry to this descriptor, if one is

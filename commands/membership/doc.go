@@ -13,6 +13,9 @@
 //  4. Lifecycle: cordon active → cordoned, uncordon cordoned → active; anything
 //     else is invalid_transition.
 //  5. Servers are nodes with role "server" and have no session.
+//     The control leader notes when it does not hear one any more (lost: silent, or
+//     stopped by its own word) and when it does again. Neither changes what the
+//     server may do.
 //  6. What operators labelled stays on a node over its restarts, until it
 //     leaves. The weight that an operator gave stays until an operator gives
 //     another, whatever the node says of itself.
@@ -20,6 +23,6 @@
 // The version of a node rises by one with each event about it.
 //
 // Rejections: session_exists, incarnation_stale, session_not_found, secret_mismatch,
-// invalid_transition, node_exists, node_is_server, node_not_found, node_left,
+// invalid_transition, node_exists, node_is_server, node_not_server, node_not_found, node_left,
 // invalid_field, version_mismatch.
 package membership

@@ -3,6 +3,7 @@ package membership_test
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"testing"
 
@@ -42,6 +43,56 @@ func TestJoinServerTakenName(t *testing.T) {
 	s.When(membership.JoinServer{Node: d}).ThenRejected("node_exists")
 	s.When(membership.Leave{NodeID: "n1", Session: 2, SecretHash: secret("a")}).ThenDone()
 	s.When(membership.JoinServer{Node: d}).Then(&eventsv1.NodeJoined{Node: p})
+}
+
+// TestLoseServer: silence is noted once, its own word after silence too, and
+// whoever says what it is takes part again.
+func TestLoseServer(t *testing.T) {
+	const (
+		silent  = eventsv1.ServerLossCause_SERVER_LOSS_CAUSE_SILENT
+		stopped = eventsv1.ServerLossCause_SERVER_LOSS_CAUSE_STOPPED
+	)
+	s := commandtest.New(t, model.New()).Given(joined("n1", "a")...)
+	d, _ := worker("s2")
+	s.When(membership.LoseServer{NodeID: "s2", Cause: silent}).ThenRejected("node_not_found")
+	s.When(membership.LoseServer{NodeID: "n1", Cause: silent}).ThenRejected("node_not_server")
+	s.When(membership.ReturnServer{NodeID: "n1"}).ThenRejected("node_not_server")
+	s.When(membership.JoinServer{Node: d}).ThenDone()
+	s.When(membership.LoseServer{NodeID: "s2"}).ThenInvalid("cause")
+	s.When(membership.ReturnServer{NodeID: "s2"}).ThenNothing()
+	s.When(membership.LoseServer{NodeID: "s2", Cause: silent}).Then(&eventsv1.ServerLost{NodeId: "s2", Cause: silent})
+	s.When(membership.LoseServer{NodeID: "s2", Cause: silent}).ThenNothing()
+	s.When(membership.LoseServer{NodeID: "s2", Cause: stopped}).Then(&eventsv1.ServerLost{NodeId: "s2", Cause: stopped})
+	s.When(membership.LoseServer{NodeID: "s2", Cause: silent}).ThenNothing()
+	d2, _ := worker("s2")
+	s.When(open(d2, "b", 1)).ThenRejected("node_is_server") // its name stays taken
+	s.When(membership.ReturnServer{NodeID: "s2"}).Then(&eventsv1.ServerReturned{NodeId: "s2"})
+	s.When(membership.ReturnServer{NodeID: "s2"}).ThenNothing()
+	s.When(membership.LoseServer{NodeID: "s2", Cause: stopped}).ThenDone()
+	s.When(membership.JoinServer{Node: d}).Then(&eventsv1.ServerReturned{NodeId: "s2"})
+	s.When(membership.JoinServer{Node: d}).ThenNothing()
+}
+
+// TestEachServer: the servers, in order, whatever else there is.
+func TestEachServer(t *testing.T) {
+	m := model.New()
+	s := commandtest.New(t, m).Given(joined("n1", "a")...)
+	for _, id := range []string{"s3", "s1", "s2"} {
+		d, _ := worker(id)
+		s.When(membership.JoinServer{Node: d}).ThenDone()
+	}
+	seen := func(st *membership.State) (ids []string) {
+		st.EachServer(func(n membership.Node) bool { ids = append(ids, n.NodeID); return true })
+		return ids
+	}
+	want := []string{"s1", "s2", "s3"}
+	for name, st := range map[string]*membership.State{
+		"as it grew": m.Membership, "a clone": m.Membership.Clone(), "from its image": membership.FromImage(m.Membership.Image()),
+	} {
+		if got := seen(st); !slices.Equal(got, want) {
+			t.Errorf("%s: %v, want %v", name, got, want)
+		}
+	}
 }
 
 func TestCordon(t *testing.T) {

@@ -1,6 +1,7 @@
 package membership
 
 import (
+	"slices"
 	"time"
 
 	"github.com/tidwall/btree"
@@ -26,6 +27,8 @@ type Node struct {
 	// WeightSet: an operator gave the weight, and what the node says of it itself
 	// does not count any more.
 	WeightSet bool `cbor:"27,keyasint,omitempty" json:"-"`
+	// Lost is why a server does not take part; 0 when it does, as far as is known.
+	Lost eventsv1.ServerLossCause `cbor:"28,keyasint,omitempty" json:",omitempty"`
 }
 
 // State holds the nodes. The zero State has none. It has one owner.
@@ -33,10 +36,13 @@ type State struct {
 	// nodes are shared between states: a change replaces one, and never writes
 	// to it. Pointers, because the tree copies a page of them at a time.
 	nodes btree.Map[string, *Node]
+	// servers are the ids of those with role server, in their order: few among
+	// many. Shared between states, so that a change makes a new one.
+	servers []string
 }
 
 // Clone returns an independent state that shares what neither changes.
-func (s *State) Clone() *State { return &State{nodes: *s.nodes.Copy()} }
+func (s *State) Clone() *State { return &State{nodes: *s.nodes.Copy(), servers: s.servers} }
 
 // Node returns a node by its id.
 func (s *State) Node(id string) (Node, bool) {
@@ -51,6 +57,16 @@ func (s *State) Node(id string) (Node, bool) {
 // false.
 func (s *State) EachNode(fn func(Node) bool) {
 	s.nodes.Scan(func(_ string, n *Node) bool { return fn(*n) })
+}
+
+// EachServer calls fn for every server in the order of their ids, until it
+// returns false.
+func (s *State) EachServer(fn func(Node) bool) {
+	for _, id := range s.servers {
+		if n, ok := s.Node(id); ok && !fn(n) {
+			return
+		}
+	}
 }
 
 // SessionIs reports whether the node's present session is this one.
@@ -73,7 +89,7 @@ func (s *State) Image() []Node {
 func FromImage(image []Node) *State {
 	s := &State{}
 	for _, n := range image {
-		s.nodes.Set(n.NodeID, &n)
+		s.set(&n)
 	}
 	return s
 }
@@ -84,7 +100,7 @@ func (s *State) Evolve(r events.Recorded) {
 	case *eventsv1.Event_NodeJoined:
 		s.change(e.NodeJoined.GetNode().GetNodeId(), func(n *Node) {
 			n.WeightSet = n.WeightSet && n.Weight == e.NodeJoined.GetNode().GetWeight()
-			n.Descriptor, n.Left = fromProto(e.NodeJoined.Node), false
+			n.Descriptor, n.Left, n.Lost = fromProto(e.NodeJoined.Node), false, 0
 		})
 	case *eventsv1.Event_NodeUpdated:
 		s.change(e.NodeUpdated.GetNode().GetNodeId(), func(n *Node) {
@@ -101,6 +117,10 @@ func (s *State) Evolve(r events.Recorded) {
 		s.change(e.NodeCordoned.NodeId, func(n *Node) { n.Cordoned = true })
 	case *eventsv1.Event_NodeUncordoned:
 		s.change(e.NodeUncordoned.NodeId, func(n *Node) { n.Cordoned = false })
+	case *eventsv1.Event_ServerLost:
+		s.change(e.ServerLost.NodeId, func(n *Node) { n.Lost = e.ServerLost.Cause })
+	case *eventsv1.Event_ServerReturned:
+		s.change(e.ServerReturned.NodeId, func(n *Node) { n.Lost = 0 })
 	case *eventsv1.Event_SessionOpened:
 		s.change(e.SessionOpened.NodeId, func(n *Node) {
 			n.Session, n.TTL = r.Position, time.Duration(e.SessionOpened.TtlMs)*time.Millisecond
@@ -121,5 +141,17 @@ func (s *State) change(id string, fn func(*Node)) {
 	fn(&n)
 	n.NodeID = id
 	n.Version++
-	s.nodes.Set(id, &n)
+	s.set(&n)
+}
+
+// set puts a node in, and keeps the list of servers.
+func (s *State) set(n *Node) {
+	s.nodes.Set(n.NodeID, n)
+	at, listed := slices.BinarySearch(s.servers, n.NodeID)
+	switch {
+	case listed && n.Role != ServerRole:
+		s.servers = slices.Delete(slices.Clone(s.servers), at, at+1)
+	case !listed && n.Role == ServerRole:
+		s.servers = slices.Insert(slices.Clone(s.servers), at, n.NodeID)
+	}
 }

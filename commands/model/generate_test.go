@@ -133,6 +133,8 @@ func (d draw) command() commands.Command {
 		return []commands.Command{control.Seal{}, control.Unseal{}, control.SettleEra{Era: 1}}[d.int(3)]
 	}
 	switch k := d.int(20); {
+	case k == 0 && d.int(2) == 0:
+		return d.presence()
 	case k < 3:
 		return d.membership()
 	case k < 6:
@@ -189,9 +191,6 @@ func (d draw) membership() commands.Command {
 	case 4:
 		return membership.Leave{NodeID: id, Session: d.session(id), SecretHash: d.secret(id)}
 	case 5:
-		if d.rarely() {
-			return membership.JoinServer{Node: membership.Descriptor{NodeID: d.server(), Weight: 1, Labels: d.labels()}}
-		}
 		return membership.Cordon{NodeID: id}
 	case 6:
 		d.m.Membership.EachNode(func(n membership.Node) bool {
@@ -204,6 +203,19 @@ func (d draw) membership() commands.Command {
 	}
 	w := d.weight()
 	return membership.Update{NodeID: id, Labels: d.labels(), Weight: &w}
+}
+
+// presence is what a server says of itself, or the control leader of it.
+func (d draw) presence() commands.Command {
+	id := d.server()
+	n, known := d.m.Membership.Node(id)
+	switch {
+	case !known || n.Role != membership.ServerRole || d.rarely():
+		return membership.JoinServer{Node: membership.Descriptor{NodeID: id, Weight: 1, Labels: d.labels()}}
+	case n.Lost != 0 && d.int(3) > 0 || d.rarely():
+		return membership.ReturnServer{NodeID: id}
+	}
+	return membership.LoseServer{NodeID: id, Cause: eventsv1.ServerLossCause(1 + d.int(2))}
 }
 
 func (d draw) leadership() commands.Command {

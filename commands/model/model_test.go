@@ -73,6 +73,8 @@ func changes() []proto.Message {
 		&eventsv1.PolicySet{Kind: "session", Name: "default", Version: 1},
 		&eventsv1.NodeCordoned{NodeId: "n1"},
 		&eventsv1.NodeJoined{Node: &eventsv1.NodeDescriptor{NodeId: "n2"}},
+		&eventsv1.NodeJoined{Node: &eventsv1.NodeDescriptor{NodeId: "s2", Role: "server"}},
+		&eventsv1.ServerLost{NodeId: "s1", Cause: eventsv1.ServerLossCause_SERVER_LOSS_CAUSE_SILENT},
 		&eventsv1.SessionClosed{NodeId: "n1", Session: 4},
 		&eventsv1.CandidacyDeclared{Scope: "x", NodeId: "n2", Session: 9},
 		&eventsv1.LeadershipResigned{Scope: "x", NodeId: "n1", Term: 7},
@@ -133,7 +135,7 @@ func TestFrozen(t *testing.T) {
 
 // TestFrozenShardState: the state of shards keeps the same promise by itself.
 func TestFrozenShardState(t *testing.T) {
-	for _, change := range changes()[7:] {
+	for _, change := range changes()[9:] {
 		_, m := small(t)
 		m.Shard.Freeze()
 		func() {

@@ -42,7 +42,7 @@ func TestHistories(t *testing.T) {
 		return
 	}
 	for _, name := range []string{
-		"membership.JoinServer", "membership.OpenSession", "membership.CloseSession", "membership.Leave", "membership.Cordon",
+		"membership.JoinServer", "membership.LoseServer", "membership.ReturnServer", "membership.OpenSession", "membership.CloseSession", "membership.Leave", "membership.Cordon",
 		"membership.Uncordon", "membership.Update", "leadership.Campaign", "leadership.Resign", "leadership.Elect",
 		"leadership.GrantControl", "shard.Create", "shard.Update", "shard.Delete", "shard.FinishDelete", "shard.Assign",
 		"shard.Move", "shard.Rebalance", "shard.Release", "shard.FailMoves", "shard.CancelMoves", "shard.Pause", "shard.Resume",

@@ -25,7 +25,7 @@ func Commands() []commands.Command {
 		control.Unseal{},
 		leadership.Campaign{}, leadership.Elect{}, leadership.GrantControl{}, leadership.Resign{},
 		membership.CloseSession{}, membership.Cordon{}, membership.JoinServer{}, membership.Leave{},
-		membership.OpenSession{}, membership.Uncordon{}, membership.Update{},
+		membership.LoseServer{}, membership.OpenSession{}, membership.ReturnServer{}, membership.Uncordon{}, membership.Update{},
 		policy.SetSession{},
 		shard.Assign{}, shard.CancelMoves{}, shard.Create{}, shard.Delete{}, shard.FailMoves{},
 		shard.FinishDelete{}, shard.Move{}, shard.Pause{}, shard.Rebalance{}, shard.Release{},

@@ -30,6 +30,7 @@ type node struct {
 	role           string
 	session        events.Position
 	cordoned, left bool
+	lost           eventsv1.ServerLossCause
 }
 
 type namespace struct {
@@ -101,7 +102,7 @@ func (w *witness) seeNode(r events.Recorded) {
 	switch e := r.Event.Kind.(type) {
 	case *eventsv1.Event_NodeJoined:
 		n := w.node(e.NodeJoined.Node.NodeId)
-		n.role, n.left = e.NodeJoined.Node.Role, false
+		n.role, n.left, n.lost = e.NodeJoined.Node.Role, false, 0
 	case *eventsv1.Event_NodeUpdated:
 		w.node(e.NodeUpdated.Node.NodeId).role = e.NodeUpdated.Node.Role
 	case *eventsv1.Event_NodeLeft:
@@ -112,6 +113,14 @@ func (w *witness) seeNode(r events.Recorded) {
 		w.node(e.NodeCordoned.NodeId).cordoned = true
 	case *eventsv1.Event_NodeUncordoned:
 		w.node(e.NodeUncordoned.NodeId).cordoned = false
+	case *eventsv1.Event_ServerLost:
+		n := w.node(e.ServerLost.NodeId)
+		w.must(n.role == "server" && !n.left && n.lost < e.ServerLost.Cause, r, "is lost (%s) as %+v", e.ServerLost.Cause, *n)
+		n.lost = e.ServerLost.Cause
+	case *eventsv1.Event_ServerReturned:
+		n := w.node(e.ServerReturned.NodeId)
+		w.must(n.role == "server" && n.lost != 0, r, "returns as %+v", *n)
+		n.lost = 0
 	case *eventsv1.Event_SessionOpened:
 		n := w.node(e.SessionOpened.NodeId)
 		w.must(n.session == 0, r, "opens beside session %d", n.session)
@@ -285,7 +294,7 @@ func (w *witness) compare(m *model.Model) {
 	}
 	for id, seen := range w.nodes {
 		n, _ := m.Membership.Node(id)
-		if got := (node{n.Role, n.Session, n.Cordoned, n.Left}); got != *seen {
+		if got := (node{n.Role, n.Session, n.Cordoned, n.Left, n.Lost}); got != *seen {
 			w.t.Fatalf("node %s is %+v, seen %+v", id, got, *seen)
 		}
 	}

@@ -294,6 +294,8 @@ type Event struct {
 	//	*Event_NodeUncordoned
 	//	*Event_SessionOpened
 	//	*Event_SessionClosed
+	//	*Event_ServerLost
+	//	*Event_ServerReturned
 	//	*Event_CandidacyDeclared
 	//	*Event_CandidacyWithdrawn
 	//	*Event_LeadershipGranted
@@ -464,6 +466,24 @@ func (x *Event) GetSessionClosed() *SessionClosed {
 	if x != nil {
 		if x, ok := x.Kind.(*Event_SessionClosed); ok {
 			return x.SessionClosed
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetServerLost() *ServerLost {
+	if x != nil {
+		if x, ok := x.Kind.(*Event_ServerLost); ok {
+			return x.ServerLost
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetServerReturned() *ServerReturned {
+	if x != nil {
+		if x, ok := x.Kind.(*Event_ServerReturned); ok {
+			return x.ServerReturned
 		}
 	}
 	return nil
@@ -669,6 +689,14 @@ type Event_SessionClosed struct {
 	SessionClosed *SessionClosed `protobuf:"bytes,47,opt,name=session_closed,json=sessionClosed,proto3,oneof"`
 }
 
+type Event_ServerLost struct {
+	ServerLost *ServerLost `protobuf:"bytes,48,opt,name=server_lost,json=serverLost,proto3,oneof"`
+}
+
+type Event_ServerReturned struct {
+	ServerReturned *ServerReturned `protobuf:"bytes,49,opt,name=server_returned,json=serverReturned,proto3,oneof"`
+}
+
 type Event_CandidacyDeclared struct {
 	CandidacyDeclared *CandidacyDeclared `protobuf:"bytes,70,opt,name=candidacy_declared,json=candidacyDeclared,proto3,oneof"`
 }
@@ -759,6 +787,10 @@ func (*Event_SessionOpened) isEvent_Kind() {}
 
 func (*Event_SessionClosed) isEvent_Kind() {}
 
+func (*Event_ServerLost) isEvent_Kind() {}
+
+func (*Event_ServerReturned) isEvent_Kind() {}
+
 func (*Event_CandidacyDeclared) isEvent_Kind() {}
 
 func (*Event_CandidacyWithdrawn) isEvent_Kind() {}
@@ -814,7 +846,7 @@ const file_events_v1_frame_proto_rawDesc = "" +
 	"\fcausation_id\x18\x05 \x01(\tR\vcausationId\x12\x18\n" +
 	"\acommand\x18\x06 \x01(\tR\acommand\x12'\n" +
 	"\x0fidempotency_key\x18\a \x01(\fR\x0eidempotencyKey\x12!\n" +
-	"\frequest_hash\x18\b \x01(\fR\vrequestHash\"\x8a\x12\n" +
+	"\frequest_hash\x18\b \x01(\fR\vrequestHash\"\x9e\x13\n" +
 	"\x05Event\x12B\n" +
 	"\vera_started\x18\n" +
 	" \x01(\v2\x1f.omnirelay.events.v1.EraStartedH\x00R\n" +
@@ -835,7 +867,10 @@ const file_events_v1_frame_proto_rawDesc = "" +
 	"\rnode_cordoned\x18+ \x01(\v2!.omnirelay.events.v1.NodeCordonedH\x00R\fnodeCordoned\x12N\n" +
 	"\x0fnode_uncordoned\x18, \x01(\v2#.omnirelay.events.v1.NodeUncordonedH\x00R\x0enodeUncordoned\x12K\n" +
 	"\x0esession_opened\x18- \x01(\v2\".omnirelay.events.v1.SessionOpenedH\x00R\rsessionOpened\x12K\n" +
-	"\x0esession_closed\x18/ \x01(\v2\".omnirelay.events.v1.SessionClosedH\x00R\rsessionClosed\x12W\n" +
+	"\x0esession_closed\x18/ \x01(\v2\".omnirelay.events.v1.SessionClosedH\x00R\rsessionClosed\x12B\n" +
+	"\vserver_lost\x180 \x01(\v2\x1f.omnirelay.events.v1.ServerLostH\x00R\n" +
+	"serverLost\x12N\n" +
+	"\x0fserver_returned\x181 \x01(\v2#.omnirelay.events.v1.ServerReturnedH\x00R\x0eserverReturned\x12W\n" +
 	"\x12candidacy_declared\x18F \x01(\v2&.omnirelay.events.v1.CandidacyDeclaredH\x00R\x11candidacyDeclared\x12Z\n" +
 	"\x13candidacy_withdrawn\x18G \x01(\v2'.omnirelay.events.v1.CandidacyWithdrawnH\x00R\x12candidacyWithdrawn\x12W\n" +
 	"\x12leadership_granted\x18H \x01(\v2&.omnirelay.events.v1.LeadershipGrantedH\x00R\x11leadershipGranted\x12Z\n" +
@@ -885,22 +920,24 @@ var file_events_v1_frame_proto_goTypes = []any{
 	(*NodeUncordoned)(nil),     // 14: omnirelay.events.v1.NodeUncordoned
 	(*SessionOpened)(nil),      // 15: omnirelay.events.v1.SessionOpened
 	(*SessionClosed)(nil),      // 16: omnirelay.events.v1.SessionClosed
-	(*CandidacyDeclared)(nil),  // 17: omnirelay.events.v1.CandidacyDeclared
-	(*CandidacyWithdrawn)(nil), // 18: omnirelay.events.v1.CandidacyWithdrawn
-	(*LeadershipGranted)(nil),  // 19: omnirelay.events.v1.LeadershipGranted
-	(*LeadershipResigned)(nil), // 20: omnirelay.events.v1.LeadershipResigned
-	(*LeadershipExpired)(nil),  // 21: omnirelay.events.v1.LeadershipExpired
-	(*NamespaceCreated)(nil),   // 22: omnirelay.events.v1.NamespaceCreated
-	(*NamespaceUpdated)(nil),   // 23: omnirelay.events.v1.NamespaceUpdated
-	(*NamespaceDeleting)(nil),  // 24: omnirelay.events.v1.NamespaceDeleting
-	(*NamespaceDeleted)(nil),   // 25: omnirelay.events.v1.NamespaceDeleted
-	(*ShardsAssigned)(nil),     // 26: omnirelay.events.v1.ShardsAssigned
-	(*ShardsReleased)(nil),     // 27: omnirelay.events.v1.ShardsReleased
-	(*ShardMoveStarted)(nil),   // 28: omnirelay.events.v1.ShardMoveStarted
-	(*ShardMoveFailed)(nil),    // 29: omnirelay.events.v1.ShardMoveFailed
-	(*ShardMoveCancelled)(nil), // 30: omnirelay.events.v1.ShardMoveCancelled
-	(*ShardsPaused)(nil),       // 31: omnirelay.events.v1.ShardsPaused
-	(*ShardsResumed)(nil),      // 32: omnirelay.events.v1.ShardsResumed
+	(*ServerLost)(nil),         // 17: omnirelay.events.v1.ServerLost
+	(*ServerReturned)(nil),     // 18: omnirelay.events.v1.ServerReturned
+	(*CandidacyDeclared)(nil),  // 19: omnirelay.events.v1.CandidacyDeclared
+	(*CandidacyWithdrawn)(nil), // 20: omnirelay.events.v1.CandidacyWithdrawn
+	(*LeadershipGranted)(nil),  // 21: omnirelay.events.v1.LeadershipGranted
+	(*LeadershipResigned)(nil), // 22: omnirelay.events.v1.LeadershipResigned
+	(*LeadershipExpired)(nil),  // 23: omnirelay.events.v1.LeadershipExpired
+	(*NamespaceCreated)(nil),   // 24: omnirelay.events.v1.NamespaceCreated
+	(*NamespaceUpdated)(nil),   // 25: omnirelay.events.v1.NamespaceUpdated
+	(*NamespaceDeleting)(nil),  // 26: omnirelay.events.v1.NamespaceDeleting
+	(*NamespaceDeleted)(nil),   // 27: omnirelay.events.v1.NamespaceDeleted
+	(*ShardsAssigned)(nil),     // 28: omnirelay.events.v1.ShardsAssigned
+	(*ShardsReleased)(nil),     // 29: omnirelay.events.v1.ShardsReleased
+	(*ShardMoveStarted)(nil),   // 30: omnirelay.events.v1.ShardMoveStarted
+	(*ShardMoveFailed)(nil),    // 31: omnirelay.events.v1.ShardMoveFailed
+	(*ShardMoveCancelled)(nil), // 32: omnirelay.events.v1.ShardMoveCancelled
+	(*ShardsPaused)(nil),       // 33: omnirelay.events.v1.ShardsPaused
+	(*ShardsResumed)(nil),      // 34: omnirelay.events.v1.ShardsResumed
 }
 var file_events_v1_frame_proto_depIdxs = []int32{
 	1,  // 0: omnirelay.events.v1.Frame.decisions:type_name -> omnirelay.events.v1.Decision
@@ -919,27 +956,29 @@ var file_events_v1_frame_proto_depIdxs = []int32{
 	14, // 13: omnirelay.events.v1.Event.node_uncordoned:type_name -> omnirelay.events.v1.NodeUncordoned
 	15, // 14: omnirelay.events.v1.Event.session_opened:type_name -> omnirelay.events.v1.SessionOpened
 	16, // 15: omnirelay.events.v1.Event.session_closed:type_name -> omnirelay.events.v1.SessionClosed
-	17, // 16: omnirelay.events.v1.Event.candidacy_declared:type_name -> omnirelay.events.v1.CandidacyDeclared
-	18, // 17: omnirelay.events.v1.Event.candidacy_withdrawn:type_name -> omnirelay.events.v1.CandidacyWithdrawn
-	19, // 18: omnirelay.events.v1.Event.leadership_granted:type_name -> omnirelay.events.v1.LeadershipGranted
-	20, // 19: omnirelay.events.v1.Event.leadership_resigned:type_name -> omnirelay.events.v1.LeadershipResigned
-	21, // 20: omnirelay.events.v1.Event.leadership_expired:type_name -> omnirelay.events.v1.LeadershipExpired
-	22, // 21: omnirelay.events.v1.Event.namespace_created:type_name -> omnirelay.events.v1.NamespaceCreated
-	23, // 22: omnirelay.events.v1.Event.namespace_updated:type_name -> omnirelay.events.v1.NamespaceUpdated
-	24, // 23: omnirelay.events.v1.Event.namespace_deleting:type_name -> omnirelay.events.v1.NamespaceDeleting
-	25, // 24: omnirelay.events.v1.Event.namespace_deleted:type_name -> omnirelay.events.v1.NamespaceDeleted
-	26, // 25: omnirelay.events.v1.Event.shards_assigned:type_name -> omnirelay.events.v1.ShardsAssigned
-	27, // 26: omnirelay.events.v1.Event.shards_released:type_name -> omnirelay.events.v1.ShardsReleased
-	28, // 27: omnirelay.events.v1.Event.shard_move_started:type_name -> omnirelay.events.v1.ShardMoveStarted
-	29, // 28: omnirelay.events.v1.Event.shard_move_failed:type_name -> omnirelay.events.v1.ShardMoveFailed
-	30, // 29: omnirelay.events.v1.Event.shard_move_cancelled:type_name -> omnirelay.events.v1.ShardMoveCancelled
-	31, // 30: omnirelay.events.v1.Event.shards_paused:type_name -> omnirelay.events.v1.ShardsPaused
-	32, // 31: omnirelay.events.v1.Event.shards_resumed:type_name -> omnirelay.events.v1.ShardsResumed
-	32, // [32:32] is the sub-list for method output_type
-	32, // [32:32] is the sub-list for method input_type
-	32, // [32:32] is the sub-list for extension type_name
-	32, // [32:32] is the sub-list for extension extendee
-	0,  // [0:32] is the sub-list for field type_name
+	17, // 16: omnirelay.events.v1.Event.server_lost:type_name -> omnirelay.events.v1.ServerLost
+	18, // 17: omnirelay.events.v1.Event.server_returned:type_name -> omnirelay.events.v1.ServerReturned
+	19, // 18: omnirelay.events.v1.Event.candidacy_declared:type_name -> omnirelay.events.v1.CandidacyDeclared
+	20, // 19: omnirelay.events.v1.Event.candidacy_withdrawn:type_name -> omnirelay.events.v1.CandidacyWithdrawn
+	21, // 20: omnirelay.events.v1.Event.leadership_granted:type_name -> omnirelay.events.v1.LeadershipGranted
+	22, // 21: omnirelay.events.v1.Event.leadership_resigned:type_name -> omnirelay.events.v1.LeadershipResigned
+	23, // 22: omnirelay.events.v1.Event.leadership_expired:type_name -> omnirelay.events.v1.LeadershipExpired
+	24, // 23: omnirelay.events.v1.Event.namespace_created:type_name -> omnirelay.events.v1.NamespaceCreated
+	25, // 24: omnirelay.events.v1.Event.namespace_updated:type_name -> omnirelay.events.v1.NamespaceUpdated
+	26, // 25: omnirelay.events.v1.Event.namespace_deleting:type_name -> omnirelay.events.v1.NamespaceDeleting
+	27, // 26: omnirelay.events.v1.Event.namespace_deleted:type_name -> omnirelay.events.v1.NamespaceDeleted
+	28, // 27: omnirelay.events.v1.Event.shards_assigned:type_name -> omnirelay.events.v1.ShardsAssigned
+	29, // 28: omnirelay.events.v1.Event.shards_released:type_name -> omnirelay.events.v1.ShardsReleased
+	30, // 29: omnirelay.events.v1.Event.shard_move_started:type_name -> omnirelay.events.v1.ShardMoveStarted
+	31, // 30: omnirelay.events.v1.Event.shard_move_failed:type_name -> omnirelay.events.v1.ShardMoveFailed
+	32, // 31: omnirelay.events.v1.Event.shard_move_cancelled:type_name -> omnirelay.events.v1.ShardMoveCancelled
+	33, // 32: omnirelay.events.v1.Event.shards_paused:type_name -> omnirelay.events.v1.ShardsPaused
+	34, // 33: omnirelay.events.v1.Event.shards_resumed:type_name -> omnirelay.events.v1.ShardsResumed
+	34, // [34:34] is the sub-list for method output_type
+	34, // [34:34] is the sub-list for method input_type
+	34, // [34:34] is the sub-list for extension type_name
+	34, // [34:34] is the sub-list for extension extendee
+	0,  // [0:34] is the sub-list for field type_name
 }
 
 func init() { file_events_v1_frame_proto_init() }
@@ -966,6 +1005,8 @@ func file_events_v1_frame_proto_init() {
 		(*Event_NodeUncordoned)(nil),
 		(*Event_SessionOpened)(nil),
 		(*Event_SessionClosed)(nil),
+		(*Event_ServerLost)(nil),
+		(*Event_ServerReturned)(nil),
 		(*Event_CandidacyDeclared)(nil),
 		(*Event_CandidacyWithdrawn)(nil),
 		(*Event_LeadershipGranted)(nil),

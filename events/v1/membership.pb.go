@@ -21,6 +21,57 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+type ServerLossCause int32
+
+const (
+	ServerLossCause_SERVER_LOSS_CAUSE_UNSPECIFIED ServerLossCause = 0
+	// The control leader heard nothing from it.
+	ServerLossCause_SERVER_LOSS_CAUSE_SILENT ServerLossCause = 1
+	// It said that it stops.
+	ServerLossCause_SERVER_LOSS_CAUSE_STOPPED ServerLossCause = 2
+)
+
+// Enum value maps for ServerLossCause.
+var (
+	ServerLossCause_name = map[int32]string{
+		0: "SERVER_LOSS_CAUSE_UNSPECIFIED",
+		1: "SERVER_LOSS_CAUSE_SILENT",
+		2: "SERVER_LOSS_CAUSE_STOPPED",
+	}
+	ServerLossCause_value = map[string]int32{
+		"SERVER_LOSS_CAUSE_UNSPECIFIED": 0,
+		"SERVER_LOSS_CAUSE_SILENT":      1,
+		"SERVER_LOSS_CAUSE_STOPPED":     2,
+	}
+)
+
+func (x ServerLossCause) Enum() *ServerLossCause {
+	p := new(ServerLossCause)
+	*p = x
+	return p
+}
+
+func (x ServerLossCause) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (ServerLossCause) Descriptor() protoreflect.EnumDescriptor {
+	return file_events_v1_membership_proto_enumTypes[0].Descriptor()
+}
+
+func (ServerLossCause) Type() protoreflect.EnumType {
+	return &file_events_v1_membership_proto_enumTypes[0]
+}
+
+func (x ServerLossCause) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use ServerLossCause.Descriptor instead.
+func (ServerLossCause) EnumDescriptor() ([]byte, []int) {
+	return file_events_v1_membership_proto_rawDescGZIP(), []int{0}
+}
+
 type SessionCloseCause int32
 
 const (
@@ -60,11 +111,11 @@ func (x SessionCloseCause) String() string {
 }
 
 func (SessionCloseCause) Descriptor() protoreflect.EnumDescriptor {
-	return file_events_v1_membership_proto_enumTypes[0].Descriptor()
+	return file_events_v1_membership_proto_enumTypes[1].Descriptor()
 }
 
 func (SessionCloseCause) Type() protoreflect.EnumType {
-	return &file_events_v1_membership_proto_enumTypes[0]
+	return &file_events_v1_membership_proto_enumTypes[1]
 }
 
 func (x SessionCloseCause) Number() protoreflect.EnumNumber {
@@ -73,7 +124,7 @@ func (x SessionCloseCause) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use SessionCloseCause.Descriptor instead.
 func (SessionCloseCause) EnumDescriptor() ([]byte, []int) {
-	return file_events_v1_membership_proto_rawDescGZIP(), []int{0}
+	return file_events_v1_membership_proto_rawDescGZIP(), []int{1}
 }
 
 // NodeDescriptor is what a node says of itself when it joins.
@@ -411,6 +462,105 @@ func (x *NodeUncordoned) GetNodeId() string {
 	return ""
 }
 
+// ServerLost: a server of the control plane does not take part any more. It
+// stays a member of its cluster, and its name stays taken.
+type ServerLost struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	NodeId        string                 `protobuf:"bytes,1,opt,name=node_id,json=nodeId,proto3" json:"node_id,omitempty"`
+	Cause         ServerLossCause        `protobuf:"varint,2,opt,name=cause,proto3,enum=omnirelay.events.v1.ServerLossCause" json:"cause,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ServerLost) Reset() {
+	*x = ServerLost{}
+	mi := &file_events_v1_membership_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ServerLost) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ServerLost) ProtoMessage() {}
+
+func (x *ServerLost) ProtoReflect() protoreflect.Message {
+	mi := &file_events_v1_membership_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ServerLost.ProtoReflect.Descriptor instead.
+func (*ServerLost) Descriptor() ([]byte, []int) {
+	return file_events_v1_membership_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *ServerLost) GetNodeId() string {
+	if x != nil {
+		return x.NodeId
+	}
+	return ""
+}
+
+func (x *ServerLost) GetCause() ServerLossCause {
+	if x != nil {
+		return x.Cause
+	}
+	return ServerLossCause_SERVER_LOSS_CAUSE_UNSPECIFIED
+}
+
+// ServerReturned: a server that was lost takes part again.
+type ServerReturned struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	NodeId        string                 `protobuf:"bytes,1,opt,name=node_id,json=nodeId,proto3" json:"node_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ServerReturned) Reset() {
+	*x = ServerReturned{}
+	mi := &file_events_v1_membership_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ServerReturned) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ServerReturned) ProtoMessage() {}
+
+func (x *ServerReturned) ProtoReflect() protoreflect.Message {
+	mi := &file_events_v1_membership_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ServerReturned.ProtoReflect.Descriptor instead.
+func (*ServerReturned) Descriptor() ([]byte, []int) {
+	return file_events_v1_membership_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *ServerReturned) GetNodeId() string {
+	if x != nil {
+		return x.NodeId
+	}
+	return ""
+}
+
 // SessionOpened starts the lease of a node. The session's id is the position
 // of this event.
 type SessionOpened struct {
@@ -430,7 +580,7 @@ type SessionOpened struct {
 
 func (x *SessionOpened) Reset() {
 	*x = SessionOpened{}
-	mi := &file_events_v1_membership_proto_msgTypes[6]
+	mi := &file_events_v1_membership_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -442,7 +592,7 @@ func (x *SessionOpened) String() string {
 func (*SessionOpened) ProtoMessage() {}
 
 func (x *SessionOpened) ProtoReflect() protoreflect.Message {
-	mi := &file_events_v1_membership_proto_msgTypes[6]
+	mi := &file_events_v1_membership_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -455,7 +605,7 @@ func (x *SessionOpened) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionOpened.ProtoReflect.Descriptor instead.
 func (*SessionOpened) Descriptor() ([]byte, []int) {
-	return file_events_v1_membership_proto_rawDescGZIP(), []int{6}
+	return file_events_v1_membership_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *SessionOpened) GetNodeId() string {
@@ -499,7 +649,7 @@ type SessionClosed struct {
 
 func (x *SessionClosed) Reset() {
 	*x = SessionClosed{}
-	mi := &file_events_v1_membership_proto_msgTypes[7]
+	mi := &file_events_v1_membership_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -511,7 +661,7 @@ func (x *SessionClosed) String() string {
 func (*SessionClosed) ProtoMessage() {}
 
 func (x *SessionClosed) ProtoReflect() protoreflect.Message {
-	mi := &file_events_v1_membership_proto_msgTypes[7]
+	mi := &file_events_v1_membership_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -524,7 +674,7 @@ func (x *SessionClosed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionClosed.ProtoReflect.Descriptor instead.
 func (*SessionClosed) Descriptor() ([]byte, []int) {
-	return file_events_v1_membership_proto_rawDescGZIP(), []int{7}
+	return file_events_v1_membership_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *SessionClosed) GetNodeId() string {
@@ -577,6 +727,12 @@ const file_events_v1_membership_proto_rawDesc = "" +
 	"\fNodeCordoned\x12\x17\n" +
 	"\anode_id\x18\x01 \x01(\tR\x06nodeId\")\n" +
 	"\x0eNodeUncordoned\x12\x17\n" +
+	"\anode_id\x18\x01 \x01(\tR\x06nodeId\"a\n" +
+	"\n" +
+	"ServerLost\x12\x17\n" +
+	"\anode_id\x18\x01 \x01(\tR\x06nodeId\x12:\n" +
+	"\x05cause\x18\x02 \x01(\x0e2$.omnirelay.events.v1.ServerLossCauseR\x05cause\")\n" +
+	"\x0eServerReturned\x12\x17\n" +
 	"\anode_id\x18\x01 \x01(\tR\x06nodeId\"\x82\x01\n" +
 	"\rSessionOpened\x12\x17\n" +
 	"\anode_id\x18\x01 \x01(\tR\x06nodeId\x12\x15\n" +
@@ -587,7 +743,11 @@ const file_events_v1_membership_proto_rawDesc = "" +
 	"\rSessionClosed\x12\x17\n" +
 	"\anode_id\x18\x01 \x01(\tR\x06nodeId\x12\x18\n" +
 	"\asession\x18\x02 \x01(\x04R\asession\x12<\n" +
-	"\x05cause\x18\x03 \x01(\x0e2&.omnirelay.events.v1.SessionCloseCauseR\x05cause*\x9a\x01\n" +
+	"\x05cause\x18\x03 \x01(\x0e2&.omnirelay.events.v1.SessionCloseCauseR\x05cause*q\n" +
+	"\x0fServerLossCause\x12!\n" +
+	"\x1dSERVER_LOSS_CAUSE_UNSPECIFIED\x10\x00\x12\x1c\n" +
+	"\x18SERVER_LOSS_CAUSE_SILENT\x10\x01\x12\x1d\n" +
+	"\x19SERVER_LOSS_CAUSE_STOPPED\x10\x02*\x9a\x01\n" +
 	"\x11SessionCloseCause\x12#\n" +
 	"\x1fSESSION_CLOSE_CAUSE_UNSPECIFIED\x10\x00\x12\x1f\n" +
 	"\x1bSESSION_CLOSE_CAUSE_EXPIRED\x10\x01\x12\x1c\n" +
@@ -606,30 +766,34 @@ func file_events_v1_membership_proto_rawDescGZIP() []byte {
 	return file_events_v1_membership_proto_rawDescData
 }
 
-var file_events_v1_membership_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_events_v1_membership_proto_msgTypes = make([]protoimpl.MessageInfo, 9)
+var file_events_v1_membership_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
+var file_events_v1_membership_proto_msgTypes = make([]protoimpl.MessageInfo, 11)
 var file_events_v1_membership_proto_goTypes = []any{
-	(SessionCloseCause)(0), // 0: omnirelay.events.v1.SessionCloseCause
-	(*NodeDescriptor)(nil), // 1: omnirelay.events.v1.NodeDescriptor
-	(*NodeJoined)(nil),     // 2: omnirelay.events.v1.NodeJoined
-	(*NodeUpdated)(nil),    // 3: omnirelay.events.v1.NodeUpdated
-	(*NodeLeft)(nil),       // 4: omnirelay.events.v1.NodeLeft
-	(*NodeCordoned)(nil),   // 5: omnirelay.events.v1.NodeCordoned
-	(*NodeUncordoned)(nil), // 6: omnirelay.events.v1.NodeUncordoned
-	(*SessionOpened)(nil),  // 7: omnirelay.events.v1.SessionOpened
-	(*SessionClosed)(nil),  // 8: omnirelay.events.v1.SessionClosed
-	nil,                    // 9: omnirelay.events.v1.NodeDescriptor.LabelsEntry
+	(ServerLossCause)(0),   // 0: omnirelay.events.v1.ServerLossCause
+	(SessionCloseCause)(0), // 1: omnirelay.events.v1.SessionCloseCause
+	(*NodeDescriptor)(nil), // 2: omnirelay.events.v1.NodeDescriptor
+	(*NodeJoined)(nil),     // 3: omnirelay.events.v1.NodeJoined
+	(*NodeUpdated)(nil),    // 4: omnirelay.events.v1.NodeUpdated
+	(*NodeLeft)(nil),       // 5: omnirelay.events.v1.NodeLeft
+	(*NodeCordoned)(nil),   // 6: omnirelay.events.v1.NodeCordoned
+	(*NodeUncordoned)(nil), // 7: omnirelay.events.v1.NodeUncordoned
+	(*ServerLost)(nil),     // 8: omnirelay.events.v1.ServerLost
+	(*ServerReturned)(nil), // 9: omnirelay.events.v1.ServerReturned
+	(*SessionOpened)(nil),  // 10: omnirelay.events.v1.SessionOpened
+	(*SessionClosed)(nil),  // 11: omnirelay.events.v1.SessionClosed
+	nil,                    // 12: omnirelay.events.v1.NodeDescriptor.LabelsEntry
 }
 var file_events_v1_membership_proto_depIdxs = []int32{
-	9, // 0: omnirelay.events.v1.NodeDescriptor.labels:type_name -> omnirelay.events.v1.NodeDescriptor.LabelsEntry
-	1, // 1: omnirelay.events.v1.NodeJoined.node:type_name -> omnirelay.events.v1.NodeDescriptor
-	1, // 2: omnirelay.events.v1.NodeUpdated.node:type_name -> omnirelay.events.v1.NodeDescriptor
-	0, // 3: omnirelay.events.v1.SessionClosed.cause:type_name -> omnirelay.events.v1.SessionCloseCause
-	4, // [4:4] is the sub-list for method output_type
-	4, // [4:4] is the sub-list for method input_type
-	4, // [4:4] is the sub-list for extension type_name
-	4, // [4:4] is the sub-list for extension extendee
-	0, // [0:4] is the sub-list for field type_name
+	12, // 0: omnirelay.events.v1.NodeDescriptor.labels:type_name -> omnirelay.events.v1.NodeDescriptor.LabelsEntry
+	2,  // 1: omnirelay.events.v1.NodeJoined.node:type_name -> omnirelay.events.v1.NodeDescriptor
+	2,  // 2: omnirelay.events.v1.NodeUpdated.node:type_name -> omnirelay.events.v1.NodeDescriptor
+	0,  // 3: omnirelay.events.v1.ServerLost.cause:type_name -> omnirelay.events.v1.ServerLossCause
+	1,  // 4: omnirelay.events.v1.SessionClosed.cause:type_name -> omnirelay.events.v1.SessionCloseCause
+	5,  // [5:5] is the sub-list for method output_type
+	5,  // [5:5] is the sub-list for method input_type
+	5,  // [5:5] is the sub-list for extension type_name
+	5,  // [5:5] is the sub-list for extension extendee
+	0,  // [0:5] is the sub-list for field type_name
 }
 
 func init() { file_events_v1_membership_proto_init() }
@@ -642,8 +806,8 @@ func file_events_v1_membership_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_events_v1_membership_proto_rawDesc), len(file_events_v1_membership_proto_rawDesc)),
-			NumEnums:      1,
-			NumMessages:   9,
+			NumEnums:      2,
+			NumMessages:   11,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

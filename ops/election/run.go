@@ -2,10 +2,8 @@ package election
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
-	"slices"
 	"sync/atomic"
 	"time"
 
@@ -257,51 +255,15 @@ func (e *Election) beat(misses bool) Beat {
 	return b
 }
 
-// ErrNoSuccessor: no other server is ready to lead.
-var ErrNoSuccessor = errors.New("no other server is ready to lead")
-
-// Retire hands leadership over to the server that has come furthest, and returns
-// when it leads, or when this one does not lead any more. A server that does not
-// lead returns at once.
-func (e *Election) Retire(ctx context.Context) error {
-	if !e.cfg.Candidate.Status().Leading {
-		return nil
-	}
-	successor, ok := e.successor()
-	if !ok {
-		return ErrNoSuccessor
-	}
-	e.cfg.Logger.Info("handing leadership over", "to", successor)
-	moved := e.cfg.Streams.MoveLeaders(ctx, successor)
-	e.retire.Store(&successor)
-	e.wakeUp()
-	tick := time.NewTicker(StepEvery / 4)
-	defer tick.Stop()
-	for e.cfg.Candidate.Status().Leading {
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			return errors.Join(fmt.Errorf("%s has not taken over: %w", successor, ctx.Err()), moved)
-		}
-	}
-	return moved
-}
-
-// successor is the server that is ready and has come furthest.
-func (e *Election) successor() (string, bool) {
-	now := e.cfg.Clock().Boot
-	all := slices.DeleteFunc(e.roster.all(), func(m Member) bool {
-		return !m.fresh(now) || !m.Eligible || len(m.Waiting) > 0 || !e.cfg.Link.Routed(m.Server)
-	})
-	if len(all) == 0 {
-		return "", false
-	}
-	best := slices.MaxFunc(all, func(a, b Member) int { return int(int64(a.Position) - int64(b.Position)) })
-	return best.Server, true
-}
-
 // Others returns what is known of the other servers, by name.
 func (e *Election) Others() []Member { return e.roster.all() }
+
+// Last is when a server was last heard, boot time, and whether it then said that it
+// stops; false when it was not heard since this one started.
+func (e *Election) Last(server string) (heard int64, stops, ok bool) {
+	m, ok := e.roster.get(server)
+	return m.Heard, m.Leaving, ok
+}
 
 // Abreast reports whether a position is at or beyond what the leader last said of
 // its log.

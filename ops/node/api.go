@@ -8,6 +8,7 @@ import (
 	"github.com/omnirelay/omnirelay/api/auth"
 	api "github.com/omnirelay/omnirelay/api/server"
 	controlv1 "github.com/omnirelay/omnirelay/api/v1"
+	"github.com/omnirelay/omnirelay/commands/membership"
 	"github.com/omnirelay/omnirelay/events"
 	"github.com/omnirelay/omnirelay/ops/election"
 	"github.com/omnirelay/omnirelay/ops/telemetry"
@@ -63,8 +64,22 @@ func (s *server) otherServers() func() []*controlv1.ServerStatus {
 		for _, m := range s.election.Others() {
 			out = append(out, s.statusOf(m))
 		}
-		return out
+		return append(out, s.unheard()...)
 	}
+}
+
+// unheard are the servers on the log that this one has not heard since it started.
+func (s *server) unheard() []*controlv1.ServerStatus {
+	var out []*controlv1.ServerStatus
+	s.seq.View().Model.Membership.EachServer(func(n membership.Node) bool {
+		if _, _, ok := s.election.Last(n.NodeID); !ok && n.NodeID != s.cfg.Name && !n.Left {
+			out = append(out, &controlv1.ServerStatus{
+				Name: n.NodeID, Role: "standby", MeshVersion: n.MeshVersion, WaitingFor: []string{"it is silent"},
+			})
+		}
+		return true
+	})
+	return out
 }
 
 // statusOf is what is known of another server. One that is silent is not ready,

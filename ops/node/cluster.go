@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/omnirelay/omnirelay/commands/sequencer"
@@ -59,6 +60,17 @@ func (s *server) newCluster() error {
 	return err
 }
 
+// heard is what this server hears of the others; a single server hears nobody.
+type heard struct{ *server }
+
+// Last implements failuredetector.Roster.
+func (h heard) Last(server string) (at int64, stops, ok bool) {
+	if h.election == nil {
+		return 0, false, false
+	}
+	return h.election.Last(server)
+}
+
 // startCluster lets this server be asked, forward, and campaign.
 func (s *server) startCluster() error {
 	if s.election == nil {
@@ -81,7 +93,7 @@ func (s *server) startCluster() error {
 }
 
 // introduceEvery is the pause between two attempts of a standby to say what it is.
-const introduceEvery = 500 * time.Millisecond
+const introduceEvery = 100 * time.Millisecond
 
 // introduceLater tells the log of this server as soon as there is a leader to
 // decide it. A leader says so of itself in its first frame; both decide nothing
@@ -107,6 +119,11 @@ func (s *server) introduceLater(ctx context.Context) error {
 	return nil
 }
 
+// allStop reports whether every other server that was heard said that it stops.
+func (s *server) allStop() bool {
+	return !slices.ContainsFunc(s.election.Others(), func(m election.Member) bool { return !m.Leaving })
+}
+
 // retireWithin bounds the handover of leadership at a stop.
 const retireWithin = 1500 * time.Millisecond
 
@@ -118,7 +135,10 @@ func (s *server) retire() {
 	ctx, cancel := context.WithTimeout(context.Background(), retireWithin)
 	defer cancel()
 	began := time.Now()
-	if err := s.election.Retire(ctx); err != nil {
+	if err := s.election.Retire(ctx); errors.Is(err, election.ErrNoSuccessor) && s.allStop() {
+		s.log.Info("all servers stop: leadership is handed over to none")
+		return
+	} else if err != nil {
 		s.log.Warn("leadership not handed over: the others will miss this server", "error", err)
 		return
 	}

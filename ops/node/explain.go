@@ -6,6 +6,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/omnirelay/omnirelay/events"
+	"github.com/omnirelay/omnirelay/ops/election"
 	"github.com/omnirelay/omnirelay/store"
 	"github.com/omnirelay/omnirelay/store/natslog"
 )
@@ -40,6 +41,10 @@ func codeOf(err error) string {
 		return "not_single"
 	case errors.Is(err, natslog.ErrOtherKind):
 		return "other_kind"
+	case errors.Is(err, natslog.ErrNotMember):
+		return "not_a_member"
+	case errors.Is(err, election.ErrDiverged):
+		return "log_diverged"
 	case errors.Is(err, store.ErrLocked):
 		return "data_locked"
 	case errors.Is(err, store.ErrLogMissing):

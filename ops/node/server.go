@@ -16,6 +16,7 @@ import (
 	"github.com/omnirelay/omnirelay/commands/sequencer"
 	"github.com/omnirelay/omnirelay/events"
 	"github.com/omnirelay/omnirelay/ops/election"
+	"github.com/omnirelay/omnirelay/ops/failuredetector"
 	"github.com/omnirelay/omnirelay/ops/handoff"
 	"github.com/omnirelay/omnirelay/ops/loop"
 	"github.com/omnirelay/omnirelay/ops/placer"
@@ -255,7 +256,7 @@ func (s *server) newSequencer(snapshot sequencer.View) error {
 	s.runner = loop.New(loop.Config{
 		Server: s.cfg.Name, Sequencer: s.seq, Logger: s.log, Metrics: s.opts.Registry,
 	},
-		s.keeper, placer.New(), succession.New(),
+		s.keeper, placer.New(), succession.New(), failuredetector.New(s.cfg.Name, s.seq, heard{s}),
 		loop.WokenBy(handoff.New(s.keeper), s.keeper.News()),
 	)
 	return s.newCluster()

@@ -58,6 +58,10 @@ func nodeOf(e *eventsv1.Event) string {
 		return k.NodeCordoned.NodeId
 	case *eventsv1.Event_NodeUncordoned:
 		return k.NodeUncordoned.NodeId
+	case *eventsv1.Event_ServerLost:
+		return k.ServerLost.NodeId
+	case *eventsv1.Event_ServerReturned:
+		return k.ServerReturned.NodeId
 	case *eventsv1.Event_SessionOpened:
 		return k.SessionOpened.NodeId
 	case *eventsv1.Event_SessionClosed:

@@ -20,6 +20,7 @@ type Sim struct {
 	nodes      map[string]*simNode
 	namespaces map[string]*simNamespace
 	holders    map[string]string // scope → node
+	servers    map[string]bool   // whether they are lost
 }
 
 type simNode struct {
@@ -43,7 +44,7 @@ type simShard struct {
 func NewSim(draw func(n int) int, maxShards int) *Sim {
 	return &Sim{
 		Draw: draw, MaxShards: maxShards,
-		nodes: map[string]*simNode{}, namespaces: map[string]*simNamespace{}, holders: map[string]string{},
+		nodes: map[string]*simNode{}, namespaces: map[string]*simNamespace{}, holders: map[string]string{}, servers: map[string]bool{},
 	}
 }
 
@@ -64,7 +65,7 @@ func (s *Sim) Frame(tb TB, l *Log) {
 func (s *Sim) step() []*eventsv1.Event {
 	actions := []func() []*eventsv1.Event{
 		s.join, s.createNamespace, s.assign, s.assign, s.move, s.finishMove, s.endMove, s.pause,
-		s.expire, s.restart, s.leave, s.cordon, s.campaign, s.resign, s.updateNamespace, s.deleteNamespace, s.policy,
+		s.expire, s.restart, s.leave, s.cordon, s.server, s.campaign, s.resign, s.updateNamespace, s.deleteNamespace, s.policy,
 	}
 	for range 8 {
 		if es := actions[s.Draw(len(actions))](); len(es) > 0 {
@@ -161,6 +162,21 @@ func (s *Sim) cordon() []*eventsv1.Event {
 		return []*eventsv1.Event{{Kind: &eventsv1.Event_NodeCordoned{NodeCordoned: &eventsv1.NodeCordoned{NodeId: id}}}}
 	}
 	return []*eventsv1.Event{{Kind: &eventsv1.Event_NodeUncordoned{NodeUncordoned: &eventsv1.NodeUncordoned{NodeId: id}}}}
+}
+
+// server joins a server, or loses and returns it in turn.
+func (s *Sim) server() []*eventsv1.Event {
+	id := fmt.Sprintf("s%d", s.Draw(3))
+	lost, known := s.servers[id]
+	s.servers[id] = known && !lost
+	switch {
+	case !known:
+		return []*eventsv1.Event{{Kind: &eventsv1.Event_NodeJoined{NodeJoined: &eventsv1.NodeJoined{Node: &eventsv1.NodeDescriptor{NodeId: id, Role: "server", Weight: 1}}}}}
+	case lost:
+		return []*eventsv1.Event{{Kind: &eventsv1.Event_ServerReturned{ServerReturned: &eventsv1.ServerReturned{NodeId: id}}}}
+	}
+	cause := eventsv1.ServerLossCause(1 + s.Draw(2))
+	return []*eventsv1.Event{{Kind: &eventsv1.Event_ServerLost{ServerLost: &eventsv1.ServerLost{NodeId: id, Cause: cause}}}}
 }
 
 func (s *Sim) campaign() []*eventsv1.Event {

@@ -33,6 +33,10 @@ func (Peers) Apply(rows *projections.Rows, rec events.Recorded) {
 		changePeer(rows, rec, e.NodeCordoned.NodeId, func(p *controlv1.Peer) { p.Lifecycle = controlv1.PeerLifecycle_PEER_LIFECYCLE_CORDONED })
 	case *eventsv1.Event_NodeUncordoned:
 		changePeer(rows, rec, e.NodeUncordoned.NodeId, func(p *controlv1.Peer) { p.Lifecycle = controlv1.PeerLifecycle_PEER_LIFECYCLE_ACTIVE })
+	case *eventsv1.Event_ServerLost:
+		changePeer(rows, rec, e.ServerLost.NodeId, func(p *controlv1.Peer) { p.Status = lostStatus(e.ServerLost.Cause) })
+	case *eventsv1.Event_ServerReturned:
+		changePeer(rows, rec, e.ServerReturned.NodeId, func(p *controlv1.Peer) { p.Status = controlv1.PeerStatus_PEER_STATUS_ALIVE })
 	case *eventsv1.Event_SessionOpened:
 		changePeer(rows, rec, e.SessionOpened.NodeId, func(p *controlv1.Peer) {
 			p.SessionId, p.Status = int64(rec.Position), controlv1.PeerStatus_PEER_STATUS_ALIVE
@@ -88,6 +92,14 @@ func sessionClosed(p *controlv1.Peer, e *eventsv1.SessionClosed) {
 	default:
 		p.Status = controlv1.PeerStatus_PEER_STATUS_FAILED
 	}
+}
+
+// lostStatus is what a server is shown as that does not take part.
+func lostStatus(cause eventsv1.ServerLossCause) controlv1.PeerStatus {
+	if cause == eventsv1.ServerLossCause_SERVER_LOSS_CAUSE_STOPPED {
+		return controlv1.PeerStatus_PEER_STATUS_LEFT
+	}
+	return controlv1.PeerStatus_PEER_STATUS_FAILED
 }
 
 // Apply implements [projections.Table].

@@ -6,8 +6,9 @@
 //  1. A node that ever joined has a [controlv1.Peer], also after it left. Its
 //     version rises by one with each event that names it, as in the write model
 //     of commands/membership. It is alive from its NodeJoined; failed when its
-//     session expired; left when it left. A session that
-//     was closed by a restart leaves it alive.
+//     session expired; left when it left. A session that was closed by a restart
+//     leaves it alive. A server, which has no session, is failed when it was lost
+//     in silence, left when it stopped, and alive again when it returned.
 //  2. A scope has a [controlv1.LeadershipToken] exactly while it is led. Term,
 //     fence token and version are the position of the grant (L2), so no two
 //     grants of a scope look alike.

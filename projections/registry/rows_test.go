@@ -85,6 +85,31 @@ func TestPeerStatus(t *testing.T) {
 	}
 }
 
+// TestServerStatus: a server has no session, and is what was noted of it last.
+func TestServerStatus(t *testing.T) {
+	lost := func(cause eventsv1.ServerLossCause) *eventsv1.Event {
+		return &eventsv1.Event{Kind: &eventsv1.Event_ServerLost{ServerLost: &eventsv1.ServerLost{NodeId: "s2", Cause: cause}}}
+	}
+	v := build(t,
+		projectiontest.Decide("node/s2", joined("s2", "server")),                                             // 2
+		projectiontest.Decide("node/s1", lost(eventsv1.ServerLossCause_SERVER_LOSS_CAUSE_SILENT)),            // 3
+		projectiontest.Decide("node/s1", lost(eventsv1.ServerLossCause_SERVER_LOSS_CAUSE_STOPPED)),           // 4
+		projectiontest.Decide("node/s1", &eventsv1.Event{Kind: &eventsv1.Event_ServerReturned{ServerReturned: // 5
+		&eventsv1.ServerReturned{NodeId: "s2"}}}),
+	)
+	var got []string
+	for at := events.Position(2); at <= 5; at++ {
+		p, _, err := registry.Peer(v, "s2", at)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got = append(got, fmt.Sprintf("%s v%d", p.GetStatus().String()[len("PEER_STATUS_"):], p.GetVersion()))
+	}
+	if d := cmp.Diff([]string{"ALIVE v1", "FAILED v2", "LEFT v3", "ALIVE v4"}, got); d != "" {
+		t.Errorf("positions 2 to 5 (-want +got):\n%s", d)
+	}
+}
+
 // TestLeadershipEndsWithItsSession: so do candidacies; a server without a
 // session is alive and leads all the same.
 func TestLeadershipEndsWithItsSession(t *testing.T) {

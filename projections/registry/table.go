@@ -39,7 +39,7 @@ func Tables() []projections.Table {
 }
 
 // Spec implements [projections.Table].
-func (Peers) Spec() kv.Table { return kv.Table{ID: PeersID, Name: "peers", Version: 1} }
+func (Peers) Spec() kv.Table { return kv.Table{ID: PeersID, Name: "peers", Version: 2} }
 
 // Spec implements [projections.Table].
 func (Leaders) Spec() kv.Table { return kv.Table{ID: LeadersID, Name: "leaders", Version: 1} }

@@ -65,7 +65,7 @@ func replicasOf(info *jetstream.StreamInfo) []Replica {
 //
 // With check it only says whether it could.
 func (s *Store) Replace(ctx context.Context, name string, check bool) error {
-	info, err := s.lookUp(ctx, s.cfg.logStream())
+	info, err := s.look(ctx, s.cfg.logStream())
 	if err != nil {
 		return err
 	}
@@ -92,6 +92,19 @@ func (s *Store) Replace(ctx context.Context, name string, check bool) error {
 		}
 	}
 	return s.awaitReplica(ctx, old.successor)
+}
+
+// look looks for a stream until its leader answers.
+func (s *Store) look(ctx context.Context, name string) (*jetstream.StreamInfo, error) {
+	for {
+		info, err := s.lookBriefly(ctx, name)
+		if !errors.Is(err, errNobody) {
+			return info, err
+		}
+		if err := s.wait(ctx, time.After(4*helloEvery)); err != nil {
+			return nil, fmt.Errorf("natslog: look for stream %s: %w", name, err)
+		}
+	}
 }
 
 // leaving is the replica that is to be taken out, and who takes its place.

@@ -68,6 +68,9 @@ func record(t *testing.T) []byte {
 	r.do(membership.Update{NodeID: "n2", Labels: map[string]string{"rack": "r7"}, Weight: &weight})
 	r.do(membership.Cordon{NodeID: "n2"})
 	r.do(membership.Uncordon{NodeID: "n2"})
+	r.do(membership.LoseServer{NodeID: "s1", Cause: eventsv1.ServerLossCause_SERVER_LOSS_CAUSE_SILENT})
+	r.do(membership.ReturnServer{NodeID: "s1"})
+	r.do(membership.LoseServer{NodeID: "s1", Cause: eventsv1.ServerLossCause_SERVER_LOSS_CAUSE_STOPPED})
 	r.open("n1", 2) // restarted
 	r.do(membership.CloseSession{NodeID: "n2", Session: n2, Cause: eventsv1.SessionCloseCause_SESSION_CLOSE_CAUSE_EXPIRED})
 	n3 := r.open("n3", 1)

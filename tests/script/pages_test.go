@@ -26,17 +26,21 @@ type step struct {
 	output  []string
 }
 
-// console finds the steps in the ```console blocks of a page.
+// console finds the steps in the ```console blocks of a page. A command goes on in
+// lines that begin with the prompt of a shell that waits for more.
 func console(page string) []step {
 	var steps []step
 	inside := false
 	for i, line := range strings.Split(page, "\n") {
 		command, prompt := strings.CutPrefix(line, "$ ")
+		more, continues := strings.CutPrefix(line, "> ")
 		switch {
 		case strings.HasPrefix(line, "```"):
 			inside = line == "```console"
 		case inside && prompt:
 			steps = append(steps, step{line: i + 1, command: command})
+		case inside && continues && len(steps) > 0 && len(steps[len(steps)-1].output) == 0:
+			steps[len(steps)-1].command += "\n" + more
 		case inside && len(steps) > 0:
 			last := &steps[len(steps)-1]
 			last.output = append(last.output, line)
@@ -93,6 +97,20 @@ func TestPages(t *testing.T) {
 	}
 }
 
+// addresses gives each loopback address of a page a free one.
+func addresses(t *testing.T, text string) map[string]string {
+	t.Helper()
+	free, taken := map[string]string{}, map[string]bool{}
+	for _, address := range regexp.MustCompile(`127\.0\.0\.1:[1-9][0-9]*`).FindAllString(text, -1) {
+		for free[address] == "" {
+			if a := harness.FreeAddress(t); !taken[a] && !strings.Contains(text, a) {
+				free[address], taken[a] = a, true
+			}
+		}
+	}
+	return free
+}
+
 func runPage(t *testing.T, page string, steps []step) {
 	dir := t.TempDir()
 	if err := os.Symlink(harness.Binary(t), filepath.Join(dir, "omnirelay")); err != nil {
@@ -100,8 +118,12 @@ func runPage(t *testing.T, page string, steps []step) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), pageWithin)
 	defer cancel()
-	text := strings.ReplaceAll(script(steps), "127.0.0.1:8080", harness.FreeAddress(t))
-	shell := exec.CommandContext(ctx, "bash", "-c", text)
+	for from, to := range addresses(t, script(steps)) {
+		for i := range steps {
+			steps[i].command = strings.ReplaceAll(steps[i].command, from, to)
+		}
+	}
+	shell := exec.CommandContext(ctx, "bash", "-c", script(steps))
 	shell.Dir = filepath.Join(dir, "work")
 	if err := os.Mkdir(shell.Dir, 0o700); err != nil {
 		t.Fatal(err)
@@ -115,7 +137,7 @@ func runPage(t *testing.T, page string, steps []step) {
 		output, readErr := os.ReadFile(filepath.Join(shell.Dir, fmt.Sprintf("out.%d", i)))
 		switch {
 		case readErr != nil:
-			t.Fatalf("%s:%d: %s did not run", page, s.line, s.command)
+			t.Fatalf("%s:%d: %s did not run; the one before ended the page: %v %s", page, s.line, s.command, err, failed)
 		case strings.HasSuffix(s.command, "&"): // a server says what it likes
 		case !s.shown(string(output)):
 			t.Errorf("%s:%d: $ %s\nprints\n%s\nthe page shows\n%s", page, s.line, s.command, output, strings.Join(s.output, "\n"))
