@@ -91,6 +91,9 @@ func (s *Store) prepare() (uint64, error) {
 	if err := s.checkKind(); err != nil {
 		return 0, err
 	}
+	if err := errors.Join(checkDescriptions(s.cfg.Dir), newRaftFiles(s.cfg.Dir).check()); err != nil {
+		return 0, err
+	}
 	stop, err := readStopMark(s.cfg.Dir, s.cfg.logStream())
 	if err != nil {
 		return 0, err
@@ -110,6 +113,10 @@ func (s *Store) prepare() (uint64, error) {
 	s.found = Existing
 	if found.last == 0 {
 		s.found = Genesis
+	}
+	if mark, _ := s.anchor.get(); found.last < mark.Sequence {
+		s.cfg.logger().Warn("this server's copy of the log ends before what was known to be stored; the other servers have to bring the rest",
+			"dir", s.files.dir, "message", found.last, "anchored", mark.Sequence)
 	}
 	return found.last, removeStopMark(s.cfg.Dir)
 }
