@@ -14,3 +14,10 @@ func WalkFiles(dir, stream string, fn func(store.Message) error) error {
 	}}
 	return w.walkAll(blocks)
 }
+
+// StopServer stops the embedded server of a store that goes on, StartServer starts
+// it again.
+func (s *Store) StopServer() { s.server.stop() }
+
+// StartServer is the other half of StopServer.
+func (s *Store) StartServer() error { return s.server.start() }
