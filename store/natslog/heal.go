@@ -176,7 +176,7 @@ func contradicts(at uint64, hash events.Hash, answers []framesAnswer) error {
 // append stores a message directly after another, or finds that it is stored.
 func (s *Store) append(ctx context.Context, expect uint64, data []byte) error {
 	for {
-		_, err := s.requests.publish(ctx, publication{subject: s.cfg.logSubject(), expect: expect, data: data}, s.cfg.AckTimeout)
+		_, err := s.requests.publish(ctx, publication{subject: s.cfg.logSubject(), expect: expect, data: data}, s.cfg.ackTimeout())
 		if err == nil {
 			return nil
 		}

@@ -40,6 +40,10 @@ type Store struct {
 	short      atomic.Uint64          // messages that the log has lost; nothing is published then
 	healed     atomic.Pointer[Healed] // what was put back, and is not on the log yet
 
+	// replaced are the directories that were given a place through this process:
+	// whoever asks again is answered as the first time. Some, in a lifetime.
+	replaced sync.Map
+
 	// link is to the other servers of a cluster.
 	link *Link
 
@@ -110,7 +114,7 @@ func (s *Store) closed() bool {
 
 // request bounds the wait for one answer of the server.
 func (s *Store) request(ctx context.Context) (context.Context, context.CancelFunc) {
-	return context.WithTimeout(ctx, s.cfg.AckTimeout)
+	return context.WithTimeout(ctx, s.cfg.answerTimeout())
 }
 
 // syncAnchor makes anchors durable at the stated interval.
