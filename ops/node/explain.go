@@ -20,7 +20,10 @@ func Explain(err error) []any {
 	}
 	var damage *natslog.CorruptError
 	if errors.As(err, &damage) {
-		fields = append(fields, "file", damage.File, "message", damage.Sequence)
+		fields = append(fields, "file", damage.File)
+		if damage.Sequence != 0 {
+			fields = append(fields, "message", damage.Sequence)
+		}
 		if damage.Offset >= 0 {
 			fields = append(fields, "offset", damage.Offset)
 		}
