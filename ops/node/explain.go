@@ -38,6 +38,8 @@ func Explain(err error) []any {
 func codeOf(err error) string {
 	var chain *events.ChainError
 	switch {
+	case errors.Is(err, ErrOtherDirectory):
+		return "other_directory"
 	case errors.Is(err, ErrNotSealed):
 		return "log_not_sealed"
 	case errors.Is(err, ErrNotSingle):

@@ -1,6 +1,7 @@
 package natslog
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
 	"net"
@@ -43,6 +44,10 @@ type Config struct {
 	// are all empty, before any other takes it: Open returns with the streams marked
 	// as being filled, and [Store.Grown] takes the mark away.
 	Grow bool
+	// Outside, if set, is called by Open, again and again, while this directory is
+	// not one of the log's replicas, with the other servers that answer; it may ask
+	// them for a place.
+	Outside func(ctx context.Context, link *Link, others []string)
 	// Waiting, if set, is told what Open waits for, "" when it goes on. It must not
 	// block.
 	Waiting func(what string)
