@@ -56,6 +56,12 @@ func ofCluster() []mutant {
 		{"timers go on when another leads", "ops/sessions/step.go", []string{
 			"	anew := granted || gained != l.gained", "	anew := l.term == 0 && granted",
 		}, sim, "TestSimulation"},
+		{"what was found under a former grant is done under a later one", sequencer + "/core.go", []string{
+			"c.role != leader || term != 0 && term != c.auth.term {", "c.role != leader || term == 1<<60 {",
+		}, sim, "TestLateCloseOfFormerLeader"},
+		{"a controller does not say its term", "ops/loop/run.go", []string{
+			"	if l.submitAll(ctx, control.Term, cmds) {", "	if l.submitAll(ctx, control.Term*0, cmds) {",
+		}, "ops/loop", "TestStepNamesItsTerm"},
 		{"no answer is no effect", codec, []string{
 			"	if errors.Is(err, ErrUnreachable) {", "	if errors.Is(err, err) {",
 		}, sim, "TestSimulation"},

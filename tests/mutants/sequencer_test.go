@@ -112,7 +112,7 @@ func ofAuthority() []mutant {
 			"	case c.role >= elected && !c.holdsControl():", "	case c.role >= elected && !c.holdsControl() && c.fatal != nil:",
 		}, sequencer, story("deposed_by_log")},
 		{"it leads before its grant is stored", core, []string{
-			"	if c.role != leader {\n		return ErrNotLeader\n	}", "	if c.role == follower {\n		return ErrNotLeader\n	}",
+			"c.role != leader || term != 0 &&", "c.role == follower || term != 0 &&",
 		}, sequencer, story("not_leader")},
 		{"a stored grant leads without another proof", core, []string{
 			"			c.role = elected\n			c.auth.confirm()", "			c.role = leader",
