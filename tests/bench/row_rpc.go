@@ -68,10 +68,8 @@ func (r *run) withEtcd(keys int, fn func(context.Context, *etcdKeys) (float64, e
 		}
 		defer c.Close() //nolint:errcheck // its server ends with it
 		k := newEtcdKeys(c, "bench", keys)
-		for i := range k.revisions { // as the nodes are there before
-			if err := k.put(ctx, i); err != nil {
-				return 0, err
-			}
+		if err := k.make(ctx); err != nil {
+			return 0, err
 		}
 		return fn(ctx, k)
 	}
