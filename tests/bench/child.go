@@ -101,33 +101,7 @@ func (c *child) resident() (float64, error) {
 }
 
 // processor is what the process has used of the processors so far.
-func (c *child) processor() (time.Duration, error) {
-	path := fmt.Sprintf("/proc/%d/stat", c.cmd.Process.Pid)
-	data, err := os.ReadFile(path)
-	if err != nil {
-		return 0, err
-	}
-	// The second field is the name, in brackets, and may have spaces; the times in
-	// user and in system mode are the fourteenth and fifteenth.
-	_, rest, _ := strings.Cut(string(data), ") ")
-	fields := strings.Fields(rest)
-	if len(fields) < 13 {
-		return 0, fmt.Errorf("%s has %d fields after the name; at least 13 are needed", path, len(fields))
-	}
-	var ticks int64
-	for _, f := range fields[11:13] {
-		n, err := strconv.ParseInt(f, 10, 64)
-		if err != nil {
-			return 0, fmt.Errorf("%s: %w", path, err)
-		}
-		ticks += n
-	}
-	return time.Duration(ticks) * tick, nil
-}
-
-// tick is the unit of the times that Linux tells of a process, on every machine
-// that Go runs on.
-const tick = time.Second / 100
+func (c *child) processor() (time.Duration, error) { return processorTimeOf(c.cmd.Process.Pid) }
 
 // tail keeps the end of what a child writes, for its error.
 type tail struct{ buf bytes.Buffer }

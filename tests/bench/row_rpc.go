@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 
 	"github.com/omnirelay/omnirelay/api/client"
 	controlv1 "github.com/omnirelay/omnirelay/api/v1"
@@ -121,16 +122,16 @@ func (r *run) bigTransactions(ctx context.Context, k *etcdKeys) (float64, error)
 	return rate * float64(len(k.revisions)), err
 }
 
-// background runs something until stop, which returns what it came to.
+// background runs something until stop, which returns what it came to, each time.
 func background(ctx context.Context, run func(context.Context) error) (stop func() error) {
 	ctx, cancel := context.WithCancel(ctx)
 	done := make(chan error, 1)
 	go func() { done <- run(ctx) }()
-	return func() error {
+	return sync.OnceValue(func() error {
 		cancel()
 		if err := <-done; !errors.Is(err, context.Canceled) {
 			return err
 		}
 		return nil
-	}
+	})
 }
