@@ -28,7 +28,7 @@ func eventFilters() []cli.Flag {
 	}
 }
 
-func logCommand() *cli.Command {
+func logCommand(archives Archives) *cli.Command {
 	return &cli.Command{
 		Name: "log", Usage: "read the log itself",
 		Subcommands: []*cli.Command{
@@ -38,9 +38,12 @@ func logCommand() *cli.Command {
 				&cli.BoolFlag{Name: "follow", Aliases: []string{"f"}, Usage: "go on with events as they come"},
 			), eventFilters()...)}.command(),
 			verb{name: "show", usage: "show an event", args: "POSITION", min: 1, max: 1, run: showEvent, flags: readFlags()}.command(),
-			verb{name: "verify", usage: "check the log and its hash chain; exit 8 if they are damaged", timeout: verifyTimeout, run: verifyLog, flags: []cli.Flag{
+			verb{name: "verify", usage: "check the log and its hash chain; exit 8 if they are damaged", timeout: verifyTimeout, flags: []cli.Flag{
 				&cli.StringFlag{Name: "from", Usage: "start at position `N`; at the first event if not given"},
-			}}.command(),
+				&cli.StringFlag{Name: "archive", Usage: "check the archive `FILE` instead, without a server; - is the standard input"},
+			}, local: func(c *cli.Context) bool { return c.IsSet("archive") },
+				run: func(c *call) error { return verifyLog(c, archives) }}.command(),
+			backupVerb().command(), restoreVerb(archives).command(), sealVerb().command(), unsealVerb().command(),
 		},
 	}
 }
@@ -84,6 +87,16 @@ func tailLog(c *call) error {
 	if c.IsSet("as-of") {
 		return tailPast(c, from)
 	}
+	err = tailFrom(c, from)
+	var e *client.Error
+	if c.IsSet("last") && errors.As(err, &e) && e.Reason == "position_void" {
+		// So far back lies the hole of a restore. There are fewer events than that.
+		err = tailFrom(c, e.Position)
+	}
+	return err
+}
+
+func tailFrom(c *call, from int64) error {
 	req := &controlv1.TailRequest{
 		After: proto.Int64(max(from-1, 0)), UntilHead: !c.Bool("follow"),
 		Context: c.String("in"), Type: c.String("type"), Id: c.String("id"), Actor: c.String("actor"), CorrelationId: c.String("correlation"),
@@ -184,14 +197,12 @@ func (c *call) checkThere(position int64) error {
 	return nil
 }
 
-func verifyLog(c *call) error {
-	from, err := c.from()
-	if err != nil {
-		return err
+func verifyLog(c *call, archives Archives) error {
+	verify := c.verifyServer
+	if c.IsSet("archive") {
+		verify = func() (*controlv1.VerifyResponse, error) { return verifyArchive(c, archives) }
 	}
-	ctx, cancel := context.WithTimeout(c.feed, c.Duration("timeout"))
-	defer cancel()
-	v, err := c.client.Log.Verify(ctx, from)
+	v, err := verify()
 	if err != nil {
 		return err
 	}
@@ -206,4 +217,14 @@ func verifyLog(c *call) error {
 		return errDifference
 	}
 	return nil
+}
+
+func (c *call) verifyServer() (*controlv1.VerifyResponse, error) {
+	from, err := c.from()
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(c.feed, c.Duration("timeout"))
+	defer cancel()
+	return c.client.Log.Verify(ctx, from)
 }

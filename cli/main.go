@@ -13,15 +13,15 @@ import (
 )
 
 // Commands returns the commands of this package: mesh, context, completion and
-// version.
-func Commands() []*cli.Command {
+// version. archives is what some of them do on this machine.
+func Commands(archives Archives) []*cli.Command {
 	return []*cli.Command{
 		{
 			Name:  "mesh",
 			Usage: "ask and steer the mesh",
 			Subcommands: []*cli.Command{
 				statusCommand(), peersCommand(), leadersCommand(), namespacesCommand(), shardsCommand(),
-				logCommand(), auditCommand(), versionsCommand(), awaitCommand(),
+				logCommand(archives), auditCommand(), versionsCommand(), awaitCommand(),
 			},
 		},
 		contextCommand(),

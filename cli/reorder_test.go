@@ -32,7 +32,7 @@ func TestReorder(t *testing.T) {
 		"":                        "",
 	}
 	for in, want := range tests {
-		got, err := reorder(&cli.App{Commands: Commands()}, append([]string{"omnirelay"}, strings.Fields(in)...))
+		got, err := reorder(&cli.App{Commands: Commands(nil)}, append([]string{"omnirelay"}, strings.Fields(in)...))
 		if err != nil {
 			t.Errorf("%s: %v", in, err)
 			continue
@@ -47,7 +47,7 @@ func TestReorderRefuses(t *testing.T) {
 	for _, in := range []string{
 		"mehs peers list", "mesh peers list --nope", "mesh peers list --as-of", "mesh shards move a/1", "--nope mesh status",
 	} {
-		_, err := reorder(&cli.App{Commands: Commands()}, append([]string{"omnirelay"}, strings.Fields(in)...))
+		_, err := reorder(&cli.App{Commands: Commands(nil)}, append([]string{"omnirelay"}, strings.Fields(in)...))
 		var wrong *usageError
 		if !errors.As(err, &wrong) {
 			t.Errorf("%s: got %v, want a usage error", in, err)

@@ -17,7 +17,7 @@ import (
 var update = flag.Bool("update", false, "write the scripts' expected output anew") //nolint:gochecknoglobals // a test flag
 
 func app() *cli.App {
-	return &cli.App{Name: "omnirelay", Version: "v0.0.0-test", Commands: meshcli.Commands()}
+	return &cli.App{Name: "omnirelay", Version: "v0.0.0-test", Commands: meshcli.Commands(nil)}
 }
 
 func TestMain(m *testing.M) {

@@ -29,7 +29,12 @@ type verb struct {
 	// timeout is the default of --timeout.
 	timeout time.Duration
 	run     func(*call) error
+	// local says that a run needs no server; nil is never.
+	local func(*cli.Context) bool
 }
+
+// always is local for verbs that talk to no server at all.
+func always(*cli.Context) bool { return true }
 
 // defaultTimeout is --timeout where a verb says nothing else.
 const defaultTimeout = 10 * time.Second
@@ -45,7 +50,7 @@ func (v verb) command() *cli.Command {
 			if n := c.NArg(); n < v.min || (v.max >= 0 && n > v.max) {
 				return usage("%s takes %s, not %s", v.name, v.takes(), plural(n, "argument"))
 			}
-			call, err := newCall(c)
+			call, err := newCall(c, v.local != nil && v.local(c))
 			if err != nil {
 				return err
 			}
@@ -73,7 +78,8 @@ type call struct {
 	cancel    func()
 }
 
-func newCall(c *cli.Context) (*call, error) {
+// newCall has no client when the call is local.
+func newCall(c *cli.Context, local bool) (*call, error) {
 	format, err := render.ParseFormat(c.String("output"))
 	if err != nil {
 		return nil, usage("%s", err)
@@ -82,9 +88,11 @@ func newCall(c *cli.Context) (*call, error) {
 	if timeout <= 0 {
 		return nil, usage("--timeout is %s (allowed: more than 0, for example 30s)", timeout)
 	}
-	mesh, err := dial(c, timeout)
-	if err != nil {
-		return nil, err
+	var mesh *client.Client
+	if !local {
+		if mesh, err = dial(c, timeout); err != nil {
+			return nil, err
+		}
 	}
 	feed, cancelFeed := context.WithCancelCause(c.Context)
 	ctx, cancel := context.WithTimeout(feed, timeout)
@@ -103,7 +111,9 @@ func newCall(c *cli.Context) (*call, error) {
 
 func (c *call) close() {
 	c.cancel()
-	c.client.Close()
+	if c.client != nil {
+		c.client.Close()
+	}
 }
 
 // ended turns the interrupt that ends a feed into a good end. Where nobody

@@ -10,6 +10,9 @@ import (
 // UnknownType is the type of an event that a newer release wrote.
 const UnknownType = "Unknown"
 
+// LogEntity is what events about the log as a whole are about.
+const LogEntity = "log"
+
 // GlobalScope is the leadership scope of the control plane itself.
 const GlobalScope = "global-control"
 
@@ -35,13 +38,11 @@ type Description struct {
 // Describe renders an event. Every event type has a case; a test holds that.
 func Describe(e *eventsv1.Event) Description {
 	switch k := e.GetKind().(type) {
-	case *eventsv1.Event_EraStarted:
-		return describef("control", k.EraStarted.ClusterId, "era %d of cluster %s started", k.EraStarted.Era, k.EraStarted.ClusterId)
 	case *eventsv1.Event_PolicySet:
 		return describePolicySet(k.PolicySet)
 	}
 	for _, describe := range []func(*eventsv1.Event) (Description, bool){
-		describeMembership, describeLeadership, describeNamespace, describeShards,
+		describeControl, describeMembership, describeLeadership, describeNamespace, describeShards,
 	} {
 		if d, ok := describe(e); ok {
 			return d
@@ -52,6 +53,21 @@ func Describe(e *eventsv1.Event) Description {
 
 func describef(context, id, format string, args ...any) Description {
 	return Description{Context: context, ID: id, Summary: fmt.Sprintf(format, args...)}
+}
+
+func describeControl(e *eventsv1.Event) (Description, bool) {
+	const c = "control"
+	switch k := e.GetKind().(type) {
+	case *eventsv1.Event_EraStarted:
+		return describef(c, k.EraStarted.ClusterId, "era %d of cluster %s started", k.EraStarted.Era, k.EraStarted.ClusterId), true
+	case *eventsv1.Event_EraSettled:
+		return describef(c, LogEntity, "era %d settled: no lease of the time before it lives", k.EraSettled.Era), true
+	case *eventsv1.Event_LogSealed:
+		return describef(c, LogEntity, "the log is sealed"), true
+	case *eventsv1.Event_LogResumed:
+		return describef(c, LogEntity, "the log is resumed, sealed at position %d", k.LogResumed.Sealed), true
+	}
+	return Description{}, false
 }
 
 func describePolicySet(p *eventsv1.PolicySet) Description {

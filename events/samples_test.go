@@ -26,6 +26,10 @@ func samples() []proto.Message {
 	some := events.PackShards([]uint32{3, 4, 5, 9})
 	return []proto.Message{
 		&eventsv1.EraStarted{ClusterId: "c1", Era: 2, RestoredPosition: 41, Next: 1000},
+		&eventsv1.EraStarted{ClusterId: "c1", Era: 2, RestoredPosition: 41, Next: 1000, SettleMs: 7500},
+		&eventsv1.LogSealed{},
+		&eventsv1.LogResumed{Sealed: 55},
+		&eventsv1.EraSettled{Era: 2},
 		&eventsv1.PolicySet{Kind: "session", Name: "default", Version: 3, Spec: &eventsv1.PolicySet_Session{Session: &eventsv1.SessionPolicy{TtlMs: 7500}}},
 		&eventsv1.NodeJoined{Node: node},
 		&eventsv1.NodeUpdated{Node: node},

@@ -65,7 +65,7 @@ func DefaultConfig(endpoints ...string) Config {
 		AttemptTimeout: 5 * time.Second,
 		DialTimeout:    2 * time.Second,
 		BackoffMin:     20 * time.Millisecond,
-		BackoffMax:     time.Second,
+		BackoffMax:     250 * time.Millisecond,
 		PingAfter:      3 * time.Second,
 	}
 }

@@ -31,6 +31,7 @@ type fake struct {
 	listPeers  func(*controlv1.ListPeersRequest) (*controlv1.ListPeersResponse, error)
 	cordon     func(context.Context, *controlv1.CordonPeerRequest) (*controlv1.CordonPeerResponse, error)
 	watchPeers func(*controlv1.WatchPeersRequest, *connect.ServerStream[controlv1.PeerNotification]) error
+	backup     func(*connect.ServerStream[controlv1.BackupChunk]) error
 	tail       func(*controlv1.TailRequest, *connect.ServerStream[controlv1.LogEvent]) error
 	batch      func(*controlv1.CommandBatch) (*controlv1.AckBatch, error)
 	stream     func(context.Context, *connect.BidiStream[controlv1.CommandBatch, controlv1.AckBatch]) error
@@ -87,6 +88,10 @@ func (f *fake) WatchPeers(_ context.Context, r *connect.Request[controlv1.WatchP
 
 func (f *fake) Tail(_ context.Context, r *connect.Request[controlv1.TailRequest], s *connect.ServerStream[controlv1.LogEvent]) error {
 	return f.tail(r.Msg, s)
+}
+
+func (f *fake) Backup(_ context.Context, _ *connect.Request[controlv1.BackupRequest], s *connect.ServerStream[controlv1.BackupChunk]) error {
+	return f.backup(s)
 }
 
 func (f *fake) GetStatus(context.Context, *connect.Request[controlv1.GetStatusRequest]) (*connect.Response[controlv1.MeshStatus], error) {

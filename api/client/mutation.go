@@ -30,6 +30,10 @@ func mutationOf(req any) **controlv1.Mutation {
 		return &r.Mutation
 	case *controlv1.ResignRequest:
 		return &r.Mutation
+	case *controlv1.SealRequest:
+		return &r.Mutation
+	case *controlv1.UnsealRequest:
+		return &r.Mutation
 	case *controlv1.OpenSessionRequest:
 		return &r.Mutation
 	case *controlv1.LeaveRequest:

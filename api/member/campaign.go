@@ -74,7 +74,7 @@ func (c *candidate) run(ctx context.Context) (*Leadership, error) {
 		if ctx.Err() != nil {
 			return nil, context.Cause(ctx)
 		}
-		if err != nil && reasonOf(err) != "session_not_found" && !temporary(err) {
+		if err != nil && reasonOf(err) != "session_not_found" && !temporary(err) && !passing(err) {
 			return nil, err
 		}
 		if err != nil && !pauses.pause(ctx) {

@@ -545,6 +545,23 @@ func TestTakeover(t *testing.T) {
 	next.ready()
 }
 
+// TestClosedForNow: what a sealed log and a restored one refuse is asked for
+// again, and no end of the member.
+func TestClosedForNow(t *testing.T) {
+	for _, reason := range []string{"log_sealed", "era_settling"} {
+		t.Run(reason, func(t *testing.T) {
+			t.Parallel()
+			m := newMesh(5 * time.Second)
+			m.closed = reason
+			cfg := config(t.TempDir(), m.host(t).url())
+			r := join(t, cfg, false)
+			m.await(t, "it asks again", func() bool { return m.asked > 2 })
+			m.do(func() { m.closed = "" })
+			r.ready()
+		})
+	}
+}
+
 func TestDataDirectory(t *testing.T) {
 	t.Parallel()
 	m := newMesh(5 * time.Second)

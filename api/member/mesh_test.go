@@ -35,7 +35,8 @@ type mesh struct {
 	ttl      time.Duration
 	logID    []byte
 	position int64
-	silent   bool // heartbeats get no answer
+	silent   bool   // heartbeats get no answer
+	closed   string // the reason why no session is opened
 	opens    int
 	asked    int // calls of Open
 	// losing: an open takes effect, and its answer is lost.
@@ -146,6 +147,9 @@ func (m *mesh) open(q *controlv1.OpenSessionRequest) (*controlv1.OpenSessionResp
 	key := q.GetMutation().GetIdempotencyKey()
 	if res := m.answers[key]; res != nil {
 		return res, nil
+	}
+	if m.closed != "" {
+		return nil, refusal(connect.CodeFailedPrecondition, m.closed)
 	}
 	if s := m.sessions[q.GetNodeId()]; s != nil {
 		if !bytes.Equal(s.secret, q.GetSecret()) || q.GetIncarnation() <= s.incarnation {

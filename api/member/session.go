@@ -84,6 +84,9 @@ func (l *loop) refused(err error) {
 		// session is of this very process and replaces none.
 		l.openKey, l.openSent = client.KeyAt(e.LogTime), l.now()
 		l.openAt = l.now() + int64(l.openWaits.next())
+	case passing(err):
+		l.log.Info("the control plane opens no sessions now, asking again", "reason", reasonOf(err))
+		l.openAt = l.now() + int64(l.openWaits.next())
 	case reasonOf(err) == "session_exists":
 		if l.takenSince == 0 {
 			l.takenSince = l.now()
@@ -100,6 +103,16 @@ func (l *loop) refused(err error) {
 		l.log.Warn("no session yet", "error", err)
 		l.openAt = l.now() + int64(l.openWaits.next())
 	}
+}
+
+// passing reports whether a rule refused what it will take later: the log is
+// sealed, or it was restored and leases of before may live.
+func passing(err error) bool {
+	switch reasonOf(err) {
+	case "log_sealed", "era_settling":
+		return true
+	}
+	return false
 }
 
 // hopeless reports whether asking again would be in vain.
@@ -138,7 +151,7 @@ func (l *loop) closeSession(session int64) {
 func (l *loop) closed(session int64, err error) {
 	l.closing = false
 	var e *client.Error
-	if err != nil && !sessionGone(err) && !(errors.As(err, &e) && hopeless(e.Code)) {
+	if err != nil && !sessionGone(err) && (passing(err) || !(errors.As(err, &e) && hopeless(e.Code))) {
 		if l.now() < l.core.LeaseUntil() {
 			l.closeAt = l.now() + int64(l.openWaits.next())
 			return

@@ -130,8 +130,10 @@ func machineFailure(err error) *failure {
 		f = tooMany("watchers_exhausted", "this server has %d watchers of this kind, which is its limit", MaxWatchers)
 	case errors.Is(err, sequencer.ErrOutcomeUnknown):
 		f = unavailable("outcome_unknown", "%s", sequencer.ErrOutcomeUnknown)
+		f.retry = LeaderRetry
 	case errors.Is(err, sequencer.ErrNotLeader):
 		f = unavailable("no_leader", "%s", err)
+		f.retry = LeaderRetry
 	case errors.Is(err, sequencer.ErrOlderLeader):
 		f = unavailable("older_leader", "%s", err)
 	case errors.Is(err, projections.ErrNotReady):

@@ -40,9 +40,12 @@ const (
 	// ShowWait bounds how long the answer to a single command waits for this
 	// server's reads to show it.
 	ShowWait = 250 * time.Millisecond
-	// RetryAfter is the hint that goes with every refusal for lack of room or of
-	// a leader.
+	// RetryAfter is the hint that goes with every refusal for lack of room.
 	RetryAfter = time.Second
+	// LeaderRetry is the hint while there is no leader, or one was lost in the
+	// middle of a command: the next one leads within a second, and each attempt
+	// waits for it for a while by itself.
+	LeaderRetry = 50 * time.Millisecond
 
 	// KeepAlive is the time after which a silent SSE stream gets a comment line;
 	// PROTOCOL promises 15 s.

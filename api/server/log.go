@@ -19,6 +19,9 @@ func (s *Server) registerLog() {
 	handleServerStream(s, controlv1.LogServiceTailProcedure, s.tail)
 	handleUnary(s, controlv1.LogServiceListRefusalsProcedure, s.listRefusals)
 	handleUnary(s, controlv1.LogServiceVerifyProcedure, s.verify)
+	handleServerStream(s, controlv1.LogServiceBackupProcedure, s.backup)
+	handleUnary(s, controlv1.LogServiceSealProcedure, s.seal)
+	handleUnary(s, controlv1.LogServiceUnsealProcedure, s.unseal)
 }
 
 // maxRead bounds the events that one page reads to find those that match.
@@ -86,6 +89,10 @@ func (s *Server) listEvents(ctx context.Context, q *controlv1.ListEventsRequest)
 		return nil, err
 	}
 	defer r.Release()
+	var void *projections.VoidError
+	if _, err := r.Decision(from); errors.As(err, &void) && from != void.Restored+1 {
+		return nil, err // the position after the last that was restored is where its follower goes on
+	}
 	page := &eventPage{
 		limit:  pageSize(q.Limit),
 		filter: eventFilter{context: q.Context, kind: q.Type, id: q.Id, actor: q.Actor, correlation: q.CorrelationId},
@@ -203,5 +210,10 @@ func (s *Server) decisionBefore(p events.Position) (events.Position, error) {
 		return 0, err
 	}
 	defer v.Release()
-	return v.AsOf(p)
+	before, err := v.AsOf(p)
+	var void *projections.VoidError
+	if errors.As(err, &void) && p == void.Next-1 {
+		return void.Restored, nil // who asks for an era's events from the first on
+	}
+	return before, err
 }

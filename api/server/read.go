@@ -54,6 +54,13 @@ func (s *Server) readAt(ctx context.Context, o *controlv1.ReadOptions, pin event
 	if err != nil {
 		return nil, err
 	}
+	if least := events.Position(o.GetMinPosition()); least != 0 && v.Mark.Era > 1 {
+		// What was at a position that a restore has lost cannot be shown (A4).
+		if _, err := v.Decision(least); err != nil {
+			v.Release()
+			return nil, err
+		}
+	}
 	r := &reading{View: v, past: o.GetAsOfPosition() != 0 || o.GetAsOfTime() != nil}
 	if asOf == 0 && o.GetAsOfTime() != nil {
 		err = r.goToTime(o.AsOfTime.AsTime())

@@ -9,6 +9,7 @@ import (
 
 	controlv1 "github.com/omnirelay/omnirelay/api/v1"
 	"github.com/omnirelay/omnirelay/commands"
+	"github.com/omnirelay/omnirelay/commands/control"
 	"github.com/omnirelay/omnirelay/commands/leadership"
 	"github.com/omnirelay/omnirelay/commands/membership"
 	"github.com/omnirelay/omnirelay/commands/shard"
@@ -38,6 +39,10 @@ func (s *Server) commandOf(req proto.Message) (commands.Command, error) {
 		return leadership.Resign{
 			Scope: r.Scope, NodeID: r.NodeId, Session: events.Position(r.SessionId), Term: events.Position(r.Term),
 		}, nil
+	case *controlv1.SealRequest:
+		return control.Seal{}, nil
+	case *controlv1.UnsealRequest:
+		return control.Unseal{}, nil
 	}
 	return shardCommandOf(req)
 }

@@ -42,6 +42,12 @@ const (
 	LogServiceListRefusalsProcedure = "/omnirelay.mesh.control.v1.LogService/ListRefusals"
 	// LogServiceVerifyProcedure is the fully-qualified name of the LogService's Verify RPC.
 	LogServiceVerifyProcedure = "/omnirelay.mesh.control.v1.LogService/Verify"
+	// LogServiceBackupProcedure is the fully-qualified name of the LogService's Backup RPC.
+	LogServiceBackupProcedure = "/omnirelay.mesh.control.v1.LogService/Backup"
+	// LogServiceSealProcedure is the fully-qualified name of the LogService's Seal RPC.
+	LogServiceSealProcedure = "/omnirelay.mesh.control.v1.LogService/Seal"
+	// LogServiceUnsealProcedure is the fully-qualified name of the LogService's Unseal RPC.
+	LogServiceUnsealProcedure = "/omnirelay.mesh.control.v1.LogService/Unseal"
 )
 
 // LogServiceClient is a client for the omnirelay.mesh.control.v1.LogService service.
@@ -54,6 +60,13 @@ type LogServiceClient interface {
 	ListRefusals(context.Context, *connect.Request[ListRefusalsRequest]) (*connect.Response[ListRefusalsResponse], error)
 	// Walks the whole log and its hash chain on the server that answers.
 	Verify(context.Context, *connect.Request[VerifyRequest]) (*connect.Response[VerifyResponse], error)
+	// Streams an archive of the log up to the head of the moment of the call, and
+	// then its summary. Commands go on meanwhile.
+	Backup(context.Context, *connect.Request[BackupRequest]) (*connect.ServerStreamForClient[BackupChunk], error)
+	// Seals the log: every later command is refused with log_sealed until it is
+	// unsealed, and no session expires.
+	Seal(context.Context, *connect.Request[SealRequest]) (*connect.Response[SealResponse], error)
+	Unseal(context.Context, *connect.Request[UnsealRequest]) (*connect.Response[UnsealResponse], error)
 }
 
 // NewLogServiceClient constructs a client for the omnirelay.mesh.control.v1.LogService service. By
@@ -97,6 +110,24 @@ func NewLogServiceClient(httpClient connect.HTTPClient, baseURL string, opts ...
 			connect.WithSchema(logServiceMethods.ByName("Verify")),
 			connect.WithClientOptions(opts...),
 		),
+		backup: connect.NewClient[BackupRequest, BackupChunk](
+			httpClient,
+			baseURL+LogServiceBackupProcedure,
+			connect.WithSchema(logServiceMethods.ByName("Backup")),
+			connect.WithClientOptions(opts...),
+		),
+		seal: connect.NewClient[SealRequest, SealResponse](
+			httpClient,
+			baseURL+LogServiceSealProcedure,
+			connect.WithSchema(logServiceMethods.ByName("Seal")),
+			connect.WithClientOptions(opts...),
+		),
+		unseal: connect.NewClient[UnsealRequest, UnsealResponse](
+			httpClient,
+			baseURL+LogServiceUnsealProcedure,
+			connect.WithSchema(logServiceMethods.ByName("Unseal")),
+			connect.WithClientOptions(opts...),
+		),
 	}
 }
 
@@ -107,6 +138,9 @@ type logServiceClient struct {
 	tail         *connect.Client[TailRequest, LogEvent]
 	listRefusals *connect.Client[ListRefusalsRequest, ListRefusalsResponse]
 	verify       *connect.Client[VerifyRequest, VerifyResponse]
+	backup       *connect.Client[BackupRequest, BackupChunk]
+	seal         *connect.Client[SealRequest, SealResponse]
+	unseal       *connect.Client[UnsealRequest, UnsealResponse]
 }
 
 // ListEvents calls omnirelay.mesh.control.v1.LogService.ListEvents.
@@ -134,6 +168,21 @@ func (c *logServiceClient) Verify(ctx context.Context, req *connect.Request[Veri
 	return c.verify.CallUnary(ctx, req)
 }
 
+// Backup calls omnirelay.mesh.control.v1.LogService.Backup.
+func (c *logServiceClient) Backup(ctx context.Context, req *connect.Request[BackupRequest]) (*connect.ServerStreamForClient[BackupChunk], error) {
+	return c.backup.CallServerStream(ctx, req)
+}
+
+// Seal calls omnirelay.mesh.control.v1.LogService.Seal.
+func (c *logServiceClient) Seal(ctx context.Context, req *connect.Request[SealRequest]) (*connect.Response[SealResponse], error) {
+	return c.seal.CallUnary(ctx, req)
+}
+
+// Unseal calls omnirelay.mesh.control.v1.LogService.Unseal.
+func (c *logServiceClient) Unseal(ctx context.Context, req *connect.Request[UnsealRequest]) (*connect.Response[UnsealResponse], error) {
+	return c.unseal.CallUnary(ctx, req)
+}
+
 // LogServiceHandler is an implementation of the omnirelay.mesh.control.v1.LogService service.
 type LogServiceHandler interface {
 	ListEvents(context.Context, *connect.Request[ListEventsRequest]) (*connect.Response[ListEventsResponse], error)
@@ -144,6 +193,13 @@ type LogServiceHandler interface {
 	ListRefusals(context.Context, *connect.Request[ListRefusalsRequest]) (*connect.Response[ListRefusalsResponse], error)
 	// Walks the whole log and its hash chain on the server that answers.
 	Verify(context.Context, *connect.Request[VerifyRequest]) (*connect.Response[VerifyResponse], error)
+	// Streams an archive of the log up to the head of the moment of the call, and
+	// then its summary. Commands go on meanwhile.
+	Backup(context.Context, *connect.Request[BackupRequest], *connect.ServerStream[BackupChunk]) error
+	// Seals the log: every later command is refused with log_sealed until it is
+	// unsealed, and no session expires.
+	Seal(context.Context, *connect.Request[SealRequest]) (*connect.Response[SealResponse], error)
+	Unseal(context.Context, *connect.Request[UnsealRequest]) (*connect.Response[UnsealResponse], error)
 }
 
 // NewLogServiceHandler builds an HTTP handler from the service implementation. It returns the path
@@ -183,6 +239,24 @@ func NewLogServiceHandler(svc LogServiceHandler, opts ...connect.HandlerOption) 
 		connect.WithSchema(logServiceMethods.ByName("Verify")),
 		connect.WithHandlerOptions(opts...),
 	)
+	logServiceBackupHandler := connect.NewServerStreamHandler(
+		LogServiceBackupProcedure,
+		svc.Backup,
+		connect.WithSchema(logServiceMethods.ByName("Backup")),
+		connect.WithHandlerOptions(opts...),
+	)
+	logServiceSealHandler := connect.NewUnaryHandler(
+		LogServiceSealProcedure,
+		svc.Seal,
+		connect.WithSchema(logServiceMethods.ByName("Seal")),
+		connect.WithHandlerOptions(opts...),
+	)
+	logServiceUnsealHandler := connect.NewUnaryHandler(
+		LogServiceUnsealProcedure,
+		svc.Unseal,
+		connect.WithSchema(logServiceMethods.ByName("Unseal")),
+		connect.WithHandlerOptions(opts...),
+	)
 	return "/omnirelay.mesh.control.v1.LogService/", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
 		case LogServiceListEventsProcedure:
@@ -195,6 +269,12 @@ func NewLogServiceHandler(svc LogServiceHandler, opts ...connect.HandlerOption) 
 			logServiceListRefusalsHandler.ServeHTTP(w, r)
 		case LogServiceVerifyProcedure:
 			logServiceVerifyHandler.ServeHTTP(w, r)
+		case LogServiceBackupProcedure:
+			logServiceBackupHandler.ServeHTTP(w, r)
+		case LogServiceSealProcedure:
+			logServiceSealHandler.ServeHTTP(w, r)
+		case LogServiceUnsealProcedure:
+			logServiceUnsealHandler.ServeHTTP(w, r)
 		default:
 			http.NotFound(w, r)
 		}
@@ -222,4 +302,16 @@ func (UnimplementedLogServiceHandler) ListRefusals(context.Context, *connect.Req
 
 func (UnimplementedLogServiceHandler) Verify(context.Context, *connect.Request[VerifyRequest]) (*connect.Response[VerifyResponse], error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("omnirelay.mesh.control.v1.LogService.Verify is not implemented"))
+}
+
+func (UnimplementedLogServiceHandler) Backup(context.Context, *connect.Request[BackupRequest], *connect.ServerStream[BackupChunk]) error {
+	return connect.NewError(connect.CodeUnimplemented, errors.New("omnirelay.mesh.control.v1.LogService.Backup is not implemented"))
+}
+
+func (UnimplementedLogServiceHandler) Seal(context.Context, *connect.Request[SealRequest]) (*connect.Response[SealResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("omnirelay.mesh.control.v1.LogService.Seal is not implemented"))
+}
+
+func (UnimplementedLogServiceHandler) Unseal(context.Context, *connect.Request[UnsealRequest]) (*connect.Response[UnsealResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("omnirelay.mesh.control.v1.LogService.Unseal is not implemented"))
 }

@@ -960,6 +960,527 @@ func (x *VerifyResponse) GetProblemPosition() int64 {
 	return 0
 }
 
+type BackupRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BackupRequest) Reset() {
+	*x = BackupRequest{}
+	mi := &file_api_v1_log_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BackupRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BackupRequest) ProtoMessage() {}
+
+func (x *BackupRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_api_v1_log_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BackupRequest.ProtoReflect.Descriptor instead.
+func (*BackupRequest) Descriptor() ([]byte, []int) {
+	return file_api_v1_log_proto_rawDescGZIP(), []int{11}
+}
+
+// BackupChunk is a piece of the archive, in order, or at the end its summary.
+type BackupChunk struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Types that are valid to be assigned to Chunk:
+	//
+	//	*BackupChunk_Data
+	//	*BackupChunk_Summary
+	Chunk         isBackupChunk_Chunk `protobuf_oneof:"chunk"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BackupChunk) Reset() {
+	*x = BackupChunk{}
+	mi := &file_api_v1_log_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BackupChunk) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BackupChunk) ProtoMessage() {}
+
+func (x *BackupChunk) ProtoReflect() protoreflect.Message {
+	mi := &file_api_v1_log_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BackupChunk.ProtoReflect.Descriptor instead.
+func (*BackupChunk) Descriptor() ([]byte, []int) {
+	return file_api_v1_log_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *BackupChunk) GetChunk() isBackupChunk_Chunk {
+	if x != nil {
+		return x.Chunk
+	}
+	return nil
+}
+
+func (x *BackupChunk) GetData() []byte {
+	if x != nil {
+		if x, ok := x.Chunk.(*BackupChunk_Data); ok {
+			return x.Data
+		}
+	}
+	return nil
+}
+
+func (x *BackupChunk) GetSummary() *ArchiveSummary {
+	if x != nil {
+		if x, ok := x.Chunk.(*BackupChunk_Summary); ok {
+			return x.Summary
+		}
+	}
+	return nil
+}
+
+type isBackupChunk_Chunk interface {
+	isBackupChunk_Chunk()
+}
+
+type BackupChunk_Data struct {
+	Data []byte `protobuf:"bytes,1,opt,name=data,proto3,oneof"`
+}
+
+type BackupChunk_Summary struct {
+	Summary *ArchiveSummary `protobuf:"bytes,2,opt,name=summary,proto3,oneof"`
+}
+
+func (*BackupChunk_Data) isBackupChunk_Chunk() {}
+
+func (*BackupChunk_Summary) isBackupChunk_Chunk() {}
+
+// ArchiveSummary says what an archive holds.
+type ArchiveSummary struct {
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	ClusterId string                 `protobuf:"bytes,1,opt,name=cluster_id,json=clusterId,proto3" json:"cluster_id,omitempty"`
+	// Hex, as agents and directories pin it.
+	LogId  string `protobuf:"bytes,2,opt,name=log_id,json=logId,proto3" json:"log_id,omitempty"`
+	Era    int64  `protobuf:"varint,3,opt,name=era,proto3" json:"era,omitempty"`
+	Frames int64  `protobuf:"varint,4,opt,name=frames,proto3" json:"frames,omitempty"`
+	// Last position, and hex SHA-256 of the stored bytes of the last frame.
+	Position int64  `protobuf:"varint,5,opt,name=position,proto3" json:"position,omitempty"`
+	HeadHash string `protobuf:"bytes,6,opt,name=head_hash,json=headHash,proto3" json:"head_hash,omitempty"`
+	// Time of the last frame, and when the archive was made.
+	Time      *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=time,proto3" json:"time,omitempty"`
+	CreatedAt *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=created_at,json=createdAt,proto3" json:"created_at,omitempty"`
+	// Length of the archive, and hex SHA-256 of all its bytes.
+	Bytes         int64  `protobuf:"varint,9,opt,name=bytes,proto3" json:"bytes,omitempty"`
+	Sha256        string `protobuf:"bytes,10,opt,name=sha256,proto3" json:"sha256,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ArchiveSummary) Reset() {
+	*x = ArchiveSummary{}
+	mi := &file_api_v1_log_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ArchiveSummary) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ArchiveSummary) ProtoMessage() {}
+
+func (x *ArchiveSummary) ProtoReflect() protoreflect.Message {
+	mi := &file_api_v1_log_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ArchiveSummary.ProtoReflect.Descriptor instead.
+func (*ArchiveSummary) Descriptor() ([]byte, []int) {
+	return file_api_v1_log_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *ArchiveSummary) GetClusterId() string {
+	if x != nil {
+		return x.ClusterId
+	}
+	return ""
+}
+
+func (x *ArchiveSummary) GetLogId() string {
+	if x != nil {
+		return x.LogId
+	}
+	return ""
+}
+
+func (x *ArchiveSummary) GetEra() int64 {
+	if x != nil {
+		return x.Era
+	}
+	return 0
+}
+
+func (x *ArchiveSummary) GetFrames() int64 {
+	if x != nil {
+		return x.Frames
+	}
+	return 0
+}
+
+func (x *ArchiveSummary) GetPosition() int64 {
+	if x != nil {
+		return x.Position
+	}
+	return 0
+}
+
+func (x *ArchiveSummary) GetHeadHash() string {
+	if x != nil {
+		return x.HeadHash
+	}
+	return ""
+}
+
+func (x *ArchiveSummary) GetTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Time
+	}
+	return nil
+}
+
+func (x *ArchiveSummary) GetCreatedAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.CreatedAt
+	}
+	return nil
+}
+
+func (x *ArchiveSummary) GetBytes() int64 {
+	if x != nil {
+		return x.Bytes
+	}
+	return 0
+}
+
+func (x *ArchiveSummary) GetSha256() string {
+	if x != nil {
+		return x.Sha256
+	}
+	return ""
+}
+
+// RestoreSummary says what a restore made of an archive. It is no answer of a
+// server: a restore works on a directory.
+type RestoreSummary struct {
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	Archive *ArchiveSummary        `protobuf:"bytes,1,opt,name=archive,proto3" json:"archive,omitempty"`
+	Data    string                 `protobuf:"bytes,2,opt,name=data,proto3" json:"data,omitempty"`
+	// The new era, the last position that was restored, and the first of the era.
+	Era              int64 `protobuf:"varint,3,opt,name=era,proto3" json:"era,omitempty"`
+	RestoredPosition int64 `protobuf:"varint,4,opt,name=restored_position,json=restoredPosition,proto3" json:"restored_position,omitempty"`
+	Next             int64 `protobuf:"varint,5,opt,name=next,proto3" json:"next,omitempty"`
+	// How long members are kept waiting after the first start, milliseconds.
+	SettleMs int64 `protobuf:"varint,6,opt,name=settle_ms,json=settleMs,proto3" json:"settle_ms,omitempty"`
+	// Hex SHA-256 of the frame that opens the era.
+	HeadHash      string `protobuf:"bytes,7,opt,name=head_hash,json=headHash,proto3" json:"head_hash,omitempty"`
+	DryRun        bool   `protobuf:"varint,8,opt,name=dry_run,json=dryRun,proto3" json:"dry_run,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RestoreSummary) Reset() {
+	*x = RestoreSummary{}
+	mi := &file_api_v1_log_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RestoreSummary) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RestoreSummary) ProtoMessage() {}
+
+func (x *RestoreSummary) ProtoReflect() protoreflect.Message {
+	mi := &file_api_v1_log_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RestoreSummary.ProtoReflect.Descriptor instead.
+func (*RestoreSummary) Descriptor() ([]byte, []int) {
+	return file_api_v1_log_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *RestoreSummary) GetArchive() *ArchiveSummary {
+	if x != nil {
+		return x.Archive
+	}
+	return nil
+}
+
+func (x *RestoreSummary) GetData() string {
+	if x != nil {
+		return x.Data
+	}
+	return ""
+}
+
+func (x *RestoreSummary) GetEra() int64 {
+	if x != nil {
+		return x.Era
+	}
+	return 0
+}
+
+func (x *RestoreSummary) GetRestoredPosition() int64 {
+	if x != nil {
+		return x.RestoredPosition
+	}
+	return 0
+}
+
+func (x *RestoreSummary) GetNext() int64 {
+	if x != nil {
+		return x.Next
+	}
+	return 0
+}
+
+func (x *RestoreSummary) GetSettleMs() int64 {
+	if x != nil {
+		return x.SettleMs
+	}
+	return 0
+}
+
+func (x *RestoreSummary) GetHeadHash() string {
+	if x != nil {
+		return x.HeadHash
+	}
+	return ""
+}
+
+func (x *RestoreSummary) GetDryRun() bool {
+	if x != nil {
+		return x.DryRun
+	}
+	return false
+}
+
+type SealRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Mutation      *Mutation              `protobuf:"bytes,1,opt,name=mutation,proto3" json:"mutation,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SealRequest) Reset() {
+	*x = SealRequest{}
+	mi := &file_api_v1_log_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SealRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SealRequest) ProtoMessage() {}
+
+func (x *SealRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_api_v1_log_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SealRequest.ProtoReflect.Descriptor instead.
+func (*SealRequest) Descriptor() ([]byte, []int) {
+	return file_api_v1_log_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *SealRequest) GetMutation() *Mutation {
+	if x != nil {
+		return x.Mutation
+	}
+	return nil
+}
+
+type SealResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Receipt       *Receipt               `protobuf:"bytes,1,opt,name=receipt,proto3" json:"receipt,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SealResponse) Reset() {
+	*x = SealResponse{}
+	mi := &file_api_v1_log_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SealResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SealResponse) ProtoMessage() {}
+
+func (x *SealResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_api_v1_log_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SealResponse.ProtoReflect.Descriptor instead.
+func (*SealResponse) Descriptor() ([]byte, []int) {
+	return file_api_v1_log_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *SealResponse) GetReceipt() *Receipt {
+	if x != nil {
+		return x.Receipt
+	}
+	return nil
+}
+
+type UnsealRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Mutation      *Mutation              `protobuf:"bytes,1,opt,name=mutation,proto3" json:"mutation,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UnsealRequest) Reset() {
+	*x = UnsealRequest{}
+	mi := &file_api_v1_log_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UnsealRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UnsealRequest) ProtoMessage() {}
+
+func (x *UnsealRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_api_v1_log_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UnsealRequest.ProtoReflect.Descriptor instead.
+func (*UnsealRequest) Descriptor() ([]byte, []int) {
+	return file_api_v1_log_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *UnsealRequest) GetMutation() *Mutation {
+	if x != nil {
+		return x.Mutation
+	}
+	return nil
+}
+
+type UnsealResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Receipt       *Receipt               `protobuf:"bytes,1,opt,name=receipt,proto3" json:"receipt,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UnsealResponse) Reset() {
+	*x = UnsealResponse{}
+	mi := &file_api_v1_log_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UnsealResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UnsealResponse) ProtoMessage() {}
+
+func (x *UnsealResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_api_v1_log_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UnsealResponse.ProtoReflect.Descriptor instead.
+func (*UnsealResponse) Descriptor() ([]byte, []int) {
+	return file_api_v1_log_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *UnsealResponse) GetReceipt() *Receipt {
+	if x != nil {
+		return x.Receipt
+	}
+	return nil
+}
+
 var File_api_v1_log_proto protoreflect.FileDescriptor
 
 const file_api_v1_log_proto_rawDesc = "" +
@@ -1042,7 +1563,43 @@ const file_api_v1_log_proto_rawDesc = "" +
 	"\bposition\x18\x04 \x01(\x03R\bposition\x12\x1b\n" +
 	"\thead_hash\x18\x05 \x01(\tR\bheadHash\x12\x18\n" +
 	"\aproblem\x18\x06 \x01(\tR\aproblem\x12)\n" +
-	"\x10problem_position\x18\a \x01(\x03R\x0fproblemPosition2\x99\x04\n" +
+	"\x10problem_position\x18\a \x01(\x03R\x0fproblemPosition\"\x0f\n" +
+	"\rBackupRequest\"s\n" +
+	"\vBackupChunk\x12\x14\n" +
+	"\x04data\x18\x01 \x01(\fH\x00R\x04data\x12E\n" +
+	"\asummary\x18\x02 \x01(\v2).omnirelay.mesh.control.v1.ArchiveSummaryH\x00R\asummaryB\a\n" +
+	"\x05chunk\"\xc2\x02\n" +
+	"\x0eArchiveSummary\x12\x1d\n" +
+	"\n" +
+	"cluster_id\x18\x01 \x01(\tR\tclusterId\x12\x15\n" +
+	"\x06log_id\x18\x02 \x01(\tR\x05logId\x12\x10\n" +
+	"\x03era\x18\x03 \x01(\x03R\x03era\x12\x16\n" +
+	"\x06frames\x18\x04 \x01(\x03R\x06frames\x12\x1a\n" +
+	"\bposition\x18\x05 \x01(\x03R\bposition\x12\x1b\n" +
+	"\thead_hash\x18\x06 \x01(\tR\bheadHash\x12.\n" +
+	"\x04time\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x129\n" +
+	"\n" +
+	"created_at\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\tcreatedAt\x12\x14\n" +
+	"\x05bytes\x18\t \x01(\x03R\x05bytes\x12\x16\n" +
+	"\x06sha256\x18\n" +
+	" \x01(\tR\x06sha256\"\x8f\x02\n" +
+	"\x0eRestoreSummary\x12C\n" +
+	"\aarchive\x18\x01 \x01(\v2).omnirelay.mesh.control.v1.ArchiveSummaryR\aarchive\x12\x12\n" +
+	"\x04data\x18\x02 \x01(\tR\x04data\x12\x10\n" +
+	"\x03era\x18\x03 \x01(\x03R\x03era\x12+\n" +
+	"\x11restored_position\x18\x04 \x01(\x03R\x10restoredPosition\x12\x12\n" +
+	"\x04next\x18\x05 \x01(\x03R\x04next\x12\x1b\n" +
+	"\tsettle_ms\x18\x06 \x01(\x03R\bsettleMs\x12\x1b\n" +
+	"\thead_hash\x18\a \x01(\tR\bheadHash\x12\x17\n" +
+	"\adry_run\x18\b \x01(\bR\x06dryRun\"N\n" +
+	"\vSealRequest\x12?\n" +
+	"\bmutation\x18\x01 \x01(\v2#.omnirelay.mesh.control.v1.MutationR\bmutation\"L\n" +
+	"\fSealResponse\x12<\n" +
+	"\areceipt\x18\x01 \x01(\v2\".omnirelay.mesh.control.v1.ReceiptR\areceipt\"P\n" +
+	"\rUnsealRequest\x12?\n" +
+	"\bmutation\x18\x01 \x01(\v2#.omnirelay.mesh.control.v1.MutationR\bmutation\"N\n" +
+	"\x0eUnsealResponse\x12<\n" +
+	"\areceipt\x18\x01 \x01(\v2\".omnirelay.mesh.control.v1.ReceiptR\areceipt2\xc1\x06\n" +
 	"\n" +
 	"LogService\x12o\n" +
 	"\n" +
@@ -1050,7 +1607,10 @@ const file_api_v1_log_proto_rawDesc = "" +
 	"\bGetEvent\x12*.omnirelay.mesh.control.v1.GetEventRequest\x1a#.omnirelay.mesh.control.v1.LogEvent\"\x04\xa0\xbb\x18\x01\x12[\n" +
 	"\x04Tail\x12&.omnirelay.mesh.control.v1.TailRequest\x1a#.omnirelay.mesh.control.v1.LogEvent\"\x04\xa0\xbb\x18\x020\x01\x12u\n" +
 	"\fListRefusals\x12..omnirelay.mesh.control.v1.ListRefusalsRequest\x1a/.omnirelay.mesh.control.v1.ListRefusalsResponse\"\x04\xa0\xbb\x18\x01\x12c\n" +
-	"\x06Verify\x12(.omnirelay.mesh.control.v1.VerifyRequest\x1a).omnirelay.mesh.control.v1.VerifyResponse\"\x04\xa0\xbb\x18\x01B1Z/github.com/omnirelay/omnirelay/api/v1;controlv1b\x06proto3"
+	"\x06Verify\x12(.omnirelay.mesh.control.v1.VerifyRequest\x1a).omnirelay.mesh.control.v1.VerifyResponse\"\x04\xa0\xbb\x18\x01\x12b\n" +
+	"\x06Backup\x12(.omnirelay.mesh.control.v1.BackupRequest\x1a&.omnirelay.mesh.control.v1.BackupChunk\"\x04\xa0\xbb\x18\x040\x01\x12]\n" +
+	"\x04Seal\x12&.omnirelay.mesh.control.v1.SealRequest\x1a'.omnirelay.mesh.control.v1.SealResponse\"\x04\xa0\xbb\x18\x04\x12c\n" +
+	"\x06Unseal\x12(.omnirelay.mesh.control.v1.UnsealRequest\x1a).omnirelay.mesh.control.v1.UnsealResponse\"\x04\xa0\xbb\x18\x04B1Z/github.com/omnirelay/omnirelay/api/v1;controlv1b\x06proto3"
 
 var (
 	file_api_v1_log_proto_rawDescOnce sync.Once
@@ -1064,7 +1624,7 @@ func file_api_v1_log_proto_rawDescGZIP() []byte {
 	return file_api_v1_log_proto_rawDescData
 }
 
-var file_api_v1_log_proto_msgTypes = make([]protoimpl.MessageInfo, 11)
+var file_api_v1_log_proto_msgTypes = make([]protoimpl.MessageInfo, 19)
 var file_api_v1_log_proto_goTypes = []any{
 	(*LogEvent)(nil),              // 0: omnirelay.mesh.control.v1.LogEvent
 	(*ListEventsRequest)(nil),     // 1: omnirelay.mesh.control.v1.ListEventsRequest
@@ -1077,33 +1637,57 @@ var file_api_v1_log_proto_goTypes = []any{
 	(*TailRequest)(nil),           // 8: omnirelay.mesh.control.v1.TailRequest
 	(*VerifyRequest)(nil),         // 9: omnirelay.mesh.control.v1.VerifyRequest
 	(*VerifyResponse)(nil),        // 10: omnirelay.mesh.control.v1.VerifyResponse
-	(*timestamppb.Timestamp)(nil), // 11: google.protobuf.Timestamp
-	(*structpb.Struct)(nil),       // 12: google.protobuf.Struct
-	(*ReadOptions)(nil),           // 13: omnirelay.mesh.control.v1.ReadOptions
+	(*BackupRequest)(nil),         // 11: omnirelay.mesh.control.v1.BackupRequest
+	(*BackupChunk)(nil),           // 12: omnirelay.mesh.control.v1.BackupChunk
+	(*ArchiveSummary)(nil),        // 13: omnirelay.mesh.control.v1.ArchiveSummary
+	(*RestoreSummary)(nil),        // 14: omnirelay.mesh.control.v1.RestoreSummary
+	(*SealRequest)(nil),           // 15: omnirelay.mesh.control.v1.SealRequest
+	(*SealResponse)(nil),          // 16: omnirelay.mesh.control.v1.SealResponse
+	(*UnsealRequest)(nil),         // 17: omnirelay.mesh.control.v1.UnsealRequest
+	(*UnsealResponse)(nil),        // 18: omnirelay.mesh.control.v1.UnsealResponse
+	(*timestamppb.Timestamp)(nil), // 19: google.protobuf.Timestamp
+	(*structpb.Struct)(nil),       // 20: google.protobuf.Struct
+	(*ReadOptions)(nil),           // 21: omnirelay.mesh.control.v1.ReadOptions
+	(*Mutation)(nil),              // 22: omnirelay.mesh.control.v1.Mutation
+	(*Receipt)(nil),               // 23: omnirelay.mesh.control.v1.Receipt
 }
 var file_api_v1_log_proto_depIdxs = []int32{
-	11, // 0: omnirelay.mesh.control.v1.LogEvent.time:type_name -> google.protobuf.Timestamp
-	12, // 1: omnirelay.mesh.control.v1.LogEvent.data:type_name -> google.protobuf.Struct
-	13, // 2: omnirelay.mesh.control.v1.ListEventsRequest.read:type_name -> omnirelay.mesh.control.v1.ReadOptions
+	19, // 0: omnirelay.mesh.control.v1.LogEvent.time:type_name -> google.protobuf.Timestamp
+	20, // 1: omnirelay.mesh.control.v1.LogEvent.data:type_name -> google.protobuf.Struct
+	21, // 2: omnirelay.mesh.control.v1.ListEventsRequest.read:type_name -> omnirelay.mesh.control.v1.ReadOptions
 	0,  // 3: omnirelay.mesh.control.v1.ListEventsResponse.events:type_name -> omnirelay.mesh.control.v1.LogEvent
-	11, // 4: omnirelay.mesh.control.v1.Refusal.time:type_name -> google.protobuf.Timestamp
+	19, // 4: omnirelay.mesh.control.v1.Refusal.time:type_name -> google.protobuf.Timestamp
 	3,  // 5: omnirelay.mesh.control.v1.RefusalBatch.refusals:type_name -> omnirelay.mesh.control.v1.Refusal
 	3,  // 6: omnirelay.mesh.control.v1.ListRefusalsResponse.refusals:type_name -> omnirelay.mesh.control.v1.Refusal
-	1,  // 7: omnirelay.mesh.control.v1.LogService.ListEvents:input_type -> omnirelay.mesh.control.v1.ListEventsRequest
-	7,  // 8: omnirelay.mesh.control.v1.LogService.GetEvent:input_type -> omnirelay.mesh.control.v1.GetEventRequest
-	8,  // 9: omnirelay.mesh.control.v1.LogService.Tail:input_type -> omnirelay.mesh.control.v1.TailRequest
-	5,  // 10: omnirelay.mesh.control.v1.LogService.ListRefusals:input_type -> omnirelay.mesh.control.v1.ListRefusalsRequest
-	9,  // 11: omnirelay.mesh.control.v1.LogService.Verify:input_type -> omnirelay.mesh.control.v1.VerifyRequest
-	2,  // 12: omnirelay.mesh.control.v1.LogService.ListEvents:output_type -> omnirelay.mesh.control.v1.ListEventsResponse
-	0,  // 13: omnirelay.mesh.control.v1.LogService.GetEvent:output_type -> omnirelay.mesh.control.v1.LogEvent
-	0,  // 14: omnirelay.mesh.control.v1.LogService.Tail:output_type -> omnirelay.mesh.control.v1.LogEvent
-	6,  // 15: omnirelay.mesh.control.v1.LogService.ListRefusals:output_type -> omnirelay.mesh.control.v1.ListRefusalsResponse
-	10, // 16: omnirelay.mesh.control.v1.LogService.Verify:output_type -> omnirelay.mesh.control.v1.VerifyResponse
-	12, // [12:17] is the sub-list for method output_type
-	7,  // [7:12] is the sub-list for method input_type
-	7,  // [7:7] is the sub-list for extension type_name
-	7,  // [7:7] is the sub-list for extension extendee
-	0,  // [0:7] is the sub-list for field type_name
+	13, // 7: omnirelay.mesh.control.v1.BackupChunk.summary:type_name -> omnirelay.mesh.control.v1.ArchiveSummary
+	19, // 8: omnirelay.mesh.control.v1.ArchiveSummary.time:type_name -> google.protobuf.Timestamp
+	19, // 9: omnirelay.mesh.control.v1.ArchiveSummary.created_at:type_name -> google.protobuf.Timestamp
+	13, // 10: omnirelay.mesh.control.v1.RestoreSummary.archive:type_name -> omnirelay.mesh.control.v1.ArchiveSummary
+	22, // 11: omnirelay.mesh.control.v1.SealRequest.mutation:type_name -> omnirelay.mesh.control.v1.Mutation
+	23, // 12: omnirelay.mesh.control.v1.SealResponse.receipt:type_name -> omnirelay.mesh.control.v1.Receipt
+	22, // 13: omnirelay.mesh.control.v1.UnsealRequest.mutation:type_name -> omnirelay.mesh.control.v1.Mutation
+	23, // 14: omnirelay.mesh.control.v1.UnsealResponse.receipt:type_name -> omnirelay.mesh.control.v1.Receipt
+	1,  // 15: omnirelay.mesh.control.v1.LogService.ListEvents:input_type -> omnirelay.mesh.control.v1.ListEventsRequest
+	7,  // 16: omnirelay.mesh.control.v1.LogService.GetEvent:input_type -> omnirelay.mesh.control.v1.GetEventRequest
+	8,  // 17: omnirelay.mesh.control.v1.LogService.Tail:input_type -> omnirelay.mesh.control.v1.TailRequest
+	5,  // 18: omnirelay.mesh.control.v1.LogService.ListRefusals:input_type -> omnirelay.mesh.control.v1.ListRefusalsRequest
+	9,  // 19: omnirelay.mesh.control.v1.LogService.Verify:input_type -> omnirelay.mesh.control.v1.VerifyRequest
+	11, // 20: omnirelay.mesh.control.v1.LogService.Backup:input_type -> omnirelay.mesh.control.v1.BackupRequest
+	15, // 21: omnirelay.mesh.control.v1.LogService.Seal:input_type -> omnirelay.mesh.control.v1.SealRequest
+	17, // 22: omnirelay.mesh.control.v1.LogService.Unseal:input_type -> omnirelay.mesh.control.v1.UnsealRequest
+	2,  // 23: omnirelay.mesh.control.v1.LogService.ListEvents:output_type -> omnirelay.mesh.control.v1.ListEventsResponse
+	0,  // 24: omnirelay.mesh.control.v1.LogService.GetEvent:output_type -> omnirelay.mesh.control.v1.LogEvent
+	0,  // 25: omnirelay.mesh.control.v1.LogService.Tail:output_type -> omnirelay.mesh.control.v1.LogEvent
+	6,  // 26: omnirelay.mesh.control.v1.LogService.ListRefusals:output_type -> omnirelay.mesh.control.v1.ListRefusalsResponse
+	10, // 27: omnirelay.mesh.control.v1.LogService.Verify:output_type -> omnirelay.mesh.control.v1.VerifyResponse
+	12, // 28: omnirelay.mesh.control.v1.LogService.Backup:output_type -> omnirelay.mesh.control.v1.BackupChunk
+	16, // 29: omnirelay.mesh.control.v1.LogService.Seal:output_type -> omnirelay.mesh.control.v1.SealResponse
+	18, // 30: omnirelay.mesh.control.v1.LogService.Unseal:output_type -> omnirelay.mesh.control.v1.UnsealResponse
+	23, // [23:31] is the sub-list for method output_type
+	15, // [15:23] is the sub-list for method input_type
+	15, // [15:15] is the sub-list for extension type_name
+	15, // [15:15] is the sub-list for extension extendee
+	0,  // [0:15] is the sub-list for field type_name
 }
 
 func init() { file_api_v1_log_proto_init() }
@@ -1114,13 +1698,17 @@ func file_api_v1_log_proto_init() {
 	file_api_v1_common_proto_init()
 	file_api_v1_options_proto_init()
 	file_api_v1_log_proto_msgTypes[8].OneofWrappers = []any{}
+	file_api_v1_log_proto_msgTypes[12].OneofWrappers = []any{
+		(*BackupChunk_Data)(nil),
+		(*BackupChunk_Summary)(nil),
+	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_api_v1_log_proto_rawDesc), len(file_api_v1_log_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   11,
+			NumMessages:   19,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

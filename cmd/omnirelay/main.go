@@ -16,7 +16,7 @@ func main() {
 		Version: release(),
 		Commands: append([]*cli.Command{
 			devCommand(), serveCommand(), agentCommand(),
-		}, commandline.Commands()...),
+		}, commandline.Commands(archives{})...),
 	}
 	os.Exit(commandline.Main(context.Background(), app, os.Args))
 }

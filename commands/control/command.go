@@ -1,9 +1,42 @@
 package control
 
-// StartEra opens the first era of an empty log.
+import "github.com/omnirelay/omnirelay/commands"
+
+// StartEra opens the first era of an empty log. Later eras are opened by a
+// restore, which is no command: there is no server that could decide it.
 type StartEra struct {
 	Cluster string
 }
 
+// SettleEra ends the time after a restore in which leases of before may live.
+// Whoever asks has waited that long.
+type SettleEra struct {
+	Era uint64
+}
+
+// Seal ends the log until it is unsealed, here or where it was copied to.
+type Seal struct{}
+
+// Unseal takes the seal away.
+type Unseal struct{}
+
 // CommandName implements commands.Command.
 func (StartEra) CommandName() string { return "control.StartEra" }
+
+// CommandName implements commands.Command.
+func (SettleEra) CommandName() string { return "control.SettleEra" }
+
+// CommandName implements commands.Command.
+func (Seal) CommandName() string { return "control.Seal" }
+
+// CommandName implements commands.Command.
+func (Unseal) CommandName() string { return unsealName }
+
+// The commands that a closed log treats in a way of their own.
+const (
+	unsealName = "control.Unseal"
+	grantName  = "leadership.GrantControl"
+	openName   = "membership.OpenSession"
+)
+
+var _ commands.Command = Seal{}

@@ -126,6 +126,12 @@ func movingShard(sh *shard.Shard) bool {
 }
 
 func (d draw) command() commands.Command {
+	switch {
+	case d.m.Control.Sealed != 0 && d.int(3) == 0:
+		return control.Unseal{}
+	case d.int(100) == 0:
+		return []commands.Command{control.Seal{}, control.Unseal{}, control.SettleEra{Era: 1}}[d.int(3)]
+	}
 	switch k := d.int(20); {
 	case k < 3:
 		return d.membership()

@@ -15,7 +15,7 @@ import (
 
 // EvolveVersion is the version of what Evolve does. A snapshot of another
 // version is dropped and the log replayed.
-const EvolveVersion = 2
+const EvolveVersion = 3
 
 // Model is the write model at one position. It has one owner until it is
 // frozen by Clone.
@@ -66,12 +66,13 @@ func (m *Model) Decide(meta commands.Meta, cmd commands.Command) ([]*eventsv1.Ev
 	if meta.Actor == "" {
 		return nil, &commands.Rejected{Kind: commands.Invalid, Reason: "actor_missing", Field: "actor", Message: "a command needs an actor"} // C4
 	}
+	if err := m.Control.Admit(cmd); err != nil {
+		return nil, err
+	}
 	context, _, _ := strings.Cut(cmd.CommandName(), ".")
 	switch context {
 	case "control":
-		if c, ok := cmd.(control.StartEra); ok {
-			return m.Control.Decide(meta, c)
-		}
+		return m.Control.Decide(meta, cmd)
 	case "policy":
 		if c, ok := cmd.(policy.SetSession); ok {
 			return m.Policy.Decide(meta, c)
@@ -79,9 +80,9 @@ func (m *Model) Decide(meta commands.Meta, cmd commands.Command) ([]*eventsv1.Ev
 	case "membership":
 		return m.Membership.Decide(meta, cmd, m.Policy)
 	case "leadership":
-		return m.Leadership.Decide(meta, cmd, nodes{m.Membership})
+		return m.Leadership.Decide(meta, cmd, m.nodes())
 	case "shard":
-		return m.Shard.Decide(meta, cmd, nodes{m.Membership})
+		return m.Shard.Decide(meta, cmd, m.nodes())
 	}
 	return nil, unknownCommand(cmd.CommandName())
 }

@@ -6,8 +6,19 @@ import (
 	"github.com/omnirelay/omnirelay/events"
 )
 
-// nodes answers what the contexts ask membership.
-type nodes struct{ *membership.State }
+// nodes answers what the contexts ask membership. A session of the time before a
+// restore is none: its node may hold what this log does not know of.
+type nodes struct {
+	*membership.State
+	since events.Position // where the era began
+}
+
+func (m *Model) nodes() nodes { return nodes{m.Membership, m.Control.StartedAt} }
+
+// SessionIs implements leadership.Nodes.
+func (n nodes) SessionIs(id string, session events.Position) bool {
+	return session >= n.since && n.State.SessionIs(id, session)
+}
 
 // Cordoned implements leadership.Nodes.
 func (n nodes) Cordoned(id string) bool {
@@ -18,6 +29,9 @@ func (n nodes) Cordoned(id string) bool {
 // Session implements shard.Nodes.
 func (n nodes) Session(id string) events.Position {
 	node, _ := n.Node(id)
+	if node.Session < n.since {
+		return 0
+	}
 	return node.Session
 }
 
@@ -31,7 +45,7 @@ func (n nodes) Assignable(id, role string) error {
 		return commands.Refuse("node_cordoned", "node %q is cordoned and takes no shards", id)
 	case node.Role != role:
 		return commands.Refuse("node_not_eligible", "node %q has role %s, the namespace is placed on %s", id, node.Role, role)
-	case node.Left || node.Session == 0:
+	case node.Left || n.Session(id) == 0:
 		return commands.Refuse("node_not_eligible", "node %q has no live session", id)
 	}
 	return nil
@@ -40,5 +54,11 @@ func (n nodes) Assignable(id, role string) error {
 // Assignable is nil if a node may be given shards of a namespace with this
 // eligible role.
 func (m *Model) Assignable(node, role string) error {
-	return nodes{m.Membership}.Assignable(node, role)
+	return m.nodes().Assignable(node, role)
+}
+
+// SessionLives reports whether this is the present session of a node, and one of
+// this era.
+func (m *Model) SessionLives(node string, session events.Position) bool {
+	return m.nodes().SessionIs(node, session)
 }

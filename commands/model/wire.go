@@ -18,7 +18,10 @@ import (
 // set. A test finds those that are missing.
 func Commands() []commands.Command {
 	return []commands.Command{
+		control.Seal{},
+		control.SettleEra{},
 		control.StartEra{},
+		control.Unseal{},
 		leadership.Campaign{}, leadership.Elect{}, leadership.GrantControl{}, leadership.Resign{},
 		membership.CloseSession{}, membership.Cordon{}, membership.JoinServer{}, membership.Leave{},
 		membership.OpenSession{}, membership.Uncordon{}, membership.Update{},

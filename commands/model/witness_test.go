@@ -23,6 +23,7 @@ type witness struct {
 	holders    map[string]holder
 	// terms and fences are the last of each scope and shard, for ever.
 	terms, fences map[string]events.Position
+	sealed        bool
 }
 
 type node struct {
@@ -69,10 +70,24 @@ func (w *witness) must(ok bool, r events.Recorded, format string, args ...any) {
 }
 
 func (w *witness) see(r events.Recorded) {
+	w.seeSeal(r)
 	w.seeNode(r)
 	w.seeLeadership(r)
 	w.seeNamespace(r)
 	w.seeShards(r)
+}
+
+// seeSeal: on a sealed log there is nothing but its end and the control leader.
+func (w *witness) seeSeal(r events.Recorded) {
+	lead := r.Event.GetLeadershipGranted().GetScope() + r.Event.GetLeadershipExpired().GetScope()
+	w.must(!w.sealed || r.Event.GetLogResumed() != nil || lead == events.GlobalScope, r, "the log is sealed")
+	switch r.Event.Kind.(type) {
+	case *eventsv1.Event_LogSealed:
+		w.sealed = true
+	case *eventsv1.Event_LogResumed:
+		w.must(w.sealed, r, "the log is not sealed")
+		w.sealed = false
+	}
 }
 
 func (w *witness) node(id string) *node {

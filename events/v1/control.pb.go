@@ -31,7 +31,10 @@ type EraStarted struct {
 	RestoredPosition uint64 `protobuf:"varint,3,opt,name=restored_position,json=restoredPosition,proto3" json:"restored_position,omitempty"`
 	// Position of this event; 1 at genesis. Positions between
 	// restored_position and next are void.
-	Next          uint64 `protobuf:"varint,4,opt,name=next,proto3" json:"next,omitempty"`
+	Next uint64 `protobuf:"varint,4,opt,name=next,proto3" json:"next,omitempty"`
+	// How long a lease of the time before may still live, milliseconds. The era is
+	// not settled before it is over: see EraSettled. 0 at genesis.
+	SettleMs      uint32 `protobuf:"varint,5,opt,name=settle_ms,json=settleMs,proto3" json:"settle_ms,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -94,18 +97,163 @@ func (x *EraStarted) GetNext() uint64 {
 	return 0
 }
 
+func (x *EraStarted) GetSettleMs() uint32 {
+	if x != nil {
+		return x.SettleMs
+	}
+	return 0
+}
+
+// EraSettled says that no lease of the time before a restore lives any more:
+// sessions may be opened again.
+type EraSettled struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Era           uint64                 `protobuf:"varint,1,opt,name=era,proto3" json:"era,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EraSettled) Reset() {
+	*x = EraSettled{}
+	mi := &file_events_v1_control_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EraSettled) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EraSettled) ProtoMessage() {}
+
+func (x *EraSettled) ProtoReflect() protoreflect.Message {
+	mi := &file_events_v1_control_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EraSettled.ProtoReflect.Descriptor instead.
+func (*EraSettled) Descriptor() ([]byte, []int) {
+	return file_events_v1_control_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *EraSettled) GetEra() uint64 {
+	if x != nil {
+		return x.Era
+	}
+	return 0
+}
+
+// LogSealed ends the log, until it is resumed: every command is refused. A log
+// is sealed to be copied whole.
+type LogSealed struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LogSealed) Reset() {
+	*x = LogSealed{}
+	mi := &file_events_v1_control_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LogSealed) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LogSealed) ProtoMessage() {}
+
+func (x *LogSealed) ProtoReflect() protoreflect.Message {
+	mi := &file_events_v1_control_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LogSealed.ProtoReflect.Descriptor instead.
+func (*LogSealed) Descriptor() ([]byte, []int) {
+	return file_events_v1_control_proto_rawDescGZIP(), []int{2}
+}
+
+// LogResumed takes the seal away, here or where the log was copied to.
+type LogResumed struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Position of the LogSealed.
+	Sealed        uint64 `protobuf:"varint,1,opt,name=sealed,proto3" json:"sealed,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LogResumed) Reset() {
+	*x = LogResumed{}
+	mi := &file_events_v1_control_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LogResumed) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LogResumed) ProtoMessage() {}
+
+func (x *LogResumed) ProtoReflect() protoreflect.Message {
+	mi := &file_events_v1_control_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LogResumed.ProtoReflect.Descriptor instead.
+func (*LogResumed) Descriptor() ([]byte, []int) {
+	return file_events_v1_control_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *LogResumed) GetSealed() uint64 {
+	if x != nil {
+		return x.Sealed
+	}
+	return 0
+}
+
 var File_events_v1_control_proto protoreflect.FileDescriptor
 
 const file_events_v1_control_proto_rawDesc = "" +
 	"\n" +
-	"\x17events/v1/control.proto\x12\x13omnirelay.events.v1\"~\n" +
+	"\x17events/v1/control.proto\x12\x13omnirelay.events.v1\"\x9b\x01\n" +
 	"\n" +
 	"EraStarted\x12\x1d\n" +
 	"\n" +
 	"cluster_id\x18\x01 \x01(\tR\tclusterId\x12\x10\n" +
 	"\x03era\x18\x02 \x01(\x04R\x03era\x12+\n" +
 	"\x11restored_position\x18\x03 \x01(\x04R\x10restoredPosition\x12\x12\n" +
-	"\x04next\x18\x04 \x01(\x04R\x04nextB3Z1github.com/omnirelay/omnirelay/events/v1;eventsv1b\x06proto3"
+	"\x04next\x18\x04 \x01(\x04R\x04next\x12\x1b\n" +
+	"\tsettle_ms\x18\x05 \x01(\rR\bsettleMs\"\x1e\n" +
+	"\n" +
+	"EraSettled\x12\x10\n" +
+	"\x03era\x18\x01 \x01(\x04R\x03era\"\v\n" +
+	"\tLogSealed\"$\n" +
+	"\n" +
+	"LogResumed\x12\x16\n" +
+	"\x06sealed\x18\x01 \x01(\x04R\x06sealedB3Z1github.com/omnirelay/omnirelay/events/v1;eventsv1b\x06proto3"
 
 var (
 	file_events_v1_control_proto_rawDescOnce sync.Once
@@ -119,9 +267,12 @@ func file_events_v1_control_proto_rawDescGZIP() []byte {
 	return file_events_v1_control_proto_rawDescData
 }
 
-var file_events_v1_control_proto_msgTypes = make([]protoimpl.MessageInfo, 1)
+var file_events_v1_control_proto_msgTypes = make([]protoimpl.MessageInfo, 4)
 var file_events_v1_control_proto_goTypes = []any{
 	(*EraStarted)(nil), // 0: omnirelay.events.v1.EraStarted
+	(*EraSettled)(nil), // 1: omnirelay.events.v1.EraSettled
+	(*LogSealed)(nil),  // 2: omnirelay.events.v1.LogSealed
+	(*LogResumed)(nil), // 3: omnirelay.events.v1.LogResumed
 }
 var file_events_v1_control_proto_depIdxs = []int32{
 	0, // [0:0] is the sub-list for method output_type
@@ -142,7 +293,7 @@ func file_events_v1_control_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_events_v1_control_proto_rawDesc), len(file_events_v1_control_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   1,
+			NumMessages:   4,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

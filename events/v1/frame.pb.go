@@ -282,6 +282,9 @@ type Event struct {
 	// Types that are valid to be assigned to Kind:
 	//
 	//	*Event_EraStarted
+	//	*Event_LogSealed
+	//	*Event_LogResumed
+	//	*Event_EraSettled
 	//	*Event_PolicySet
 	//	*Event_NodeJoined
 	//	*Event_NodeUpdated
@@ -352,6 +355,33 @@ func (x *Event) GetEraStarted() *EraStarted {
 	if x != nil {
 		if x, ok := x.Kind.(*Event_EraStarted); ok {
 			return x.EraStarted
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetLogSealed() *LogSealed {
+	if x != nil {
+		if x, ok := x.Kind.(*Event_LogSealed); ok {
+			return x.LogSealed
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetLogResumed() *LogResumed {
+	if x != nil {
+		if x, ok := x.Kind.(*Event_LogResumed); ok {
+			return x.LogResumed
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetEraSettled() *EraSettled {
+	if x != nil {
+		if x, ok := x.Kind.(*Event_EraSettled); ok {
+			return x.EraSettled
 		}
 	}
 	return nil
@@ -581,6 +611,18 @@ type Event_EraStarted struct {
 	EraStarted *EraStarted `protobuf:"bytes,10,opt,name=era_started,json=eraStarted,proto3,oneof"`
 }
 
+type Event_LogSealed struct {
+	LogSealed *LogSealed `protobuf:"bytes,11,opt,name=log_sealed,json=logSealed,proto3,oneof"`
+}
+
+type Event_LogResumed struct {
+	LogResumed *LogResumed `protobuf:"bytes,12,opt,name=log_resumed,json=logResumed,proto3,oneof"`
+}
+
+type Event_EraSettled struct {
+	EraSettled *EraSettled `protobuf:"bytes,13,opt,name=era_settled,json=eraSettled,proto3,oneof"`
+}
+
 type Event_PolicySet struct {
 	PolicySet *PolicySet `protobuf:"bytes,30,opt,name=policy_set,json=policySet,proto3,oneof"`
 }
@@ -679,6 +721,12 @@ type Event_ShardsResumed struct {
 
 func (*Event_EraStarted) isEvent_Kind() {}
 
+func (*Event_LogSealed) isEvent_Kind() {}
+
+func (*Event_LogResumed) isEvent_Kind() {}
+
+func (*Event_EraSettled) isEvent_Kind() {}
+
 func (*Event_PolicySet) isEvent_Kind() {}
 
 func (*Event_NodeJoined) isEvent_Kind() {}
@@ -750,11 +798,17 @@ const file_events_v1_frame_proto_rawDesc = "" +
 	"\fcausation_id\x18\x05 \x01(\tR\vcausationId\x12\x18\n" +
 	"\acommand\x18\x06 \x01(\tR\acommand\x12'\n" +
 	"\x0fidempotency_key\x18\a \x01(\fR\x0eidempotencyKey\x12!\n" +
-	"\frequest_hash\x18\b \x01(\fR\vrequestHash\"\xee\x0f\n" +
+	"\frequest_hash\x18\b \x01(\fR\vrequestHash\"\xb7\x11\n" +
 	"\x05Event\x12B\n" +
 	"\vera_started\x18\n" +
 	" \x01(\v2\x1f.omnirelay.events.v1.EraStartedH\x00R\n" +
 	"eraStarted\x12?\n" +
+	"\n" +
+	"log_sealed\x18\v \x01(\v2\x1e.omnirelay.events.v1.LogSealedH\x00R\tlogSealed\x12B\n" +
+	"\vlog_resumed\x18\f \x01(\v2\x1f.omnirelay.events.v1.LogResumedH\x00R\n" +
+	"logResumed\x12B\n" +
+	"\vera_settled\x18\r \x01(\v2\x1f.omnirelay.events.v1.EraSettledH\x00R\n" +
+	"eraSettled\x12?\n" +
 	"\n" +
 	"policy_set\x18\x1e \x01(\v2\x1e.omnirelay.events.v1.PolicySetH\x00R\tpolicySet\x12B\n" +
 	"\vnode_joined\x18( \x01(\v2\x1f.omnirelay.events.v1.NodeJoinedH\x00R\n" +
@@ -802,65 +856,71 @@ var file_events_v1_frame_proto_goTypes = []any{
 	(*Meta)(nil),               // 2: omnirelay.events.v1.Meta
 	(*Event)(nil),              // 3: omnirelay.events.v1.Event
 	(*EraStarted)(nil),         // 4: omnirelay.events.v1.EraStarted
-	(*PolicySet)(nil),          // 5: omnirelay.events.v1.PolicySet
-	(*NodeJoined)(nil),         // 6: omnirelay.events.v1.NodeJoined
-	(*NodeUpdated)(nil),        // 7: omnirelay.events.v1.NodeUpdated
-	(*NodeLeft)(nil),           // 8: omnirelay.events.v1.NodeLeft
-	(*NodeCordoned)(nil),       // 9: omnirelay.events.v1.NodeCordoned
-	(*NodeUncordoned)(nil),     // 10: omnirelay.events.v1.NodeUncordoned
-	(*SessionOpened)(nil),      // 11: omnirelay.events.v1.SessionOpened
-	(*SessionClosed)(nil),      // 12: omnirelay.events.v1.SessionClosed
-	(*CandidacyDeclared)(nil),  // 13: omnirelay.events.v1.CandidacyDeclared
-	(*CandidacyWithdrawn)(nil), // 14: omnirelay.events.v1.CandidacyWithdrawn
-	(*LeadershipGranted)(nil),  // 15: omnirelay.events.v1.LeadershipGranted
-	(*LeadershipResigned)(nil), // 16: omnirelay.events.v1.LeadershipResigned
-	(*LeadershipExpired)(nil),  // 17: omnirelay.events.v1.LeadershipExpired
-	(*NamespaceCreated)(nil),   // 18: omnirelay.events.v1.NamespaceCreated
-	(*NamespaceUpdated)(nil),   // 19: omnirelay.events.v1.NamespaceUpdated
-	(*NamespaceDeleting)(nil),  // 20: omnirelay.events.v1.NamespaceDeleting
-	(*NamespaceDeleted)(nil),   // 21: omnirelay.events.v1.NamespaceDeleted
-	(*ShardsAssigned)(nil),     // 22: omnirelay.events.v1.ShardsAssigned
-	(*ShardsReleased)(nil),     // 23: omnirelay.events.v1.ShardsReleased
-	(*ShardMoveStarted)(nil),   // 24: omnirelay.events.v1.ShardMoveStarted
-	(*ShardMoveFailed)(nil),    // 25: omnirelay.events.v1.ShardMoveFailed
-	(*ShardMoveCancelled)(nil), // 26: omnirelay.events.v1.ShardMoveCancelled
-	(*ShardsPaused)(nil),       // 27: omnirelay.events.v1.ShardsPaused
-	(*ShardsResumed)(nil),      // 28: omnirelay.events.v1.ShardsResumed
+	(*LogSealed)(nil),          // 5: omnirelay.events.v1.LogSealed
+	(*LogResumed)(nil),         // 6: omnirelay.events.v1.LogResumed
+	(*EraSettled)(nil),         // 7: omnirelay.events.v1.EraSettled
+	(*PolicySet)(nil),          // 8: omnirelay.events.v1.PolicySet
+	(*NodeJoined)(nil),         // 9: omnirelay.events.v1.NodeJoined
+	(*NodeUpdated)(nil),        // 10: omnirelay.events.v1.NodeUpdated
+	(*NodeLeft)(nil),           // 11: omnirelay.events.v1.NodeLeft
+	(*NodeCordoned)(nil),       // 12: omnirelay.events.v1.NodeCordoned
+	(*NodeUncordoned)(nil),     // 13: omnirelay.events.v1.NodeUncordoned
+	(*SessionOpened)(nil),      // 14: omnirelay.events.v1.SessionOpened
+	(*SessionClosed)(nil),      // 15: omnirelay.events.v1.SessionClosed
+	(*CandidacyDeclared)(nil),  // 16: omnirelay.events.v1.CandidacyDeclared
+	(*CandidacyWithdrawn)(nil), // 17: omnirelay.events.v1.CandidacyWithdrawn
+	(*LeadershipGranted)(nil),  // 18: omnirelay.events.v1.LeadershipGranted
+	(*LeadershipResigned)(nil), // 19: omnirelay.events.v1.LeadershipResigned
+	(*LeadershipExpired)(nil),  // 20: omnirelay.events.v1.LeadershipExpired
+	(*NamespaceCreated)(nil),   // 21: omnirelay.events.v1.NamespaceCreated
+	(*NamespaceUpdated)(nil),   // 22: omnirelay.events.v1.NamespaceUpdated
+	(*NamespaceDeleting)(nil),  // 23: omnirelay.events.v1.NamespaceDeleting
+	(*NamespaceDeleted)(nil),   // 24: omnirelay.events.v1.NamespaceDeleted
+	(*ShardsAssigned)(nil),     // 25: omnirelay.events.v1.ShardsAssigned
+	(*ShardsReleased)(nil),     // 26: omnirelay.events.v1.ShardsReleased
+	(*ShardMoveStarted)(nil),   // 27: omnirelay.events.v1.ShardMoveStarted
+	(*ShardMoveFailed)(nil),    // 28: omnirelay.events.v1.ShardMoveFailed
+	(*ShardMoveCancelled)(nil), // 29: omnirelay.events.v1.ShardMoveCancelled
+	(*ShardsPaused)(nil),       // 30: omnirelay.events.v1.ShardsPaused
+	(*ShardsResumed)(nil),      // 31: omnirelay.events.v1.ShardsResumed
 }
 var file_events_v1_frame_proto_depIdxs = []int32{
 	1,  // 0: omnirelay.events.v1.Frame.decisions:type_name -> omnirelay.events.v1.Decision
 	2,  // 1: omnirelay.events.v1.Decision.meta:type_name -> omnirelay.events.v1.Meta
 	3,  // 2: omnirelay.events.v1.Decision.events:type_name -> omnirelay.events.v1.Event
 	4,  // 3: omnirelay.events.v1.Event.era_started:type_name -> omnirelay.events.v1.EraStarted
-	5,  // 4: omnirelay.events.v1.Event.policy_set:type_name -> omnirelay.events.v1.PolicySet
-	6,  // 5: omnirelay.events.v1.Event.node_joined:type_name -> omnirelay.events.v1.NodeJoined
-	7,  // 6: omnirelay.events.v1.Event.node_updated:type_name -> omnirelay.events.v1.NodeUpdated
-	8,  // 7: omnirelay.events.v1.Event.node_left:type_name -> omnirelay.events.v1.NodeLeft
-	9,  // 8: omnirelay.events.v1.Event.node_cordoned:type_name -> omnirelay.events.v1.NodeCordoned
-	10, // 9: omnirelay.events.v1.Event.node_uncordoned:type_name -> omnirelay.events.v1.NodeUncordoned
-	11, // 10: omnirelay.events.v1.Event.session_opened:type_name -> omnirelay.events.v1.SessionOpened
-	12, // 11: omnirelay.events.v1.Event.session_closed:type_name -> omnirelay.events.v1.SessionClosed
-	13, // 12: omnirelay.events.v1.Event.candidacy_declared:type_name -> omnirelay.events.v1.CandidacyDeclared
-	14, // 13: omnirelay.events.v1.Event.candidacy_withdrawn:type_name -> omnirelay.events.v1.CandidacyWithdrawn
-	15, // 14: omnirelay.events.v1.Event.leadership_granted:type_name -> omnirelay.events.v1.LeadershipGranted
-	16, // 15: omnirelay.events.v1.Event.leadership_resigned:type_name -> omnirelay.events.v1.LeadershipResigned
-	17, // 16: omnirelay.events.v1.Event.leadership_expired:type_name -> omnirelay.events.v1.LeadershipExpired
-	18, // 17: omnirelay.events.v1.Event.namespace_created:type_name -> omnirelay.events.v1.NamespaceCreated
-	19, // 18: omnirelay.events.v1.Event.namespace_updated:type_name -> omnirelay.events.v1.NamespaceUpdated
-	20, // 19: omnirelay.events.v1.Event.namespace_deleting:type_name -> omnirelay.events.v1.NamespaceDeleting
-	21, // 20: omnirelay.events.v1.Event.namespace_deleted:type_name -> omnirelay.events.v1.NamespaceDeleted
-	22, // 21: omnirelay.events.v1.Event.shards_assigned:type_name -> omnirelay.events.v1.ShardsAssigned
-	23, // 22: omnirelay.events.v1.Event.shards_released:type_name -> omnirelay.events.v1.ShardsReleased
-	24, // 23: omnirelay.events.v1.Event.shard_move_started:type_name -> omnirelay.events.v1.ShardMoveStarted
-	25, // 24: omnirelay.events.v1.Event.shard_move_failed:type_name -> omnirelay.events.v1.ShardMoveFailed
-	26, // 25: omnirelay.events.v1.Event.shard_move_cancelled:type_name -> omnirelay.events.v1.ShardMoveCancelled
-	27, // 26: omnirelay.events.v1.Event.shards_paused:type_name -> omnirelay.events.v1.ShardsPaused
-	28, // 27: omnirelay.events.v1.Event.shards_resumed:type_name -> omnirelay.events.v1.ShardsResumed
-	28, // [28:28] is the sub-list for method output_type
-	28, // [28:28] is the sub-list for method input_type
-	28, // [28:28] is the sub-list for extension type_name
-	28, // [28:28] is the sub-list for extension extendee
-	0,  // [0:28] is the sub-list for field type_name
+	5,  // 4: omnirelay.events.v1.Event.log_sealed:type_name -> omnirelay.events.v1.LogSealed
+	6,  // 5: omnirelay.events.v1.Event.log_resumed:type_name -> omnirelay.events.v1.LogResumed
+	7,  // 6: omnirelay.events.v1.Event.era_settled:type_name -> omnirelay.events.v1.EraSettled
+	8,  // 7: omnirelay.events.v1.Event.policy_set:type_name -> omnirelay.events.v1.PolicySet
+	9,  // 8: omnirelay.events.v1.Event.node_joined:type_name -> omnirelay.events.v1.NodeJoined
+	10, // 9: omnirelay.events.v1.Event.node_updated:type_name -> omnirelay.events.v1.NodeUpdated
+	11, // 10: omnirelay.events.v1.Event.node_left:type_name -> omnirelay.events.v1.NodeLeft
+	12, // 11: omnirelay.events.v1.Event.node_cordoned:type_name -> omnirelay.events.v1.NodeCordoned
+	13, // 12: omnirelay.events.v1.Event.node_uncordoned:type_name -> omnirelay.events.v1.NodeUncordoned
+	14, // 13: omnirelay.events.v1.Event.session_opened:type_name -> omnirelay.events.v1.SessionOpened
+	15, // 14: omnirelay.events.v1.Event.session_closed:type_name -> omnirelay.events.v1.SessionClosed
+	16, // 15: omnirelay.events.v1.Event.candidacy_declared:type_name -> omnirelay.events.v1.CandidacyDeclared
+	17, // 16: omnirelay.events.v1.Event.candidacy_withdrawn:type_name -> omnirelay.events.v1.CandidacyWithdrawn
+	18, // 17: omnirelay.events.v1.Event.leadership_granted:type_name -> omnirelay.events.v1.LeadershipGranted
+	19, // 18: omnirelay.events.v1.Event.leadership_resigned:type_name -> omnirelay.events.v1.LeadershipResigned
+	20, // 19: omnirelay.events.v1.Event.leadership_expired:type_name -> omnirelay.events.v1.LeadershipExpired
+	21, // 20: omnirelay.events.v1.Event.namespace_created:type_name -> omnirelay.events.v1.NamespaceCreated
+	22, // 21: omnirelay.events.v1.Event.namespace_updated:type_name -> omnirelay.events.v1.NamespaceUpdated
+	23, // 22: omnirelay.events.v1.Event.namespace_deleting:type_name -> omnirelay.events.v1.NamespaceDeleting
+	24, // 23: omnirelay.events.v1.Event.namespace_deleted:type_name -> omnirelay.events.v1.NamespaceDeleted
+	25, // 24: omnirelay.events.v1.Event.shards_assigned:type_name -> omnirelay.events.v1.ShardsAssigned
+	26, // 25: omnirelay.events.v1.Event.shards_released:type_name -> omnirelay.events.v1.ShardsReleased
+	27, // 26: omnirelay.events.v1.Event.shard_move_started:type_name -> omnirelay.events.v1.ShardMoveStarted
+	28, // 27: omnirelay.events.v1.Event.shard_move_failed:type_name -> omnirelay.events.v1.ShardMoveFailed
+	29, // 28: omnirelay.events.v1.Event.shard_move_cancelled:type_name -> omnirelay.events.v1.ShardMoveCancelled
+	30, // 29: omnirelay.events.v1.Event.shards_paused:type_name -> omnirelay.events.v1.ShardsPaused
+	31, // 30: omnirelay.events.v1.Event.shards_resumed:type_name -> omnirelay.events.v1.ShardsResumed
+	31, // [31:31] is the sub-list for method output_type
+	31, // [31:31] is the sub-list for method input_type
+	31, // [31:31] is the sub-list for extension type_name
+	31, // [31:31] is the sub-list for extension extendee
+	0,  // [0:31] is the sub-list for field type_name
 }
 
 func init() { file_events_v1_frame_proto_init() }
@@ -875,6 +935,9 @@ func file_events_v1_frame_proto_init() {
 	file_events_v1_shard_proto_init()
 	file_events_v1_frame_proto_msgTypes[3].OneofWrappers = []any{
 		(*Event_EraStarted)(nil),
+		(*Event_LogSealed)(nil),
+		(*Event_LogResumed)(nil),
+		(*Event_EraSettled)(nil),
 		(*Event_PolicySet)(nil),
 		(*Event_NodeJoined)(nil),
 		(*Event_NodeUpdated)(nil),

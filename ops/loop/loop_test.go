@@ -28,6 +28,7 @@ type world struct {
 	mu        sync.Mutex
 	position  events.Position
 	authority bool
+	sealed    events.Position
 	answer    func(commands.Request) (commands.Receipt, error)
 	requests  []commands.Request
 }
@@ -35,7 +36,9 @@ type world struct {
 func (w *world) View() sequencer.View {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return sequencer.View{Model: model.New(), Mark: store.Mark{Head: events.Head{Position: w.position}}}
+	m := model.New()
+	m.Control.Sealed = w.sealed
+	return sequencer.View{Model: m, Mark: store.Mark{Head: events.Head{Position: w.position}}}
 }
 
 func (w *world) HasAuthority() bool {
@@ -167,6 +170,25 @@ func TestNoStepWithoutAuthority(t *testing.T) {
 		})
 		if got := c.String(); got != "302ms@1" {
 			t.Errorf("steps: %s; want one, at the first poll with authority, 302ms@1: the wake-up at 0 was followed by a pause", got)
+		}
+	})
+}
+
+// TestNoStepOnASealedLog: every command would be refused; the view that resumes
+// wakes the controller.
+func TestNoStepOnASealedLog(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := &world{position: 1, authority: true, sealed: 1}
+		c := &script{do: func(int, events.Position) ([]commands.Command, time.Duration) { return nil, time.Minute }}
+		play(t, w, c, func(r *loop.Runner) {
+			time.Sleep(time.Second)
+			w.mu.Lock()
+			w.sealed, w.position = 0, 2
+			w.mu.Unlock()
+			r.Wake()
+		})
+		if got, want := c.String(), "1s@2"; got != want {
+			t.Errorf("steps are %q, want %q", got, want)
 		}
 	})
 }

@@ -89,6 +89,10 @@ func (l *controllerLoop) turn(ctx context.Context) time.Duration {
 	if view.Model == nil || view.Mark.Position < l.passed {
 		return 0 // the view that passes it wakes us
 	}
+	if view.Model.Control.Sealed != 0 {
+		l.backoff = 0
+		return 0 // every command would be refused; the view that resumes wakes us
+	}
 	name := l.controller.Name()
 	cmds, next := l.controller.Step(view, r.clock())
 	r.metrics.steps.WithLabelValues(name).Inc()

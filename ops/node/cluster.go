@@ -74,6 +74,9 @@ func (s *server) startCluster() error {
 	s.parts.runs("forward", time.Second, s.forward.Run)
 	s.parts.runs("election", time.Second, s.election.Run)
 	s.parts.runs("introduction", time.Second, s.introduceLater)
+	if s.cfg.Grow {
+		s.parts.runs("growth", time.Second, s.resumeGrown)
+	}
 	return nil
 }
 
@@ -87,7 +90,7 @@ func (s *server) introduceLater(ctx context.Context) error {
 	tick := time.NewTicker(introduceEvery)
 	defer tick.Stop()
 	for {
-		if _, known := s.election.Leader(); known {
+		if _, known := s.election.Leader(); known && s.seq.View().Model.Control.Sealed == 0 {
 			_, err := s.forward.Submit(ctx, joinServer(s.cfg, s.opts.Version))
 			if err == nil {
 				break

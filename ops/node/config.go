@@ -32,6 +32,8 @@ type Config struct {
 	Route          string
 	Peers          []string
 	RouteAdvertise string
+	// Grow copies the sealed log of a single server, in Data, into a new cluster.
+	Grow bool
 	// RaftTiming is FastTiming or StockTiming.
 	RaftTiming string
 	Log        telemetry.LogConfig
@@ -98,6 +100,8 @@ func Settings(c *Config) *config.Table {
 			Check("HOST:PORT on loopback, or nothing", func() bool {
 				return c.RouteAdvertise == "" || isAddress(c.RouteAdvertise) && IsLoopback(c.RouteAdvertise)
 			}),
+		config.Bool(&c.Grow, "grow", "copy the sealed log in --data, of a single server until now, into the new cluster of --peers").
+			Check("false without the --peers of a cluster", func() bool { return !c.Grow || c.clustered() }),
 		config.String(&c.RaftTiming, "raft-timing", "how soon the log's replicas miss their leader: fast is half a second to one, stock is nats-server's 4 to 9").
 			Check(FastTiming+", "+StockTiming, func() bool { return c.RaftTiming == FastTiming || c.RaftTiming == StockTiming }),
 	}, LogSettings(&c.Log)...)...)

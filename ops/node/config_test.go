@@ -25,7 +25,7 @@ func TestSettingsOfAServer(t *testing.T) {
 		{"a name that is looked up", map[string][]string{"insecure": {"true"}, "http": {"example.com:80"}}, "http", "loopback"},
 		{"no port", map[string][]string{"insecure": {"true"}, "http": {"127.0.0.1"}}, "http", "HOST:PORT"},
 		{"no such port", map[string][]string{"insecure": {"true"}, "http": {"127.0.0.1:99999"}}, "http", "0 to 65535"},
-		{"several peers", map[string][]string{"insecure": {"true"}, "peers": {"127.0.0.1:1,127.0.0.1:2,127.0.0.1:3"}}, "peers", "not in this release"},
+		{"several peers", map[string][]string{"insecure": {"true"}, "peers": {"127.0.0.1:1,127.0.0.1:2,127.0.0.1:3"}}, "peers", "--route"},
 		{"itself as peer", map[string][]string{"insecure": {"true"}, "peers": {"127.0.0.1:1"}, "route": {"127.0.0.1:1"}}, "", ""},
 		{"another as peer", map[string][]string{"insecure": {"true"}, "peers": {"127.0.0.1:1"}, "route": {"127.0.0.1:2"}}, "peers", "--route"},
 		{"route elsewhere", map[string][]string{"insecure": {"true"}, "route": {"10.0.0.1:6222"}}, "route", "loopback"},

@@ -37,7 +37,7 @@ func openDirectory(path, name, cluster string) (*directory, error) {
 	if err := os.MkdirAll(path, 0o700); err != nil {
 		return nil, fmt.Errorf("data directory: %w", err)
 	}
-	lock, err := lockFile(filepath.Join(path, "lock"))
+	lock, err := lockFile(filepath.Join(path, lockName))
 	if err != nil {
 		return nil, fmt.Errorf("data directory %s: %w", path, err)
 	}
@@ -64,7 +64,10 @@ func lockFile(path string) (*os.File, error) {
 }
 
 func (d *directory) identify(name, cluster string) error {
-	path := filepath.Join(d.path, "identity.json")
+	path := filepath.Join(d.path, identityName)
+	if err := checkFinished(d.path); err != nil {
+		return err
+	}
 	data, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return d.make(path, name, cluster)

@@ -34,6 +34,12 @@ func Explain(err error) []any {
 func codeOf(err error) string {
 	var chain *events.ChainError
 	switch {
+	case errors.Is(err, ErrNotSealed):
+		return "log_not_sealed"
+	case errors.Is(err, ErrNotSingle):
+		return "not_single"
+	case errors.Is(err, natslog.ErrOtherKind):
+		return "other_kind"
 	case errors.Is(err, store.ErrLocked):
 		return "data_locked"
 	case errors.Is(err, store.ErrLogMissing):
@@ -46,6 +52,8 @@ func codeOf(err error) string {
 		return "disk_full"
 	case errors.Is(err, store.ErrLogFull):
 		return "log_full"
+	case errors.Is(err, ErrUnfinished):
+		return "restore_unfinished"
 	}
 	return ""
 }

@@ -21,6 +21,9 @@ func introduce(cfg Config, version string) func(*model.Model) []commands.Request
 				commands.Request{Actor: actor, Reason: "genesis", Command: policy.SetSession{TTL: cfg.SessionTTL}},
 			)
 		}
+		if m.Control.Sealed != 0 {
+			return nil // what this server says of itself waits until the log is resumed
+		}
 		return append(requests, joinServer(cfg, version))
 	}
 }

@@ -65,6 +65,7 @@ type server struct {
 	// election and forward are of a cluster; nil with a single server.
 	election *election.Election
 	forward  *sequencer.Forwarder
+	grows    bool // this server copies its log into the cluster
 
 	front    *front
 	waits    atomic.Pointer[string] // what the log waits for at start; nil is nothing
@@ -160,12 +161,21 @@ func (s *server) openLog(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if s.cfg.Grow {
+		if s.grows, err = s.prepareGrowth(ctx); err != nil {
+			return err
+		}
+	}
 	s.store, err = natslog.Open(ctx, s.logConfig(snapshot, had))
 	if err != nil {
 		return err
 	}
 	s.parts.holds("log", 2*time.Second, s.store.Close)
-	if s.store.State() == natslog.Genesis {
+	if s.grows {
+		if err := s.grow(ctx); err != nil {
+			return err
+		}
+	} else if s.store.State() == natslog.Genesis {
 		if had {
 			return fmt.Errorf("%w: projections are in %s, and %s holds no log", store.ErrLogMissing, s.dir.rowsDir(), s.dir.logDir())
 		}
@@ -187,6 +197,9 @@ func (s *server) logConfig(snapshot sequencer.View, had bool) natslog.Config {
 	// What the snapshot shows was stored: a log that ends before it is cut.
 	cfg.Known = store.Mark{Sequence: snapshot.Mark.Sequence, Head: events.Head{Position: snapshot.Mark.Position}}
 	cfg.Used = had
+	if s.grows { // the snapshot and the rows are of the log that is copied
+		cfg.Known, cfg.Used, cfg.Grow = store.Mark{}, false, true
+	}
 	if s.cfg.clustered() {
 		cfg.Route, cfg.Peers, cfg.RouteAdvertise = s.cfg.Route, s.cfg.Peers, s.cfg.RouteAdvertise
 		cfg.StockTiming = s.cfg.RaftTiming == StockTiming

@@ -19,7 +19,12 @@
 //  4. Brake: if more than half of at least five sessions would close within one
 //     TTL, none closes for three TTL: then the control plane is the likelier
 //     patient.
-//  5. What nodes say that they hold is kept in memory only: a new leader hears
+//  5. No session is closed while the log is sealed, and when it is resumed every
+//     timer starts again. On a sealed log only the leader that sealed it answers.
+//  6. After a restore no session of the time before is answered. They run out
+//     without the brake, and when the longest lease of then is over as well, the
+//     era is settled: only then are sessions opened again.
+//  7. What nodes say that they hold is kept in memory only: a new leader hears
 //     it again.
 //
 // [Leases] is pure and has one owner; [Keeper] puts a lock around it for the

@@ -48,7 +48,7 @@ func (k *Keeper) Beat(_ context.Context, hb Heartbeat) (Answer, error) {
 	defer k.mu.Unlock()
 	now := k.clock().Boot
 	view, gained, ok := k.authority(now)
-	if !ok {
+	if !ok || !answers(view.Model, k.leader.Status().Term) {
 		return Answer{}, ErrNoAuthority
 	}
 	if !k.leases.Has(hb.NodeID, hb.Session, gained) { // or each heartbeat would look at every node
@@ -82,7 +82,7 @@ func (k *Keeper) Step(_ sequencer.View, now sequencer.Now) ([]commands.Command, 
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	view, gained, ok := k.authority(now.Boot)
-	if !ok {
+	if !ok || view.Model.Control.Sealed != 0 { // no timer runs out on a sealed log
 		return nil, time.Second
 	}
 	k.leases.Sync(view.Model, gained, now.Boot)

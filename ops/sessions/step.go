@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/omnirelay/omnirelay/commands"
+	"github.com/omnirelay/omnirelay/commands/control"
 	"github.com/omnirelay/omnirelay/commands/membership"
 	"github.com/omnirelay/omnirelay/commands/model"
 	"github.com/omnirelay/omnirelay/commands/sequencer"
@@ -118,6 +119,8 @@ type Leases struct {
 	byNode  map[string]*lease
 	brake   int64 // boot time until which no session is closed
 	braking bool
+	resumed events.Position // when a seal was last taken away
+	era     settlingEra
 }
 
 // NewLeases returns no leases; Sync brings them in.
@@ -130,12 +133,15 @@ func NewLeases() *Leases { return &Leases{byNode: map[string]*lease{}} }
 // close was resolved before that grant was decided, and a model with the grant
 // shows what became of it.
 func (l *Leases) Sync(m *model.Model, gained uint64, now int64) {
-	control, _ := m.Leadership.Scope(events.GlobalScope)
-	granted := control.Term != l.term
-	anew := granted || gained != l.gained
+	lead, _ := m.Leadership.Scope(events.GlobalScope)
+	granted := lead.Term != l.term
+	// A seal stopped the closes, so the timers mean nothing when it is taken away.
+	anew := granted || gained != l.gained || m.Control.Resumed != l.resumed
 	if anew {
-		l.gained, l.term, l.brake, l.braking = gained, control.Term, 0, false
+		l.gained, l.term, l.brake, l.braking = gained, lead.Term, 0, false
+		l.resumed = m.Control.Resumed
 	}
+	l.era.sync(m, anew, now)
 	live := 0
 	m.Membership.EachNode(func(n membership.Node) bool {
 		if n.Session == 0 {
@@ -186,6 +192,9 @@ func (l *Leases) Beat(m *model.Model, hb Heartbeat, now int64) (Answer, error) {
 	if subtle.ConstantTimeCompare(n.SecretHash[:], hb.Secret[:]) != 1 {
 		return Answer{}, commands.Refuse("secret_mismatch", "the secret is not the one that session %d of %q was opened with", hb.Session, hb.NodeID)
 	}
+	if hb.Session < m.Control.StartedAt {
+		return Answer{}, commands.Refuse("session_not_found", "session %d of %q ended when the log was restored, at position %d", hb.Session, hb.NodeID, m.Control.StartedAt)
+	}
 	x := l.byNode[hb.NodeID]
 	if x == nil || x.session != hb.Session || x.expiring {
 		return Answer{}, ErrExpiring
@@ -218,7 +227,7 @@ func (l *Leases) Step(now int64) (cmds []commands.Command, next int64) {
 			next = x.deadline
 		}
 	}
-	if len(due) > 0 && l.brakes(now) {
+	if len(due) > 0 && !l.era.settling && l.brakes(now) {
 		due, next = nil, l.brake
 	}
 	ids := append(due, open...)
@@ -229,6 +238,13 @@ func (l *Leases) Step(now int64) (cmds []commands.Command, next int64) {
 		cmds = append(cmds, membership.CloseSession{
 			NodeID: id, Session: x.session, Cause: eventsv1.SessionCloseCause_SESSION_CLOSE_CAUSE_EXPIRED,
 		})
+	}
+	switch e := l.era; {
+	case !e.settling || len(l.byNode) > 0: // no session is newer than the era while it settles
+	case now >= e.settled:
+		cmds = append(cmds, control.SettleEra{Era: e.number})
+	default:
+		next = e.settled
 	}
 	return cmds, next
 }

@@ -53,7 +53,7 @@ func (*Succession) Step(v sequencer.View, _ sequencer.Now) ([]commands.Command, 
 // can win would be asking for ever.
 func electable(m *model.Model, sc leadership.Scope) bool {
 	for _, c := range sc.Candidates {
-		if n, ok := m.Membership.Node(c.NodeID); ok && n.Session == c.Session && !n.Cordoned {
+		if n, _ := m.Membership.Node(c.NodeID); m.SessionLives(c.NodeID, c.Session) && !n.Cordoned {
 			return true
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -15,9 +16,8 @@ import (
 	"github.com/omnirelay/omnirelay/store"
 )
 
-// ErrNotMember: the log's replicas are on other servers or directories. A
-// directory that was emptied never passes for its former self.
-var ErrNotMember = errors.New("not_a_member: this directory is not one of the log's replicas")
+// ErrNotMember: a server holds none of the log's replicas.
+var ErrNotMember = errors.New("not_a_member: the server holds none of the log's replicas")
 
 // ErrOtherKind: the directory is that of a single server and is to be a cluster's,
 // or the other way round. JetStream would remove what it holds.
@@ -43,7 +43,7 @@ func (s *Store) checkKind() error {
 	}
 	switch {
 	case s.cfg.clustered() && !meta && len(blocks) > 0:
-		return fmt.Errorf("natslog: open %s: %w: it holds the log of a single server, and Peers names %d; the log has to be copied into the cluster",
+		return fmt.Errorf("natslog: open %s: %w: it holds the log of a single server, and Peers names %d; to grow it, seal it (omnirelay mesh log seal), stop it, and start it with --grow beside --route and --peers",
 			s.cfg.Dir, ErrOtherKind, len(s.cfg.Peers))
 	case !s.cfg.clustered() && meta:
 		return fmt.Errorf("natslog: open %s: %w: it is that of one of several servers, and Peers names none; allowed are the addresses that it was started with",
@@ -64,7 +64,7 @@ func (s *Store) joinCluster(ctx context.Context, empty bool) error {
 		if err != nil {
 			return err
 		}
-		if err := s.disagree(heard); err != nil {
+		if err := errors.Join(s.disagree(heard), growers(heard)); err != nil {
 			return err
 		}
 		missing, err := s.takeStreams(ctx, heard)
@@ -100,18 +100,32 @@ func (s *Store) takeStreams(ctx context.Context, heard map[string]hello) (missin
 		return "", err
 	case info == nil && !s.allEmpty(heard):
 		return s.told(heard) + ", and there is no log: it begins when all answer and all are empty", s.logLost(heard)
-	case info == nil && slices.Min(slices.Collect(maps.Keys(heard))) != s.cfg.name():
-		return s.told(heard) + ", and the first of them makes the log", nil
+	case info == nil && maker(heard) != s.cfg.name():
+		return s.told(heard) + ", and " + maker(heard) + " makes the log", nil
 	case info == nil:
 		if info, err = s.makeStreams(ctx); err != nil {
 			s.cfg.logger().Debug("the streams are not there yet", "error", err)
 			return s.told(heard) + ", and the log is being made", nil
 		}
 	}
-	if err := s.checkMember(info); err != nil {
-		return "", err
+	if missing := s.outside(info); missing != "" {
+		return missing, nil
+	}
+	if missing, err := s.filling(info); missing != "" || err != nil {
+		return missing, err
 	}
 	return s.openReplicas(ctx, heard, info)
+}
+
+// maker is the server that makes the streams: the one that fills them, or the
+// first by name.
+func maker(heard map[string]hello) string {
+	for name, h := range heard {
+		if h.Grows {
+			return name
+		}
+	}
+	return slices.Min(slices.Collect(maps.Keys(heard)))
 }
 
 // openReplicas takes the streams of a log that is there.
@@ -183,13 +197,15 @@ func (s *Store) logLost(heard map[string]hello) error {
 		s.cfg.Dir, store.ErrLogMissing, len(heard), s.cfg.logStream(), mark.Position)
 }
 
-// checkMember refuses a directory that holds none of the log's replicas.
-func (s *Store) checkMember(info *jetstream.StreamInfo) error {
+// outside says that this directory holds none of the log's replicas, "" when it
+// does: it waits until it is given the place of another, see [Store.Replace].
+func (s *Store) outside(info *jetstream.StreamInfo) string {
 	members := members(info)
 	if info.Cluster == nil || slices.Contains(members, s.cfg.name()) {
-		return nil
+		return ""
 	}
-	return fmt.Errorf("natslog: open %s: %w: it is %s, they are on %v", s.cfg.Dir, ErrNotMember, s.cfg.name(), members)
+	return fmt.Sprintf("not_a_member: the log's replicas are on %s, and this directory is %s; it takes the place of one when that is replaced",
+		strings.Join(members, ", "), s.cfg.name())
 }
 
 // members are the NATS names of the servers that hold replicas.

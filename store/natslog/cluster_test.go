@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -212,10 +213,13 @@ func TestLostServer(t *testing.T) {
 	s := openAll(t, cfgs...)
 	c := &chain{}
 	c.must(t, s[0])
-	if err := s[0].MoveLeaders(t.Context(), "s3"); err != nil {
-		t.Fatal(err)
-	}
-	eventually(t, "the third leads", func() bool { log, register := s[2].Hosts(); return log && register })
+	eventually(t, "the third leads", func() bool {
+		log, register := s[2].Hosts()
+		if !log || !register {
+			_ = s[0].MoveLeaders(t.Context(), "s3") // asked again: raft prefers, and does not promise
+		}
+		return log && register
+	})
 	received := make(chan struct{})
 	if err := s[2].Link().Serve("hang", func(ctx context.Context, _ []byte) []byte {
 		close(received)
@@ -276,17 +280,67 @@ func TestOtherKind(t *testing.T) {
 	}
 }
 
-// TestNotMember: a directory that was emptied is not taken for its former self.
-func TestNotMember(t *testing.T) {
+// TestReplace: a directory that was emptied is not taken for its former self; it
+// waits, and gets its place when it is given it.
+func TestReplace(t *testing.T) {
 	cfgs := trio(t)
 	s := openAll(t, cfgs...)
-	(&chain{}).must(t, s[0])
+	c := &chain{size: 2000}
+	for range 100 {
+		c.must(t, s[0])
+	}
+	if err := s[0].Replace(t.Context(), "s3"); !errors.Is(err, natslog.ErrNotReplaceable) {
+		t.Errorf("replacing a server that is well: %v", err)
+	}
 	shut(t, s[2])
+	if err := s[0].Replace(t.Context(), "s3"); !errors.Is(err, natslog.ErrNotReplaceable) {
+		t.Errorf("replacing a server by nobody: %v", err)
+	}
 	wiped := cfgs[2]
 	wiped.Dir, wiped.ServerName = t.TempDir(), "s3-99999999"
+	outside := make(chan struct{})
+	var once sync.Once
+	wiped.Waiting = func(what string) {
+		if strings.Contains(what, "not_a_member") {
+			once.Do(func() { close(outside) })
+		}
+	}
+	opened := make(chan *natslog.Store, 1)
+	go func() { opened <- openAll(t, wiped)[0] }()
+	<-outside
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
-	if _, err := natslog.Open(ctx, wiped); !errors.Is(err, natslog.ErrNotMember) {
-		t.Errorf("got %v, want not a member", err)
+	eventually(t, "it is replaced", func() bool {
+		err := s[0].Replace(ctx, "s3")
+		if errors.Is(err, natslog.ErrNotReplaceable) {
+			t.Log(err)
+			return false
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		return true
+	})
+	back := <-opened
+	shut(t, s[1]) // the new one counts: the log goes on with it
+	for range 20 {
+		c.must(t, back)
+	}
+	n := uint64(0)
+	err := back.Follow(ctx, 1, func(m store.Message) error {
+		if n++; m.Sequence != n {
+			t.Errorf("message %d after %d", m.Sequence, n-1)
+		}
+		if m.Sequence == c.head.Sequence {
+			return errDone
+		}
+		return nil
+	})
+	if !errors.Is(err, errDone) {
+		t.Error(err)
+	}
+	replicas, err := back.Replicas(ctx)
+	if err != nil || len(replicas) != 3 {
+		t.Errorf("%d replicas, error %v: %+v", len(replicas), err, replicas)
 	}
 }

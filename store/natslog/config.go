@@ -37,6 +37,10 @@ type Config struct {
 	// Used tells that the caller found other signs of an earlier log in its
 	// directory: this server is not empty, and no log begins with it.
 	Used bool
+	// Grow makes this server the one that fills the log, on a cluster whose servers
+	// are all empty, before any other takes it: Open returns with the streams marked
+	// as being filled, and [Store.Grown] takes the mark away.
+	Grow bool
 	// Waiting, if set, is told what Open waits for, "" when it goes on. It must not
 	// block.
 	Waiting func(what string)
@@ -153,6 +157,31 @@ func (c Config) clustered() bool { return len(c.Peers) > 0 }
 
 // replicas of each stream: a whole copy on every server.
 func (c Config) replicas() int { return max(1, len(c.Peers)) }
+
+// In a cluster the leader of a stream may go while it is asked, and then nobody
+// answers. Whoever asks is to ask the next leader soon: to publish the same bytes
+// with the same expectation again is always safe, and so is to read.
+const (
+	clusterAck    = 300 * time.Millisecond
+	clusterAnswer = 150 * time.Millisecond
+)
+
+// ackTimeout bounds the wait for the ack of a publish with an expectation.
+func (c Config) ackTimeout() time.Duration {
+	if c.clustered() {
+		return min(c.AckTimeout, clusterAck)
+	}
+	return c.AckTimeout
+}
+
+// answerTimeout bounds the wait for the answer to a read, which any server may
+// receive and only the leader answers.
+func (c Config) answerTimeout() time.Duration {
+	if c.clustered() {
+		return min(c.AckTimeout, clusterAnswer)
+	}
+	return c.AckTimeout
+}
 
 // name of the embedded server.
 func (c Config) name() string {

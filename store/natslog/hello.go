@@ -20,6 +20,8 @@ type hello struct {
 	Empty bool `json:"empty"`
 	// Servers is how many this one lists.
 	Servers int `json:"servers"`
+	// Grows: this server fills the log before it is taken.
+	Grows bool `json:"grows,omitempty"`
 }
 
 const (
@@ -32,7 +34,7 @@ const (
 func (c Config) helloSubject() string { return fmt.Sprintf("mesh.%s.hello", c.Cluster) }
 
 func (s *Store) hello(empty bool) hello {
-	return hello{Server: s.cfg.name(), Empty: empty, Servers: len(s.cfg.Peers)}
+	return hello{Server: s.cfg.name(), Empty: empty, Servers: len(s.cfg.Peers), Grows: s.cfg.Grow}
 }
 
 // serveHello answers who asks.

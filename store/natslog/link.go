@@ -174,7 +174,11 @@ func (l *Link) watchRoutes() {
 	tick := time.NewTicker(routesEvery)
 	defer tick.Stop()
 	for {
-		l.see(l.s.server.routes())
+		up := map[string]bool{}
+		for name := range l.s.server.routes() {
+			up[plainName(name)] = true
+		}
+		l.see(up)
 		select {
 		case <-tick.C:
 		case <-l.s.closing:

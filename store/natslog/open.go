@@ -169,15 +169,13 @@ func (s *Store) connect() error {
 	if s.cfg.clustered() && !s.cfg.StockTiming {
 		setTiming()
 	}
-	s.server = &embedded{cfg: s.cfg}
+	s.server = newEmbedded(s.cfg)
 	if err := s.server.start(); err != nil {
 		return err
 	}
 	log := s.cfg.logger().With("component", "nats")
 	s.requests = newRequests()
-	conn, err := nats.Connect("",
-		nats.InProcessServer(s.server),
-		nats.Name("omnirelay"),
+	conn, err := s.server.connect(meshUser,
 		nats.ReconnectBufSize(-1), // what is not sent now is not sent later
 		nats.MaxReconnects(-1),
 		nats.ReconnectWait(20*time.Millisecond),
@@ -189,7 +187,7 @@ func (s *Store) connect() error {
 		}),
 	)
 	if err != nil {
-		return fmt.Errorf("natslog: connect to the embedded server: %w", err)
+		return err
 	}
 	s.conn = conn
 	if err := s.requests.open(conn); err != nil {

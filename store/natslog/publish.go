@@ -22,7 +22,7 @@ func (s *Store) Publish(ctx context.Context, expect uint64, data []byte) error {
 	if err := s.usable(ctx); err != nil {
 		return fmt.Errorf("natslog: publish after message %d: %w", expect, err)
 	}
-	a, err := s.requests.publish(ctx, publication{subject: s.cfg.logSubject(), expect: expect, data: data}, s.cfg.AckTimeout)
+	a, err := s.requests.publish(ctx, publication{subject: s.cfg.logSubject(), expect: expect, data: data}, s.cfg.ackTimeout())
 	if err == nil && a.Sequence != expect+1 {
 		err = fmt.Errorf("%w: stored at %d", ErrNoAck, a.Sequence)
 	}

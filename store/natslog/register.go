@@ -24,7 +24,7 @@ func (r *Register) Write(ctx context.Context, expect uint64, data []byte) (uint6
 		return 0, fmt.Errorf("natslog: write register: %w", err)
 	}
 	p := publication{subject: r.s.cfg.authSubject(), expect: expect, data: data}
-	a, err := r.s.requests.publish(ctx, p, r.s.cfg.AckTimeout)
+	a, err := r.s.requests.publish(ctx, p, r.s.cfg.answerTimeout())
 	if err != nil {
 		return 0, fmt.Errorf("natslog: write register at version %d: %w", expect, translate(err))
 	}

@@ -1,6 +1,8 @@
 package natslog
 
 import (
+	"crypto/rand"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"net"
@@ -9,6 +11,7 @@ import (
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
 )
 
 // embedded is the NATS server in this process. It can be stopped and started
@@ -17,8 +20,39 @@ import (
 type embedded struct {
 	cfg Config
 
+	// secret is what the connections of this process authenticate with. Nobody else
+	// can connect: there is no listener for clients.
+	secret string
+
 	mu  sync.Mutex
 	srv *server.Server // nil while stopped
+}
+
+// The users of a cluster's server. JetStream takes changes of its membership from
+// the system account alone.
+const (
+	meshUser      = "mesh"
+	systemUser    = "system"
+	systemAccount = "$SYS"
+)
+
+func newEmbedded(cfg Config) *embedded {
+	var secret [16]byte
+	_, _ = rand.Read(secret[:]) // never fails, says its documentation
+	return &embedded{cfg: cfg, secret: hex.EncodeToString(secret[:])}
+}
+
+// connect connects as a user to the server of the moment.
+func (e *embedded) connect(user string, options ...nats.Option) (*nats.Conn, error) {
+	options = append(options, nats.InProcessServer(e), nats.Name("omnirelay"))
+	if e.cfg.clustered() {
+		options = append(options, nats.UserInfo(user, e.secret))
+	}
+	conn, err := nats.Connect("", options...)
+	if err != nil {
+		return nil, fmt.Errorf("natslog: connect to the embedded server: %w", err)
+	}
+	return conn, nil
 }
 
 // serverMemory bounds what JetStream keeps in memory: the consumers of followers
@@ -57,6 +91,11 @@ func (e *embedded) options() *server.Options {
 	o.Cluster = server.ClusterOpts{
 		Name: e.cfg.Cluster, Host: host, Port: port, Advertise: e.cfg.RouteAdvertise, NoAdvertise: true,
 		PingInterval: routePing, MaxPingsOut: routePings, WriteDeadline: routeDeadline,
+	}
+	system := server.NewAccount(systemAccount)
+	o.SystemAccount, o.Accounts = systemAccount, []*server.Account{system}
+	o.Users = []*server.User{
+		{Username: meshUser, Password: e.secret}, {Username: systemUser, Password: e.secret, Account: system},
 	}
 	for _, peer := range e.cfg.Peers {
 		o.Routes = append(o.Routes, &url.URL{Scheme: "nats-route", Host: peer})
@@ -121,7 +160,7 @@ func (e *embedded) InProcessConn() (net.Conn, error) {
 // errStopped: the embedded server is not running now.
 var errStopped = errors.New("embedded NATS server is stopped")
 
-// routes returns the plain names of the servers that a route leads to.
+// routes returns the NATS names of the servers that a route leads to.
 func (e *embedded) routes() map[string]bool {
 	up := map[string]bool{}
 	srv := e.running()
@@ -133,7 +172,7 @@ func (e *embedded) routes() map[string]bool {
 		return up // it is ending
 	}
 	for _, r := range info.Routes {
-		up[plainName(r.RemoteName)] = true
+		up[r.RemoteName] = true
 	}
 	return up
 }

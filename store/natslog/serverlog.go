@@ -28,20 +28,27 @@ func (l *serverLog) Warnf(format string, v ...any) { l.tell(slog.LevelWarn, form
 
 func (l *serverLog) Errorf(format string, v ...any) { l.tell(slog.LevelError, format, v) }
 
-// expected are the beginnings of what a server of a cluster says at every start,
+// expected knows, by how it begins, what a server of a cluster says at every start,
 // and for as long as another one is down. [Link] and Config.Waiting say it once,
 // and in our words. That a later release words it otherwise costs a few lines.
-var expected = [...]string{
-	"Error trying to connect to route", "Waiting for routing to be established",
-	"JetStream has not established contact with a meta leader", "Metalayer blocking snapshot",
+func expected(text string) bool {
+	for _, beginning := range []string{
+		"Error trying to connect to route", "Waiting for routing to be established",
+		"JetStream has not established contact with a meta leader", "JetStream is not current with the meta leader",
+		"Metalayer blocking snapshot",
+		"Plaintext passwords detected", // ours, of one process, which it alone can use
+	} {
+		if strings.HasPrefix(text, beginning) {
+			return true
+		}
+	}
+	return false
 }
 
 func (l *serverLog) tell(level slog.Level, format string, v []any) {
 	text := fmt.Sprintf(format, v...)
-	for _, beginning := range expected {
-		if strings.HasPrefix(text, beginning) {
-			level = slog.LevelDebug
-		}
+	if expected(text) {
+		level = slog.LevelDebug
 	}
 	l.log.Log(context.Background(), level, text)
 }

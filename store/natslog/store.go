@@ -104,7 +104,7 @@ func (s *Store) closed() bool {
 
 // request bounds the wait for one answer of the server.
 func (s *Store) request(ctx context.Context) (context.Context, context.CancelFunc) {
-	return context.WithTimeout(ctx, s.cfg.AckTimeout)
+	return context.WithTimeout(ctx, s.cfg.answerTimeout())
 }
 
 // syncAnchor makes anchors durable at the stated interval.

@@ -64,7 +64,7 @@ func (s *Store) ensure(ctx context.Context, cfg jetstream.StreamConfig) (jetstre
 const dedupeWindow = 100 * time.Millisecond
 
 func (s *Store) logConfig() jetstream.StreamConfig {
-	return jetstream.StreamConfig{
+	cfg := jetstream.StreamConfig{
 		Name:        s.cfg.logStream(),
 		Subjects:    []string{s.cfg.logSubject()},
 		Storage:     jetstream.FileStorage,
@@ -77,6 +77,10 @@ func (s *Store) logConfig() jetstream.StreamConfig {
 		DenyPurge:   true,
 		AllowDirect: false, // a direct get may be answered by a replica that lags
 	}
+	if s.cfg.Grow {
+		cfg.Metadata = map[string]string{fillingKey: s.cfg.name()}
+	}
+	return cfg
 }
 
 // authConfig keeps one message: writing the next forgets it.

@@ -43,7 +43,7 @@ func ofDeciders() []mutant {
 			"	case node.Cordoned:", "	case node.Cordoned && id == \"\":",
 		}, shard, "TestAssignRefused"},
 		{"a node without a session is given shards", "commands/model/nodes.go", []string{
-			"	case node.Left || node.Session == 0:", "	case node.Left:",
+			"	case node.Left || n.Session(id) == 0:", "	case node.Left:",
 		}, shard, "TestMoveRefused"},
 		{"a grant does not end the one before", leadership + "/decide.go", []string{
 			"ok && sc.Holder != \"\" {\n		evs", "ok && sc.Holder == \"?\" {\n		evs",

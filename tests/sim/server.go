@@ -287,6 +287,9 @@ func (s *server) control() {
 		return
 	}
 	now := s.clock()
+	if s.core.View().Model.Control.Sealed != 0 {
+		return // as ops/loop: what ends the seal wakes all
+	}
 	for _, r := range s.runs {
 		if r.outstanding > 0 || !r.dirty && now.Boot < r.next {
 			continue
@@ -318,6 +321,9 @@ type keeper server
 func (k *keeper) Name() string { return "sessions" }
 
 func (k *keeper) Step(v sequencer.View, now sequencer.Now) ([]commands.Command, time.Duration) {
+	if v.Model.Control.Sealed != 0 {
+		return nil, time.Second
+	}
 	_, gained := k.core.AuthorityUntil()
 	k.leases.Sync(v.Model, gained, now.Boot)
 	cmds, next := k.leases.Step(now.Boot)

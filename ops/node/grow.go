@@ -1,0 +1,198 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/omnirelay/omnirelay/commands"
+	"github.com/omnirelay/omnirelay/commands/control"
+	"github.com/omnirelay/omnirelay/events"
+	eventsv1 "github.com/omnirelay/omnirelay/events/v1"
+	"github.com/omnirelay/omnirelay/store"
+	"github.com/omnirelay/omnirelay/store/archive"
+	"github.com/omnirelay/omnirelay/store/natslog"
+)
+
+// A single server becomes the first of a cluster by --grow: its log, which is
+// sealed, is moved aside and copied byte for byte into the log of three replicas.
+// Positions, hashes and eras stay what they were, so that its projections, its
+// snapshot and every bookmark go on to be good. Each step can be interrupted and
+// is taken again by the next start:
+//
+//	log            the single server's log, sealed
+//	log.single     the same, moved aside; log is a replica of the cluster's
+//	log.grown      the same after the last frame was copied: not needed any more
+
+var (
+	// ErrNotSealed: a log that is to be copied still takes commands.
+	ErrNotSealed = errors.New("log_not_sealed: the log of this directory is not sealed")
+	// ErrNotSingle: there is no single server's log to grow from.
+	ErrNotSingle = errors.New("not_single: this directory holds no log of a single server")
+)
+
+func (d *directory) singleDir() string { return filepath.Join(d.path, "log.single") }
+func (d *directory) grownDir() string  { return filepath.Join(d.path, "log.grown") }
+
+func exists(path string) (bool, error) {
+	_, err := os.Stat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// prepareGrowth moves a sealed log aside, if that is not done yet. It returns
+// false when the log was copied before and there is nothing left to do.
+func (s *server) prepareGrowth(ctx context.Context) (grows bool, err error) {
+	aside, err := exists(s.dir.singleDir())
+	if err != nil || aside {
+		return aside, err
+	}
+	if done, err := exists(s.dir.grownDir()); err != nil || done {
+		return false, err
+	}
+	if there, err := exists(filepath.Join(s.dir.logDir(), "anchor")); err != nil || !there {
+		return false, errors.Join(err, fmt.Errorf("%w: %s (allowed: the data directory of the server that is to grow)", ErrNotSingle, s.dir.path))
+	}
+	if err := s.checkSealed(ctx); err != nil {
+		return false, err
+	}
+	if err := os.Rename(s.dir.logDir(), s.dir.singleDir()); err != nil {
+		return false, fmt.Errorf("move the log aside: %w", err)
+	}
+	s.log.Info("the log is moved aside, to be copied into the cluster", "from", s.dir.singleDir())
+	return true, syncPath(s.dir.path)
+}
+
+// openSingle opens the log of the single server, wherever it is.
+func (s *server) openSingle(ctx context.Context, dir string) (*natslog.Store, error) {
+	cfg := natslog.DefaultConfig(dir, s.cfg.Cluster)
+	cfg.ServerName, cfg.Logger = s.dir.natsName(), s.log.With("component", "single log")
+	return natslog.Open(ctx, cfg)
+}
+
+// checkSealed reads the whole log of the single server, verifies it, and wants it
+// sealed. Nothing is written.
+func (s *server) checkSealed(ctx context.Context) (err error) {
+	single, err := s.openSingle(ctx, s.dir.logDir())
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, single.Close()) }()
+	sealed, err := sealedAt(ctx, single)
+	if err == nil && sealed == 0 {
+		err = fmt.Errorf("%w: %s (allowed: one that `omnirelay mesh log seal` was run on; start the server without --peers and --grow, seal it, stop it)",
+			ErrNotSealed, s.dir.logDir())
+	}
+	return err
+}
+
+// sealedAt is the position of the seal that is in force, 0 without one.
+func sealedAt(ctx context.Context, log store.Log) (sealed events.Position, err error) {
+	last, err := log.Last(ctx)
+	if err != nil || last == 0 {
+		return 0, err
+	}
+	var at store.Mark
+	end := errors.New("read to the end")
+	err = log.Follow(ctx, 1, func(m store.Message) error {
+		if err := at.Follows(m); err != nil {
+			return err
+		}
+		frame, head, err := at.Next(m.Data)
+		if err != nil {
+			return fmt.Errorf("message %d: %w", m.Sequence, err)
+		}
+		at = store.Mark{Head: head, Sequence: m.Sequence}
+		_ = events.Each(frame, func(r events.Recorded) error { // fn never fails
+			switch r.Event.GetKind().(type) {
+			case *eventsv1.Event_LogSealed:
+				sealed = r.Position
+			case *eventsv1.Event_LogResumed:
+				sealed = 0
+			}
+			return nil
+		})
+		if m.Sequence == last {
+			return end
+		}
+		return nil
+	})
+	if errors.Is(err, end) {
+		err = nil
+	}
+	return sealed, err
+}
+
+// grow copies the single server's log into the cluster's, which nobody else takes
+// before that is done.
+func (s *server) grow(ctx context.Context) (err error) {
+	filling, err := s.store.Filling(ctx)
+	if err != nil {
+		return err
+	}
+	if filling {
+		if err := s.copySingle(ctx); err != nil {
+			return err
+		}
+		if err := s.store.Grown(ctx); err != nil {
+			return err
+		}
+	}
+	if err := os.Rename(s.dir.singleDir(), s.dir.grownDir()); err != nil {
+		return fmt.Errorf("put the single server's log away: %w", err)
+	}
+	return syncPath(s.dir.path)
+}
+
+func (s *server) copySingle(ctx context.Context) (err error) {
+	single, err := s.openSingle(ctx, s.dir.singleDir())
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, single.Close()) }()
+	began := time.Now()
+	what := "copying the log of the single server into the cluster"
+	s.waits.Store(&what)
+	defer s.waits.Store(nil)
+	mark, err := archive.Copy(ctx, single, s.store)
+	if err != nil {
+		return fmt.Errorf("copy the log of the single server: %w", err)
+	}
+	s.log.Info("the log is copied into the cluster", "position", uint64(mark.Position), "frames", mark.Sequence,
+		"head", mark.Hash.String(), "took", time.Since(began).Round(time.Millisecond))
+	return s.store.Anchor(mark)
+}
+
+// resumeEvery is the pause between two attempts to resume a log that has grown.
+const resumeEvery = 200 * time.Millisecond
+
+// resumeGrown takes the seal away as soon as somebody leads the cluster: where the
+// log was copied from nobody goes on.
+func (s *server) resumeGrown(ctx context.Context) error {
+	tick := time.NewTicker(resumeEvery)
+	defer tick.Stop()
+	for {
+		if _, known := s.election.Leader(); known && s.seq.View().Model.Control.Sealed == 0 {
+			break
+		} else if known {
+			_, err := s.forward.Submit(ctx, commands.Request{Actor: serverActor(s.cfg.Name),
+				Reason: fmt.Sprintf("the log has grown to %d servers", len(s.cfg.Peers)), Command: control.Unseal{}})
+			if err != nil {
+				s.log.Debug("the log is not resumed yet", "error", err)
+			}
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return nil
+		}
+	}
+	<-ctx.Done()
+	return nil
+}
