@@ -20,7 +20,7 @@ func Commands(archives Archives) []*cli.Command {
 			Name:  "mesh",
 			Usage: "ask and steer the mesh",
 			Subcommands: []*cli.Command{
-				statusCommand(), peersCommand(), leadersCommand(), namespacesCommand(), shardsCommand(),
+				statusCommand(), serversCommand(), peersCommand(), leadersCommand(), namespacesCommand(), shardsCommand(),
 				logCommand(archives), auditCommand(), versionsCommand(), awaitCommand(),
 			},
 		},

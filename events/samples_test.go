@@ -30,6 +30,7 @@ func samples() []proto.Message {
 		&eventsv1.LogSealed{},
 		&eventsv1.LogResumed{Sealed: 55},
 		&eventsv1.EraSettled{Era: 2},
+		&eventsv1.ReplicaReplaced{Server: "s3"},
 		&eventsv1.PolicySet{Kind: "session", Name: "default", Version: 3, Spec: &eventsv1.PolicySet_Session{Session: &eventsv1.SessionPolicy{TtlMs: 7500}}},
 		&eventsv1.NodeJoined{Node: node},
 		&eventsv1.NodeUpdated{Node: node},

@@ -30,6 +30,8 @@ func mutationOf(req any) **controlv1.Mutation {
 		return &r.Mutation
 	case *controlv1.ResignRequest:
 		return &r.Mutation
+	case *controlv1.ReplaceServerRequest:
+		return &r.Mutation
 	case *controlv1.SealRequest:
 		return &r.Mutation
 	case *controlv1.UnsealRequest:

@@ -98,7 +98,7 @@ func introduce(m *model.Model) []commands.Request {
 	return []commands.Request{
 		{Actor: "node/s1", Command: control.StartEra{Cluster: "c1"}},
 		{Actor: "node/s1", Command: policy.SetSession{TTL: 5 * time.Second}},
-		{Actor: "node/s1", Command: membership.JoinServer{Node: membership.Descriptor{NodeID: "s1", ClusterID: "c1", Weight: 1}}},
+		{Actor: "node/s1", Command: membership.JoinServer{Node: membership.Descriptor{NodeID: "s1", ClusterID: "c1", Weight: 1, MeshVersion: "test"}}},
 	}
 }
 

@@ -51,6 +51,15 @@ type Heartbeats interface {
 	Expires(node string) (time.Time, bool)
 }
 
+// Replicas are the copies of the log of a cluster.
+type Replicas interface {
+	// List returns them by server.
+	List(ctx context.Context) (map[string]*controlv1.Replica, error)
+	// Replace gives the place of a server's lost directory to its new one, and
+	// returns when that is whole. With check it only says whether it could.
+	Replace(ctx context.Context, server string, check bool) error
+}
+
 // Deps are what the server is made of. All but Refusals, Registerer,
 // MetricsHandler, Logger and Ready are needed.
 type Deps struct {
@@ -70,6 +79,8 @@ type Deps struct {
 	Head    func() events.Position
 	// Others tells of the other servers of a cluster; nil means that there are none.
 	Others func() []*controlv1.ServerStatus
+	// Replicas are the copies of the log; nil with a single server.
+	Replicas Replicas
 	// Ready says what is missing until this server is ready; nil means always.
 	Ready func() (waitingFor []string)
 	// Registerer takes the metrics; MetricsHandler answers /metrics.

@@ -69,5 +69,6 @@ func serverPast(p *controlv1.Peer, answer *controlv1.MeshStatus) *controlv1.Serv
 	}
 	return &controlv1.ServerStatus{
 		Name: p.NodeId, Role: role, Ready: p.Status == controlv1.PeerStatus_PEER_STATUS_ALIVE, Position: answer.Position,
+		MeshVersion: p.MeshVersion,
 	}
 }

@@ -19,6 +19,8 @@ import (
 func (s *Server) registerSystem() {
 	handleUnary(s, controlv1.SystemServiceGetStatusProcedure, s.status)
 	handleUnary(s, controlv1.SystemServiceGetVersionsProcedure, s.versions)
+	handleUnary(s, controlv1.SystemServiceListServersProcedure, s.listServers)
+	handleUnary(s, controlv1.SystemServiceReplaceServerProcedure, s.replaceServer)
 }
 
 func (s *Server) status(ctx context.Context, q *controlv1.GetStatusRequest) (*controlv1.MeshStatus, error) {
@@ -39,12 +41,18 @@ func (s *Server) status(ctx context.Context, q *controlv1.GetStatusRequest) (*co
 	} else if ok {
 		answer.Leader = token.LeaderId
 	}
-	answer.Servers = []*controlv1.ServerStatus{s.self(r, answer.Ready)}
-	if s.deps.Others != nil {
-		answer.Servers = append(answer.Servers, s.deps.Others()...)
-		slices.SortFunc(answer.Servers, func(a, b *controlv1.ServerStatus) int { return strings.Compare(a.Name, b.Name) })
-	}
+	answer.Servers = s.servers(r, answer.Ready)
 	return answer, countMesh(r, answer)
+}
+
+// servers are this one and what it knows of the others, by name.
+func (s *Server) servers(r *reading, ready bool) []*controlv1.ServerStatus {
+	all := []*controlv1.ServerStatus{s.self(r, ready)}
+	if s.deps.Others != nil {
+		all = append(all, s.deps.Others()...)
+		slices.SortFunc(all, func(a, b *controlv1.ServerStatus) int { return strings.Compare(a.Name, b.Name) })
+	}
+	return all
 }
 
 func (s *Server) self(r *reading, ready bool) *controlv1.ServerStatus {

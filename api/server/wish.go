@@ -43,6 +43,8 @@ func (s *Server) commandOf(req proto.Message) (commands.Command, error) {
 		return control.Seal{}, nil
 	case *controlv1.UnsealRequest:
 		return control.Unseal{}, nil
+	case *controlv1.ReplaceServerRequest:
+		return control.ReplaceReplica{Server: r.Server}, nil
 	}
 	return shardCommandOf(req)
 }

@@ -34,6 +34,12 @@ const (
 const (
 	// SystemServiceGetStatusProcedure is the fully-qualified name of the SystemService's GetStatus RPC.
 	SystemServiceGetStatusProcedure = "/omnirelay.mesh.control.v1.SystemService/GetStatus"
+	// SystemServiceListServersProcedure is the fully-qualified name of the SystemService's ListServers
+	// RPC.
+	SystemServiceListServersProcedure = "/omnirelay.mesh.control.v1.SystemService/ListServers"
+	// SystemServiceReplaceServerProcedure is the fully-qualified name of the SystemService's
+	// ReplaceServer RPC.
+	SystemServiceReplaceServerProcedure = "/omnirelay.mesh.control.v1.SystemService/ReplaceServer"
 	// SystemServiceGetVersionsProcedure is the fully-qualified name of the SystemService's GetVersions
 	// RPC.
 	SystemServiceGetVersionsProcedure = "/omnirelay.mesh.control.v1.SystemService/GetVersions"
@@ -42,6 +48,10 @@ const (
 // SystemServiceClient is a client for the omnirelay.mesh.control.v1.SystemService service.
 type SystemServiceClient interface {
 	GetStatus(context.Context, *connect.Request[GetStatusRequest]) (*connect.Response[MeshStatus], error)
+	ListServers(context.Context, *connect.Request[ListServersRequest]) (*connect.Response[ListServersResponse], error)
+	// ReplaceServer gives the place of a server's lost directory to the one that it
+	// was started on since. It answers when that holds a whole copy of the log.
+	ReplaceServer(context.Context, *connect.Request[ReplaceServerRequest]) (*connect.Response[ReplaceServerResponse], error)
 	GetVersions(context.Context, *connect.Request[GetVersionsRequest]) (*connect.Response[Versions], error)
 }
 
@@ -62,6 +72,18 @@ func NewSystemServiceClient(httpClient connect.HTTPClient, baseURL string, opts 
 			connect.WithSchema(systemServiceMethods.ByName("GetStatus")),
 			connect.WithClientOptions(opts...),
 		),
+		listServers: connect.NewClient[ListServersRequest, ListServersResponse](
+			httpClient,
+			baseURL+SystemServiceListServersProcedure,
+			connect.WithSchema(systemServiceMethods.ByName("ListServers")),
+			connect.WithClientOptions(opts...),
+		),
+		replaceServer: connect.NewClient[ReplaceServerRequest, ReplaceServerResponse](
+			httpClient,
+			baseURL+SystemServiceReplaceServerProcedure,
+			connect.WithSchema(systemServiceMethods.ByName("ReplaceServer")),
+			connect.WithClientOptions(opts...),
+		),
 		getVersions: connect.NewClient[GetVersionsRequest, Versions](
 			httpClient,
 			baseURL+SystemServiceGetVersionsProcedure,
@@ -73,13 +95,25 @@ func NewSystemServiceClient(httpClient connect.HTTPClient, baseURL string, opts 
 
 // systemServiceClient implements SystemServiceClient.
 type systemServiceClient struct {
-	getStatus   *connect.Client[GetStatusRequest, MeshStatus]
-	getVersions *connect.Client[GetVersionsRequest, Versions]
+	getStatus     *connect.Client[GetStatusRequest, MeshStatus]
+	listServers   *connect.Client[ListServersRequest, ListServersResponse]
+	replaceServer *connect.Client[ReplaceServerRequest, ReplaceServerResponse]
+	getVersions   *connect.Client[GetVersionsRequest, Versions]
 }
 
 // GetStatus calls omnirelay.mesh.control.v1.SystemService.GetStatus.
 func (c *systemServiceClient) GetStatus(ctx context.Context, req *connect.Request[GetStatusRequest]) (*connect.Response[MeshStatus], error) {
 	return c.getStatus.CallUnary(ctx, req)
+}
+
+// ListServers calls omnirelay.mesh.control.v1.SystemService.ListServers.
+func (c *systemServiceClient) ListServers(ctx context.Context, req *connect.Request[ListServersRequest]) (*connect.Response[ListServersResponse], error) {
+	return c.listServers.CallUnary(ctx, req)
+}
+
+// ReplaceServer calls omnirelay.mesh.control.v1.SystemService.ReplaceServer.
+func (c *systemServiceClient) ReplaceServer(ctx context.Context, req *connect.Request[ReplaceServerRequest]) (*connect.Response[ReplaceServerResponse], error) {
+	return c.replaceServer.CallUnary(ctx, req)
 }
 
 // GetVersions calls omnirelay.mesh.control.v1.SystemService.GetVersions.
@@ -90,6 +124,10 @@ func (c *systemServiceClient) GetVersions(ctx context.Context, req *connect.Requ
 // SystemServiceHandler is an implementation of the omnirelay.mesh.control.v1.SystemService service.
 type SystemServiceHandler interface {
 	GetStatus(context.Context, *connect.Request[GetStatusRequest]) (*connect.Response[MeshStatus], error)
+	ListServers(context.Context, *connect.Request[ListServersRequest]) (*connect.Response[ListServersResponse], error)
+	// ReplaceServer gives the place of a server's lost directory to the one that it
+	// was started on since. It answers when that holds a whole copy of the log.
+	ReplaceServer(context.Context, *connect.Request[ReplaceServerRequest]) (*connect.Response[ReplaceServerResponse], error)
 	GetVersions(context.Context, *connect.Request[GetVersionsRequest]) (*connect.Response[Versions], error)
 }
 
@@ -106,6 +144,18 @@ func NewSystemServiceHandler(svc SystemServiceHandler, opts ...connect.HandlerOp
 		connect.WithSchema(systemServiceMethods.ByName("GetStatus")),
 		connect.WithHandlerOptions(opts...),
 	)
+	systemServiceListServersHandler := connect.NewUnaryHandler(
+		SystemServiceListServersProcedure,
+		svc.ListServers,
+		connect.WithSchema(systemServiceMethods.ByName("ListServers")),
+		connect.WithHandlerOptions(opts...),
+	)
+	systemServiceReplaceServerHandler := connect.NewUnaryHandler(
+		SystemServiceReplaceServerProcedure,
+		svc.ReplaceServer,
+		connect.WithSchema(systemServiceMethods.ByName("ReplaceServer")),
+		connect.WithHandlerOptions(opts...),
+	)
 	systemServiceGetVersionsHandler := connect.NewUnaryHandler(
 		SystemServiceGetVersionsProcedure,
 		svc.GetVersions,
@@ -116,6 +166,10 @@ func NewSystemServiceHandler(svc SystemServiceHandler, opts ...connect.HandlerOp
 		switch r.URL.Path {
 		case SystemServiceGetStatusProcedure:
 			systemServiceGetStatusHandler.ServeHTTP(w, r)
+		case SystemServiceListServersProcedure:
+			systemServiceListServersHandler.ServeHTTP(w, r)
+		case SystemServiceReplaceServerProcedure:
+			systemServiceReplaceServerHandler.ServeHTTP(w, r)
 		case SystemServiceGetVersionsProcedure:
 			systemServiceGetVersionsHandler.ServeHTTP(w, r)
 		default:
@@ -129,6 +183,14 @@ type UnimplementedSystemServiceHandler struct{}
 
 func (UnimplementedSystemServiceHandler) GetStatus(context.Context, *connect.Request[GetStatusRequest]) (*connect.Response[MeshStatus], error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("omnirelay.mesh.control.v1.SystemService.GetStatus is not implemented"))
+}
+
+func (UnimplementedSystemServiceHandler) ListServers(context.Context, *connect.Request[ListServersRequest]) (*connect.Response[ListServersResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("omnirelay.mesh.control.v1.SystemService.ListServers is not implemented"))
+}
+
+func (UnimplementedSystemServiceHandler) ReplaceServer(context.Context, *connect.Request[ReplaceServerRequest]) (*connect.Response[ReplaceServerResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("omnirelay.mesh.control.v1.SystemService.ReplaceServer is not implemented"))
 }
 
 func (UnimplementedSystemServiceHandler) GetVersions(context.Context, *connect.Request[GetVersionsRequest]) (*connect.Response[Versions], error) {

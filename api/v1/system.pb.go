@@ -21,6 +21,257 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+type ListServersRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListServersRequest) Reset() {
+	*x = ListServersRequest{}
+	mi := &file_api_v1_system_proto_msgTypes[0]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListServersRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListServersRequest) ProtoMessage() {}
+
+func (x *ListServersRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_api_v1_system_proto_msgTypes[0]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListServersRequest.ProtoReflect.Descriptor instead.
+func (*ListServersRequest) Descriptor() ([]byte, []int) {
+	return file_api_v1_system_proto_rawDescGZIP(), []int{0}
+}
+
+type ListServersResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Servers       []*ServerStatus        `protobuf:"bytes,1,rep,name=servers,proto3" json:"servers,omitempty"`
+	Position      int64                  `protobuf:"varint,2,opt,name=position,proto3" json:"position,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListServersResponse) Reset() {
+	*x = ListServersResponse{}
+	mi := &file_api_v1_system_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListServersResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListServersResponse) ProtoMessage() {}
+
+func (x *ListServersResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_api_v1_system_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListServersResponse.ProtoReflect.Descriptor instead.
+func (*ListServersResponse) Descriptor() ([]byte, []int) {
+	return file_api_v1_system_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *ListServersResponse) GetServers() []*ServerStatus {
+	if x != nil {
+		return x.Servers
+	}
+	return nil
+}
+
+func (x *ListServersResponse) GetPosition() int64 {
+	if x != nil {
+		return x.Position
+	}
+	return 0
+}
+
+// Replica is a server's copy of the log.
+type Replica struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The server's name with the id of its directory: an emptied directory is
+	// another one.
+	Directory string `protobuf:"bytes,1,opt,name=directory,proto3" json:"directory,omitempty"`
+	// "leads", "current", "behind" or "offline".
+	State string `protobuf:"bytes,2,opt,name=state,proto3" json:"state,omitempty"`
+	// How many entries of the replicas' own log it is behind.
+	Lag           int64 `protobuf:"varint,3,opt,name=lag,proto3" json:"lag,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Replica) Reset() {
+	*x = Replica{}
+	mi := &file_api_v1_system_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Replica) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Replica) ProtoMessage() {}
+
+func (x *Replica) ProtoReflect() protoreflect.Message {
+	mi := &file_api_v1_system_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Replica.ProtoReflect.Descriptor instead.
+func (*Replica) Descriptor() ([]byte, []int) {
+	return file_api_v1_system_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *Replica) GetDirectory() string {
+	if x != nil {
+		return x.Directory
+	}
+	return ""
+}
+
+func (x *Replica) GetState() string {
+	if x != nil {
+		return x.State
+	}
+	return ""
+}
+
+func (x *Replica) GetLag() int64 {
+	if x != nil {
+		return x.Lag
+	}
+	return 0
+}
+
+type ReplaceServerRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Name of the server whose directory was lost and that was started on an empty
+	// one.
+	Server        string    `protobuf:"bytes,1,opt,name=server,proto3" json:"server,omitempty"`
+	Mutation      *Mutation `protobuf:"bytes,2,opt,name=mutation,proto3" json:"mutation,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReplaceServerRequest) Reset() {
+	*x = ReplaceServerRequest{}
+	mi := &file_api_v1_system_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReplaceServerRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReplaceServerRequest) ProtoMessage() {}
+
+func (x *ReplaceServerRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_api_v1_system_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReplaceServerRequest.ProtoReflect.Descriptor instead.
+func (*ReplaceServerRequest) Descriptor() ([]byte, []int) {
+	return file_api_v1_system_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *ReplaceServerRequest) GetServer() string {
+	if x != nil {
+		return x.Server
+	}
+	return ""
+}
+
+func (x *ReplaceServerRequest) GetMutation() *Mutation {
+	if x != nil {
+		return x.Mutation
+	}
+	return nil
+}
+
+type ReplaceServerResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Receipt       *Receipt               `protobuf:"bytes,1,opt,name=receipt,proto3" json:"receipt,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReplaceServerResponse) Reset() {
+	*x = ReplaceServerResponse{}
+	mi := &file_api_v1_system_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReplaceServerResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReplaceServerResponse) ProtoMessage() {}
+
+func (x *ReplaceServerResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_api_v1_system_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReplaceServerResponse.ProtoReflect.Descriptor instead.
+func (*ReplaceServerResponse) Descriptor() ([]byte, []int) {
+	return file_api_v1_system_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *ReplaceServerResponse) GetReceipt() *Receipt {
+	if x != nil {
+		return x.Receipt
+	}
+	return nil
+}
+
 type GetStatusRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Read          *ReadOptions           `protobuf:"bytes,1,opt,name=read,proto3" json:"read,omitempty"`
@@ -30,7 +281,7 @@ type GetStatusRequest struct {
 
 func (x *GetStatusRequest) Reset() {
 	*x = GetStatusRequest{}
-	mi := &file_api_v1_system_proto_msgTypes[0]
+	mi := &file_api_v1_system_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -42,7 +293,7 @@ func (x *GetStatusRequest) String() string {
 func (*GetStatusRequest) ProtoMessage() {}
 
 func (x *GetStatusRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_system_proto_msgTypes[0]
+	mi := &file_api_v1_system_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -55,7 +306,7 @@ func (x *GetStatusRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetStatusRequest.ProtoReflect.Descriptor instead.
 func (*GetStatusRequest) Descriptor() ([]byte, []int) {
-	return file_api_v1_system_proto_rawDescGZIP(), []int{0}
+	return file_api_v1_system_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *GetStatusRequest) GetRead() *ReadOptions {
@@ -85,7 +336,7 @@ type MeshStatus struct {
 
 func (x *MeshStatus) Reset() {
 	*x = MeshStatus{}
-	mi := &file_api_v1_system_proto_msgTypes[1]
+	mi := &file_api_v1_system_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -97,7 +348,7 @@ func (x *MeshStatus) String() string {
 func (*MeshStatus) ProtoMessage() {}
 
 func (x *MeshStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_system_proto_msgTypes[1]
+	mi := &file_api_v1_system_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -110,7 +361,7 @@ func (x *MeshStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MeshStatus.ProtoReflect.Descriptor instead.
 func (*MeshStatus) Descriptor() ([]byte, []int) {
-	return file_api_v1_system_proto_rawDescGZIP(), []int{1}
+	return file_api_v1_system_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *MeshStatus) GetClusterId() string {
@@ -196,14 +447,17 @@ type ServerStatus struct {
 	Address     string `protobuf:"bytes,7,opt,name=address,proto3" json:"address,omitempty"`
 	MeshVersion string `protobuf:"bytes,8,opt,name=mesh_version,json=meshVersion,proto3" json:"mesh_version,omitempty"`
 	// What is missing while it is not ready.
-	WaitingFor    []string `protobuf:"bytes,9,rep,name=waiting_for,json=waitingFor,proto3" json:"waiting_for,omitempty"`
+	WaitingFor []string `protobuf:"bytes,9,rep,name=waiting_for,json=waitingFor,proto3" json:"waiting_for,omitempty"`
+	// Its copy of the log, as the log's leader knows; absent when nobody does. Only
+	// ListServers gives it.
+	Replica       *Replica `protobuf:"bytes,10,opt,name=replica,proto3" json:"replica,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ServerStatus) Reset() {
 	*x = ServerStatus{}
-	mi := &file_api_v1_system_proto_msgTypes[2]
+	mi := &file_api_v1_system_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -215,7 +469,7 @@ func (x *ServerStatus) String() string {
 func (*ServerStatus) ProtoMessage() {}
 
 func (x *ServerStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_system_proto_msgTypes[2]
+	mi := &file_api_v1_system_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -228,7 +482,7 @@ func (x *ServerStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ServerStatus.ProtoReflect.Descriptor instead.
 func (*ServerStatus) Descriptor() ([]byte, []int) {
-	return file_api_v1_system_proto_rawDescGZIP(), []int{2}
+	return file_api_v1_system_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *ServerStatus) GetName() string {
@@ -294,6 +548,13 @@ func (x *ServerStatus) GetWaitingFor() []string {
 	return nil
 }
 
+func (x *ServerStatus) GetReplica() *Replica {
+	if x != nil {
+		return x.Replica
+	}
+	return nil
+}
+
 type ShardCounts struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Total         int64                  `protobuf:"varint,1,opt,name=total,proto3" json:"total,omitempty"`
@@ -305,7 +566,7 @@ type ShardCounts struct {
 
 func (x *ShardCounts) Reset() {
 	*x = ShardCounts{}
-	mi := &file_api_v1_system_proto_msgTypes[3]
+	mi := &file_api_v1_system_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -317,7 +578,7 @@ func (x *ShardCounts) String() string {
 func (*ShardCounts) ProtoMessage() {}
 
 func (x *ShardCounts) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_system_proto_msgTypes[3]
+	mi := &file_api_v1_system_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -330,7 +591,7 @@ func (x *ShardCounts) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ShardCounts.ProtoReflect.Descriptor instead.
 func (*ShardCounts) Descriptor() ([]byte, []int) {
-	return file_api_v1_system_proto_rawDescGZIP(), []int{3}
+	return file_api_v1_system_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *ShardCounts) GetTotal() int64 {
@@ -365,7 +626,7 @@ type PeerCounts struct {
 
 func (x *PeerCounts) Reset() {
 	*x = PeerCounts{}
-	mi := &file_api_v1_system_proto_msgTypes[4]
+	mi := &file_api_v1_system_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -377,7 +638,7 @@ func (x *PeerCounts) String() string {
 func (*PeerCounts) ProtoMessage() {}
 
 func (x *PeerCounts) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_system_proto_msgTypes[4]
+	mi := &file_api_v1_system_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -390,7 +651,7 @@ func (x *PeerCounts) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PeerCounts.ProtoReflect.Descriptor instead.
 func (*PeerCounts) Descriptor() ([]byte, []int) {
-	return file_api_v1_system_proto_rawDescGZIP(), []int{4}
+	return file_api_v1_system_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *PeerCounts) GetAlive() int64 {
@@ -422,7 +683,7 @@ type GetVersionsRequest struct {
 
 func (x *GetVersionsRequest) Reset() {
 	*x = GetVersionsRequest{}
-	mi := &file_api_v1_system_proto_msgTypes[5]
+	mi := &file_api_v1_system_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -434,7 +695,7 @@ func (x *GetVersionsRequest) String() string {
 func (*GetVersionsRequest) ProtoMessage() {}
 
 func (x *GetVersionsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_system_proto_msgTypes[5]
+	mi := &file_api_v1_system_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -447,7 +708,7 @@ func (x *GetVersionsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetVersionsRequest.ProtoReflect.Descriptor instead.
 func (*GetVersionsRequest) Descriptor() ([]byte, []int) {
-	return file_api_v1_system_proto_rawDescGZIP(), []int{5}
+	return file_api_v1_system_proto_rawDescGZIP(), []int{10}
 }
 
 type Versions struct {
@@ -464,7 +725,7 @@ type Versions struct {
 
 func (x *Versions) Reset() {
 	*x = Versions{}
-	mi := &file_api_v1_system_proto_msgTypes[6]
+	mi := &file_api_v1_system_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -476,7 +737,7 @@ func (x *Versions) String() string {
 func (*Versions) ProtoMessage() {}
 
 func (x *Versions) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_system_proto_msgTypes[6]
+	mi := &file_api_v1_system_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -489,7 +750,7 @@ func (x *Versions) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Versions.ProtoReflect.Descriptor instead.
 func (*Versions) Descriptor() ([]byte, []int) {
-	return file_api_v1_system_proto_rawDescGZIP(), []int{6}
+	return file_api_v1_system_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Versions) GetMeshVersion() string {
@@ -531,7 +792,20 @@ var File_api_v1_system_proto protoreflect.FileDescriptor
 
 const file_api_v1_system_proto_rawDesc = "" +
 	"\n" +
-	"\x13api/v1/system.proto\x12\x19omnirelay.mesh.control.v1\x1a\x13api/v1/common.proto\x1a\x14api/v1/options.proto\"N\n" +
+	"\x13api/v1/system.proto\x12\x19omnirelay.mesh.control.v1\x1a\x13api/v1/common.proto\x1a\x14api/v1/options.proto\"\x14\n" +
+	"\x12ListServersRequest\"t\n" +
+	"\x13ListServersResponse\x12A\n" +
+	"\aservers\x18\x01 \x03(\v2'.omnirelay.mesh.control.v1.ServerStatusR\aservers\x12\x1a\n" +
+	"\bposition\x18\x02 \x01(\x03R\bposition\"O\n" +
+	"\aReplica\x12\x1c\n" +
+	"\tdirectory\x18\x01 \x01(\tR\tdirectory\x12\x14\n" +
+	"\x05state\x18\x02 \x01(\tR\x05state\x12\x10\n" +
+	"\x03lag\x18\x03 \x01(\x03R\x03lag\"o\n" +
+	"\x14ReplaceServerRequest\x12\x16\n" +
+	"\x06server\x18\x01 \x01(\tR\x06server\x12?\n" +
+	"\bmutation\x18\x02 \x01(\v2#.omnirelay.mesh.control.v1.MutationR\bmutation\"U\n" +
+	"\x15ReplaceServerResponse\x12<\n" +
+	"\areceipt\x18\x01 \x01(\v2\".omnirelay.mesh.control.v1.ReceiptR\areceipt\"N\n" +
 	"\x10GetStatusRequest\x12:\n" +
 	"\x04read\x18\x01 \x01(\v2&.omnirelay.mesh.control.v1.ReadOptionsR\x04read\"\x88\x03\n" +
 	"\n" +
@@ -550,7 +824,7 @@ const file_api_v1_system_proto_rawDesc = "" +
 	"\x03log\x18\t \x01(\tR\x03log\x12\x1f\n" +
 	"\vwaiting_for\x18\n" +
 	" \x03(\tR\n" +
-	"waitingFor\"\x82\x02\n" +
+	"waitingFor\"\xc0\x02\n" +
 	"\fServerStatus\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x12\n" +
 	"\x04role\x18\x02 \x01(\tR\x04role\x12\x14\n" +
@@ -562,7 +836,9 @@ const file_api_v1_system_proto_rawDesc = "" +
 	"\aaddress\x18\a \x01(\tR\aaddress\x12!\n" +
 	"\fmesh_version\x18\b \x01(\tR\vmeshVersion\x12\x1f\n" +
 	"\vwaiting_for\x18\t \x03(\tR\n" +
-	"waitingFor\"U\n" +
+	"waitingFor\x12<\n" +
+	"\areplica\x18\n" +
+	" \x01(\v2\".omnirelay.mesh.control.v1.ReplicaR\areplica\"U\n" +
 	"\vShardCounts\x12\x14\n" +
 	"\x05total\x18\x01 \x01(\x03R\x05total\x12\x18\n" +
 	"\aunowned\x18\x02 \x01(\x03R\aunowned\x12\x16\n" +
@@ -581,9 +857,11 @@ const file_api_v1_system_proto_rawDesc = "" +
 	"\x0eevolve_version\x18\x04 \x01(\x03R\revolveVersion\x12\x1e\n" +
 	"\n" +
 	"strategies\x18\x05 \x03(\tR\n" +
-	"strategies2\xdf\x01\n" +
+	"strategies2\xcd\x03\n" +
 	"\rSystemService\x12e\n" +
-	"\tGetStatus\x12+.omnirelay.mesh.control.v1.GetStatusRequest\x1a%.omnirelay.mesh.control.v1.MeshStatus\"\x04\xa0\xbb\x18\x01\x12g\n" +
+	"\tGetStatus\x12+.omnirelay.mesh.control.v1.GetStatusRequest\x1a%.omnirelay.mesh.control.v1.MeshStatus\"\x04\xa0\xbb\x18\x01\x12r\n" +
+	"\vListServers\x12-.omnirelay.mesh.control.v1.ListServersRequest\x1a..omnirelay.mesh.control.v1.ListServersResponse\"\x04\xa0\xbb\x18\x01\x12x\n" +
+	"\rReplaceServer\x12/.omnirelay.mesh.control.v1.ReplaceServerRequest\x1a0.omnirelay.mesh.control.v1.ReplaceServerResponse\"\x04\xa0\xbb\x18\x04\x12g\n" +
 	"\vGetVersions\x12-.omnirelay.mesh.control.v1.GetVersionsRequest\x1a#.omnirelay.mesh.control.v1.Versions\"\x04\xa0\xbb\x18\x01B1Z/github.com/omnirelay/omnirelay/api/v1;controlv1b\x06proto3"
 
 var (
@@ -598,31 +876,46 @@ func file_api_v1_system_proto_rawDescGZIP() []byte {
 	return file_api_v1_system_proto_rawDescData
 }
 
-var file_api_v1_system_proto_msgTypes = make([]protoimpl.MessageInfo, 7)
+var file_api_v1_system_proto_msgTypes = make([]protoimpl.MessageInfo, 12)
 var file_api_v1_system_proto_goTypes = []any{
-	(*GetStatusRequest)(nil),   // 0: omnirelay.mesh.control.v1.GetStatusRequest
-	(*MeshStatus)(nil),         // 1: omnirelay.mesh.control.v1.MeshStatus
-	(*ServerStatus)(nil),       // 2: omnirelay.mesh.control.v1.ServerStatus
-	(*ShardCounts)(nil),        // 3: omnirelay.mesh.control.v1.ShardCounts
-	(*PeerCounts)(nil),         // 4: omnirelay.mesh.control.v1.PeerCounts
-	(*GetVersionsRequest)(nil), // 5: omnirelay.mesh.control.v1.GetVersionsRequest
-	(*Versions)(nil),           // 6: omnirelay.mesh.control.v1.Versions
-	(*ReadOptions)(nil),        // 7: omnirelay.mesh.control.v1.ReadOptions
+	(*ListServersRequest)(nil),    // 0: omnirelay.mesh.control.v1.ListServersRequest
+	(*ListServersResponse)(nil),   // 1: omnirelay.mesh.control.v1.ListServersResponse
+	(*Replica)(nil),               // 2: omnirelay.mesh.control.v1.Replica
+	(*ReplaceServerRequest)(nil),  // 3: omnirelay.mesh.control.v1.ReplaceServerRequest
+	(*ReplaceServerResponse)(nil), // 4: omnirelay.mesh.control.v1.ReplaceServerResponse
+	(*GetStatusRequest)(nil),      // 5: omnirelay.mesh.control.v1.GetStatusRequest
+	(*MeshStatus)(nil),            // 6: omnirelay.mesh.control.v1.MeshStatus
+	(*ServerStatus)(nil),          // 7: omnirelay.mesh.control.v1.ServerStatus
+	(*ShardCounts)(nil),           // 8: omnirelay.mesh.control.v1.ShardCounts
+	(*PeerCounts)(nil),            // 9: omnirelay.mesh.control.v1.PeerCounts
+	(*GetVersionsRequest)(nil),    // 10: omnirelay.mesh.control.v1.GetVersionsRequest
+	(*Versions)(nil),              // 11: omnirelay.mesh.control.v1.Versions
+	(*Mutation)(nil),              // 12: omnirelay.mesh.control.v1.Mutation
+	(*Receipt)(nil),               // 13: omnirelay.mesh.control.v1.Receipt
+	(*ReadOptions)(nil),           // 14: omnirelay.mesh.control.v1.ReadOptions
 }
 var file_api_v1_system_proto_depIdxs = []int32{
-	7, // 0: omnirelay.mesh.control.v1.GetStatusRequest.read:type_name -> omnirelay.mesh.control.v1.ReadOptions
-	2, // 1: omnirelay.mesh.control.v1.MeshStatus.servers:type_name -> omnirelay.mesh.control.v1.ServerStatus
-	3, // 2: omnirelay.mesh.control.v1.MeshStatus.shards:type_name -> omnirelay.mesh.control.v1.ShardCounts
-	4, // 3: omnirelay.mesh.control.v1.MeshStatus.peers:type_name -> omnirelay.mesh.control.v1.PeerCounts
-	0, // 4: omnirelay.mesh.control.v1.SystemService.GetStatus:input_type -> omnirelay.mesh.control.v1.GetStatusRequest
-	5, // 5: omnirelay.mesh.control.v1.SystemService.GetVersions:input_type -> omnirelay.mesh.control.v1.GetVersionsRequest
-	1, // 6: omnirelay.mesh.control.v1.SystemService.GetStatus:output_type -> omnirelay.mesh.control.v1.MeshStatus
-	6, // 7: omnirelay.mesh.control.v1.SystemService.GetVersions:output_type -> omnirelay.mesh.control.v1.Versions
-	6, // [6:8] is the sub-list for method output_type
-	4, // [4:6] is the sub-list for method input_type
-	4, // [4:4] is the sub-list for extension type_name
-	4, // [4:4] is the sub-list for extension extendee
-	0, // [0:4] is the sub-list for field type_name
+	7,  // 0: omnirelay.mesh.control.v1.ListServersResponse.servers:type_name -> omnirelay.mesh.control.v1.ServerStatus
+	12, // 1: omnirelay.mesh.control.v1.ReplaceServerRequest.mutation:type_name -> omnirelay.mesh.control.v1.Mutation
+	13, // 2: omnirelay.mesh.control.v1.ReplaceServerResponse.receipt:type_name -> omnirelay.mesh.control.v1.Receipt
+	14, // 3: omnirelay.mesh.control.v1.GetStatusRequest.read:type_name -> omnirelay.mesh.control.v1.ReadOptions
+	7,  // 4: omnirelay.mesh.control.v1.MeshStatus.servers:type_name -> omnirelay.mesh.control.v1.ServerStatus
+	8,  // 5: omnirelay.mesh.control.v1.MeshStatus.shards:type_name -> omnirelay.mesh.control.v1.ShardCounts
+	9,  // 6: omnirelay.mesh.control.v1.MeshStatus.peers:type_name -> omnirelay.mesh.control.v1.PeerCounts
+	2,  // 7: omnirelay.mesh.control.v1.ServerStatus.replica:type_name -> omnirelay.mesh.control.v1.Replica
+	5,  // 8: omnirelay.mesh.control.v1.SystemService.GetStatus:input_type -> omnirelay.mesh.control.v1.GetStatusRequest
+	0,  // 9: omnirelay.mesh.control.v1.SystemService.ListServers:input_type -> omnirelay.mesh.control.v1.ListServersRequest
+	3,  // 10: omnirelay.mesh.control.v1.SystemService.ReplaceServer:input_type -> omnirelay.mesh.control.v1.ReplaceServerRequest
+	10, // 11: omnirelay.mesh.control.v1.SystemService.GetVersions:input_type -> omnirelay.mesh.control.v1.GetVersionsRequest
+	6,  // 12: omnirelay.mesh.control.v1.SystemService.GetStatus:output_type -> omnirelay.mesh.control.v1.MeshStatus
+	1,  // 13: omnirelay.mesh.control.v1.SystemService.ListServers:output_type -> omnirelay.mesh.control.v1.ListServersResponse
+	4,  // 14: omnirelay.mesh.control.v1.SystemService.ReplaceServer:output_type -> omnirelay.mesh.control.v1.ReplaceServerResponse
+	11, // 15: omnirelay.mesh.control.v1.SystemService.GetVersions:output_type -> omnirelay.mesh.control.v1.Versions
+	12, // [12:16] is the sub-list for method output_type
+	8,  // [8:12] is the sub-list for method input_type
+	8,  // [8:8] is the sub-list for extension type_name
+	8,  // [8:8] is the sub-list for extension extendee
+	0,  // [0:8] is the sub-list for field type_name
 }
 
 func init() { file_api_v1_system_proto_init() }
@@ -638,7 +931,7 @@ func file_api_v1_system_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_api_v1_system_proto_rawDesc), len(file_api_v1_system_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   7,
+			NumMessages:   12,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -20,6 +20,12 @@ type Seal struct{}
 // Unseal takes the seal away.
 type Unseal struct{}
 
+// ReplaceReplica tells that a server's copy of the log is on a new directory.
+// Whoever asks has brought that about.
+type ReplaceReplica struct {
+	Server string
+}
+
 // CommandName implements commands.Command.
 func (StartEra) CommandName() string { return "control.StartEra" }
 
@@ -31,6 +37,9 @@ func (Seal) CommandName() string { return "control.Seal" }
 
 // CommandName implements commands.Command.
 func (Unseal) CommandName() string { return unsealName }
+
+// CommandName implements commands.Command.
+func (ReplaceReplica) CommandName() string { return "control.ReplaceReplica" }
 
 // The commands that a closed log treats in a way of their own.
 const (

@@ -96,3 +96,17 @@ func TestSeal(t *testing.T) {
 	}
 	s.When(control.Seal{}).Then(&eventsv1.LogSealed{})
 }
+
+// TestReplaceReplica: what was done to a copy of the log is told, and changes
+// nothing that is decided.
+func TestReplaceReplica(t *testing.T) {
+	m := model.New()
+	s := commandtest.New(t, m)
+	s.Given(&eventsv1.EraStarted{ClusterId: "c1", Era: 1, Next: 1})
+	before := m.Control
+	s.When(control.ReplaceReplica{Server: "s3"}).Then(&eventsv1.ReplicaReplaced{Server: "s3"})
+	s.When(control.ReplaceReplica{Server: "a b"}).ThenInvalid("server")
+	if m.Control != before {
+		t.Errorf("the state is %+v, was %+v", m.Control, before)
+	}
+}

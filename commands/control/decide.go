@@ -31,6 +31,11 @@ func (s *State) Decide(meta commands.Meta, cmd commands.Command) ([]*eventsv1.Ev
 			return nil, commands.Refuse("not_started", "an empty log cannot be sealed")
 		}
 		return []*eventsv1.Event{{Kind: &eventsv1.Event_LogSealed{LogSealed: &eventsv1.LogSealed{}}}}, nil
+	case ReplaceReplica:
+		if err := commands.CheckName("server", c.Server); err != nil {
+			return nil, err
+		}
+		return []*eventsv1.Event{{Kind: &eventsv1.Event_ReplicaReplaced{ReplicaReplaced: &eventsv1.ReplicaReplaced{Server: c.Server}}}}, nil
 	case Unseal:
 		if s.Sealed == 0 {
 			return nil, commands.Refuse("not_sealed", "the log is not sealed")

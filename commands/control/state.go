@@ -39,5 +39,7 @@ func (s *State) Evolve(r events.Recorded) {
 		s.Sealed = r.Position
 	case *eventsv1.Event_LogResumed:
 		s.Sealed, s.Resumed = 0, r.Position
+	case *eventsv1.Event_ReplicaReplaced:
+		// Told for the record: which directories hold copies is the store's.
 	}
 }

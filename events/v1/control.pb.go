@@ -234,6 +234,52 @@ func (x *LogResumed) GetSealed() uint64 {
 	return 0
 }
 
+// ReplicaReplaced says that a server's copy of the log was given up, and its place
+// to a new directory of the same server.
+type ReplicaReplaced struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Server        string                 `protobuf:"bytes,1,opt,name=server,proto3" json:"server,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReplicaReplaced) Reset() {
+	*x = ReplicaReplaced{}
+	mi := &file_events_v1_control_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReplicaReplaced) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReplicaReplaced) ProtoMessage() {}
+
+func (x *ReplicaReplaced) ProtoReflect() protoreflect.Message {
+	mi := &file_events_v1_control_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReplicaReplaced.ProtoReflect.Descriptor instead.
+func (*ReplicaReplaced) Descriptor() ([]byte, []int) {
+	return file_events_v1_control_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *ReplicaReplaced) GetServer() string {
+	if x != nil {
+		return x.Server
+	}
+	return ""
+}
+
 var File_events_v1_control_proto protoreflect.FileDescriptor
 
 const file_events_v1_control_proto_rawDesc = "" +
@@ -253,7 +299,9 @@ const file_events_v1_control_proto_rawDesc = "" +
 	"\tLogSealed\"$\n" +
 	"\n" +
 	"LogResumed\x12\x16\n" +
-	"\x06sealed\x18\x01 \x01(\x04R\x06sealedB3Z1github.com/omnirelay/omnirelay/events/v1;eventsv1b\x06proto3"
+	"\x06sealed\x18\x01 \x01(\x04R\x06sealed\")\n" +
+	"\x0fReplicaReplaced\x12\x16\n" +
+	"\x06server\x18\x01 \x01(\tR\x06serverB3Z1github.com/omnirelay/omnirelay/events/v1;eventsv1b\x06proto3"
 
 var (
 	file_events_v1_control_proto_rawDescOnce sync.Once
@@ -267,12 +315,13 @@ func file_events_v1_control_proto_rawDescGZIP() []byte {
 	return file_events_v1_control_proto_rawDescData
 }
 
-var file_events_v1_control_proto_msgTypes = make([]protoimpl.MessageInfo, 4)
+var file_events_v1_control_proto_msgTypes = make([]protoimpl.MessageInfo, 5)
 var file_events_v1_control_proto_goTypes = []any{
-	(*EraStarted)(nil), // 0: omnirelay.events.v1.EraStarted
-	(*EraSettled)(nil), // 1: omnirelay.events.v1.EraSettled
-	(*LogSealed)(nil),  // 2: omnirelay.events.v1.LogSealed
-	(*LogResumed)(nil), // 3: omnirelay.events.v1.LogResumed
+	(*EraStarted)(nil),      // 0: omnirelay.events.v1.EraStarted
+	(*EraSettled)(nil),      // 1: omnirelay.events.v1.EraSettled
+	(*LogSealed)(nil),       // 2: omnirelay.events.v1.LogSealed
+	(*LogResumed)(nil),      // 3: omnirelay.events.v1.LogResumed
+	(*ReplicaReplaced)(nil), // 4: omnirelay.events.v1.ReplicaReplaced
 }
 var file_events_v1_control_proto_depIdxs = []int32{
 	0, // [0:0] is the sub-list for method output_type
@@ -293,7 +342,7 @@ func file_events_v1_control_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_events_v1_control_proto_rawDesc), len(file_events_v1_control_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   4,
+			NumMessages:   5,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -25,7 +25,7 @@ func (s *server) startAPI(context.Context) error {
 		Name: s.cfg.Name, ClusterID: s.cfg.Cluster, MeshVersion: s.opts.Version,
 		Submitter: s.submitter(), Views: s.rows, Feeds: feeds, Log: s.store, Heartbeats: beats{s.relay},
 		Authenticator: auth.Insecure{User: osUser()}, Refusals: s.refused,
-		Leading: s.seq.HasAuthority, Ready: s.waitingFor, Others: s.otherServers(),
+		Leading: s.seq.HasAuthority, Ready: s.waitingFor, Others: s.otherServers(), Replicas: s.replicas(),
 		Head:       func() events.Position { return s.seq.View().Mark.Position },
 		Registerer: s.opts.Registry, MetricsHandler: telemetry.Handler(s.opts.Registry),
 		Logger: s.log.With("component", "api"),
@@ -44,6 +44,14 @@ func (s *server) submitter() api.Submitter {
 		return s.forward
 	}
 	return s.seq
+}
+
+// replicas are the copies of the log; nil with a single server.
+func (s *server) replicas() api.Replicas {
+	if s.election == nil {
+		return nil
+	}
+	return replicas{s.store}
 }
 
 // otherServers tells of the others of a cluster; nil with a single server.

@@ -86,7 +86,7 @@ func (s *server) startCluster() error {
 	s.parts.runs("forward", time.Second, s.forward.Run)
 	s.parts.runs("election", time.Second, s.election.Run)
 	s.parts.runs("introduction", time.Second, s.introduceLater)
-	if s.cfg.Grow {
+	if s.grows {
 		s.parts.runs("growth", time.Second, s.resumeGrown)
 	}
 	return nil

@@ -26,7 +26,7 @@ import (
 //
 //	log            the single server's log, sealed
 //	log.single     the same, moved aside; log is a replica of the cluster's
-//	log.grown      the same after the last frame was copied: not needed any more
+//	log.grown      the same when the cluster has gone on: not needed any more
 
 var (
 	// ErrNotSealed: a log that is to be copied still takes commands.
@@ -133,21 +133,13 @@ func sealedAt(ctx context.Context, log store.Log) (sealed events.Position, err e
 // before that is done.
 func (s *server) grow(ctx context.Context) (err error) {
 	filling, err := s.store.Filling(ctx)
-	if err != nil {
+	if err != nil || !filling {
 		return err
 	}
-	if filling {
-		if err := s.copySingle(ctx); err != nil {
-			return err
-		}
-		if err := s.store.Grown(ctx); err != nil {
-			return err
-		}
+	if err := s.copySingle(ctx); err != nil {
+		return err
 	}
-	if err := os.Rename(s.dir.singleDir(), s.dir.grownDir()); err != nil {
-		return fmt.Errorf("put the single server's log away: %w", err)
-	}
-	return syncPath(s.dir.path)
+	return s.store.Grown(ctx)
 }
 
 func (s *server) copySingle(ctx context.Context) (err error) {
@@ -173,7 +165,7 @@ func (s *server) copySingle(ctx context.Context) (err error) {
 const resumeEvery = 200 * time.Millisecond
 
 // resumeGrown takes the seal away as soon as somebody leads the cluster: where the
-// log was copied from nobody goes on.
+// log was copied from nobody goes on. Then nothing of the growth is left to do.
 func (s *server) resumeGrown(ctx context.Context) error {
 	tick := time.NewTicker(resumeEvery)
 	defer tick.Stop()
@@ -193,6 +185,13 @@ func (s *server) resumeGrown(ctx context.Context) error {
 			return nil
 		}
 	}
+	if err := os.Rename(s.dir.singleDir(), s.dir.grownDir()); err != nil {
+		return fmt.Errorf("put the single server's log away: %w", err)
+	}
+	if err := syncPath(s.dir.path); err != nil {
+		return err
+	}
+	s.log.Info("the cluster goes on where the single server ended; its log is not needed any more", "at", s.dir.grownDir())
 	<-ctx.Done()
 	return nil
 }

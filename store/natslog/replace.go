@@ -62,7 +62,9 @@ func replicasOf(info *jetstream.StreamInfo) []Replica {
 // connected, exactly one new one is, and all other replicas have all that is
 // stored: a replica that is taken out counts no longer, so those that are left
 // must be a majority that lacks nothing.
-func (s *Store) Replace(ctx context.Context, name string) error {
+//
+// With check it only says whether it could.
+func (s *Store) Replace(ctx context.Context, name string, check bool) error {
 	info, err := s.lookUp(ctx, s.cfg.logStream())
 	if err != nil {
 		return err
@@ -76,6 +78,13 @@ func (s *Store) Replace(ctx context.Context, name string) error {
 	if err != nil {
 		return fmt.Errorf("natslog: replace %s: %w", name, err)
 	}
+	if _, here := s.replaced.Load(old.successor); old.gone && !here && old.whole {
+		return fmt.Errorf("natslog: replace %s: %w: its replica, %s, is connected and has all that is stored", name, ErrNotReplaceable, old.successor)
+	}
+	if check {
+		return nil
+	}
+	s.replaced.Store(old.successor, true)
 	if !old.gone {
 		s.cfg.logger().Warn("taking a replica out of the log", "replica", old.name, "id", old.id)
 		if err := s.removeServer(ctx, old.name, old.id); err != nil {
@@ -88,8 +97,9 @@ func (s *Store) Replace(ctx context.Context, name string) error {
 // leaving is the replica that is to be taken out, and who takes its place.
 type leaving struct {
 	name, id, successor string
-	// gone: it was taken out before, and its successor has its place already.
-	gone bool
+	// gone: it was taken out before, and its successor has its place already, and
+	// maybe the whole of it.
+	gone, whole bool
 }
 
 // replaceable decides whether a replica may be replaced. up are the NATS names of
@@ -107,7 +117,7 @@ func replaceable(replicas []Replica, up map[string]bool, name string) (leaving, 
 	for _, r := range replicas {
 		switch {
 		case r.NATS == out.successor && r.NATS != "":
-			out.gone = true
+			out.gone, out.whole = true, r.Current
 		case r.Server == name || unknownName(r):
 			// The name of a server that nobody has seen since the others were started
 			// is not known, its raft id is.

@@ -34,6 +34,10 @@ type Store struct {
 	tail   *tail
 	used   atomic.Int64 // bytes of the log, as JetStream counts them
 
+	// replaced are the directories that were given a place through this process:
+	// whoever asks again is answered as the first time. Some, in a lifetime.
+	replaced sync.Map
+
 	// link is to the other servers of a cluster.
 	link *Link
 

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os/exec"
 	"testing"
 	"time"
@@ -49,6 +50,15 @@ func (s *Server) MustCLI(t testing.TB, args ...string) string {
 		t.Fatalf("omnirelay %v: exit code %d\n%s%s", args, r.Code, r.Stdout, r.Stderr)
 	}
 	return r.Stdout
+}
+
+// Try runs a command line, and returns what it says when it does not succeed.
+func (s *Server) Try(t testing.TB, args ...string) error {
+	t.Helper()
+	if r := s.CLI(t, args...); r.Code != 0 {
+		return fmt.Errorf("omnirelay %v: exit code %d: %s", args, r.Code, r.Stderr)
+	}
+	return nil
 }
 
 // JSON runs a command line with -o json and decodes its output into v.

@@ -40,6 +40,7 @@ type plan struct {
 	args  []string
 	disks map[int]string // sizes
 	hosts bool
+	grown *Server // whose directory is that of the first
 }
 
 // WithSessionTTL is the first value of the session policy.
@@ -54,6 +55,11 @@ func WithArgs(args ...string) Option {
 // takes it. The test is skipped where this process may not mount one.
 func WithSmallDisk(i int, size string) Option {
 	return func(p *plan) { p.disks[i] = size }
+}
+
+// WithGrown makes the first server of a single one that has ended, by --grow.
+func WithGrown(single *Server) Option {
+	return func(p *plan) { p.grown = single }
 }
 
 // WithHosts gives each server a host of its own, joined by a switch, in place of
@@ -84,6 +90,10 @@ func StartCluster(t testing.TB, n int, options ...Option) *Cluster {
 		c.onHosts()
 	} else {
 		c.byWires()
+	}
+	if p.grown != nil {
+		first := c.Server(1)
+		first.Data, first.args = p.grown.Data, append(first.args, "--grow")
 	}
 	for _, s := range c.servers {
 		s.args = append(s.args, p.args...)

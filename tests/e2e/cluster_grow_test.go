@@ -1,0 +1,92 @@
+package e2e_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	controlv1 "github.com/omnirelay/omnirelay/api/v1"
+	"github.com/omnirelay/omnirelay/tests/harness"
+)
+
+// TestClusterGrows: a single server, with a node that owns shards, becomes the
+// first of three. What it answered of its past the others answer, byte for byte;
+// the node keeps its session, and what comes next is decided by the cluster.
+func TestClusterGrows(t *testing.T) {
+	t.Parallel()
+	single := harness.StartServer(t)
+	load := harness.StartLoad(t, harness.DefaultLoadConfig(), single.URL())
+	load.AwaitMore(50)
+	load.Stop()
+	createNamespace(t, harness.Connect(t, single.URL()), "demo", 8)
+
+	before := single.MustCLI(t, "mesh", "log", "tail", "--from", "1", "-o", "json")
+	if r := single.CLI(t, "mesh", "log", "seal", "--yes", "--reason", "to grow"); r.Code != 0 {
+		t.Fatalf("seal: %+v", r)
+	}
+	refused := harness.Start(t, "not grown", "serve", "--insecure", "--name", "s1", "--cluster", "c1", "--data", single.Data,
+		"--http", harness.FreeAddress(t), "--route", "127.0.0.1:1", "--peers", "127.0.0.1:1,127.0.0.1:2,127.0.0.1:3")
+	if code := refused.Wait(settle); code == 0 || !strings.Contains(refused.Output(), "data_locked") {
+		t.Errorf("a second process on the directory: exit code %d\n%s", code, refused.Output())
+	}
+	single.Stop(5 * time.Second)
+	refused = harness.Start(t, "not grown", "serve", "--insecure", "--name", "s1", "--cluster", "c1", "--data", single.Data,
+		"--http", harness.FreeAddress(t), "--route", "127.0.0.1:1", "--peers", "127.0.0.1:1,127.0.0.1:2,127.0.0.1:3")
+	if code := refused.Wait(settle); code == 0 || !strings.Contains(refused.Output(), "--grow") {
+		t.Errorf("a member of a cluster on a single server's log: exit code %d\n%s", code, refused.Output())
+	}
+
+	c := harness.StartCluster(t, 3, harness.WithGrown(single))
+	for _, i := range c.Servers() {
+		after := c.Server(i).MustCLI(t, "mesh", "log", "tail", "--from", "1", "-o", "json")
+		if !strings.HasPrefix(after, before) {
+			t.Errorf("s%d tells another past than the single server did", i)
+		}
+		c.Server(i).MustCLI(t, "mesh", "log", "verify")
+	}
+	load.Verify(c.Only(2).Connect())
+	c.StartAgent("n1")
+	awaitBalanced(t, c.Connect(), "demo", 8, "n1")
+	if n := len(c.Events("LogResumed")); n != 1 {
+		t.Errorf("the log was resumed %d times", n)
+	}
+	c.Kill(1) // the copy is not the only one any more
+	again := c.Except(1).StartLoad()
+	again.AwaitMore(20)
+	again.Verify(c.Only(3).Connect())
+	c.Restart(1)
+	c.Converged(settle)
+}
+
+// TestClusterReplaced: a server that lost its directory waits outside, is given
+// its place by one command, and counts from then on.
+func TestClusterReplaced(t *testing.T) {
+	t.Parallel()
+	c := harness.StartCluster(t, 3)
+	load := c.StartLoad()
+	load.AwaitMore(50)
+	lost := c.Except(c.Leader()).Servers()[0]
+	other := c.Except(lost, c.Leader()).Servers()[0]
+	name := c.Server(lost).Name
+	if r := c.Server(other).CLI(t, "mesh", "servers", "replace", name, "--yes"); r.Code != 4 || !strings.Contains(r.Stderr, "not_replaceable") {
+		t.Errorf("replacing a server that is well: %+v", r)
+	}
+	c.Kill(lost)
+	c.Wipe(lost)
+	c.Launch(lost)
+	harness.Eventually(t, settle, "it is replaced", func() error {
+		return c.Server(other).Try(t, "mesh", "servers", "replace", name, "--yes", "--reason", "its disk was lost")
+	})
+	c.Only(lost).AwaitReady()
+	c.Kill(other)
+	again := c.Except(other).StartLoad()
+	again.AwaitMore(20)
+	c.Restart(other)
+	load.Verify(c.Only(lost).Connect())
+	again.Verify(c.Only(lost).Connect())
+	c.Converged(settle)
+	servers, err := c.Connect().System.ListServers(t.Context(), &controlv1.ListServersRequest{})
+	if err != nil || len(servers.GetServers()) != 3 {
+		t.Errorf("%v, error %v", servers, err)
+	}
+}
