@@ -68,6 +68,23 @@ func Marshal(f *eventsv1.Frame) ([]byte, error) {
 	return b, nil
 }
 
+// HeadOf is the head of the log after stored bytes, taken from them alone: what
+// follows is verified against it, they are not verified themselves.
+func HeadOf(stored []byte) (Head, error) {
+	f := &eventsv1.Frame{}
+	if err := proto.Unmarshal(stored, f); err != nil {
+		return Head{}, fmt.Errorf("frame does not decode: %w", err)
+	}
+	id, err := ParseLogID(f.LogId)
+	if err != nil {
+		return Head{}, err
+	}
+	return Head{
+		LogID: id, Era: f.Era, Hash: HashOf(stored), Time: f.Time,
+		Position: Position(f.First) + Position(CountEvents(f)) - 1,
+	}, nil
+}
+
 // Next verifies that stored bytes continue the log at h, and returns the
 // decoded frame (events upcast) and the head after it. The error is a
 // [*ChainError]; h is then still the last good head.

@@ -4,28 +4,18 @@ import (
 	"context"
 	"fmt"
 
-	"google.golang.org/protobuf/proto"
-
 	"github.com/omnirelay/omnirelay/events"
 	eventsv1 "github.com/omnirelay/omnirelay/events/v1"
 	"github.com/omnirelay/omnirelay/store"
 )
 
-// headOf is the head of the log after a stored message, taken from the message
-// itself: what follows it is verified against it, it is not verified itself.
+// headOf is the head of the log after a stored message, as that says itself.
 func headOf(msg store.Message) (events.Head, error) {
-	f := &eventsv1.Frame{}
-	if err := proto.Unmarshal(msg.Data, f); err != nil {
-		return events.Head{}, fmt.Errorf("message %d: frame does not decode: %w", msg.Sequence, err)
-	}
-	id, err := events.ParseLogID(f.LogId)
+	h, err := events.HeadOf(msg.Data)
 	if err != nil {
-		return events.Head{}, fmt.Errorf("message %d: %w", msg.Sequence, err)
+		return h, fmt.Errorf("message %d: %w", msg.Sequence, err)
 	}
-	return events.Head{
-		LogID: id, Era: f.Era, Hash: events.HashOf(msg.Data), Time: f.Time,
-		Position: events.Position(f.First) + events.Position(events.CountEvents(f)) - 1,
-	}, nil
+	return h, nil
 }
 
 // Events calls fn with the events at positions after from, up to and including

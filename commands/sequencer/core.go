@@ -83,6 +83,19 @@ func (c *Core) AuthorityUntil() (until int64, gained uint64) {
 	return c.auth.until, c.auth.gained
 }
 
+// Status is what the core says of itself.
+func (c *Core) Status() Status {
+	until, gained := c.AuthorityUntil()
+	st := Status{
+		Leading: c.Leading(), Campaigning: c.Campaigning(), Follows: c.view.Model.Unknown != 0,
+		AuthorityUntil: until, AuthorityGained: gained,
+	}
+	if st.Leading {
+		st.Term = c.auth.term
+	}
+	return st
+}
+
 // Fatal is non-nil when the stored log contradicts itself: this server must
 // stop and say so (V3).
 func (c *Core) Fatal() error { return c.fatal }
@@ -103,7 +116,7 @@ func (c *Core) Campaign() error {
 
 // Submit queues a command or a barrier. An error means that nothing was tried.
 func (c *Core) Submit(p *Pending) error {
-	if c.role != leader {
+	if term := p.Request.Term; c.role != leader || term != 0 && term != c.auth.term {
 		return ErrNotLeader
 	}
 	room := c.cfg.MaxQueue

@@ -246,7 +246,7 @@ func (d *dispatcher) there(ctx context.Context, b *batch, wait time.Duration) []
 	switch {
 	case errors.Is(err, ErrUnreachable):
 		d.opts.Logger.Debug("the control leader is not there", "leader", b.to, "error", err)
-		return b.fail(fmt.Errorf("%w: %w", ErrNotLeader, err), nil)
+		return b.fail(unanswered(b.to, err), nil)
 	case err != nil && ctx.Err() != nil:
 		return b.fail(nil, context.Cause(ctx))
 	case err != nil:
@@ -286,6 +286,6 @@ func (b *batch) fail(definite, cause error) []parcelAnswer {
 		case i < 0:
 			return commands.Receipt{}, fmt.Errorf("%w (%s: %w)", ErrNotLeader, b.to, cause)
 		}
-		return commands.Receipt{}, fmt.Errorf("%w (%s: %w)", ErrOutcomeUnknown, b.to, cause)
+		return commands.Receipt{}, unanswered(b.to, cause)
 	})
 }

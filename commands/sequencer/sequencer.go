@@ -121,15 +121,7 @@ func (s *Sequencer) ask(step func(*Core) error) {
 }
 
 func (s *Sequencer) publish(c *Core) {
-	v := c.View()
-	until, gained := c.AuthorityUntil()
-	st := Status{
-		Leading: c.Leading(), Campaigning: c.Campaigning(), Follows: v.Model.Unknown != 0,
-		AuthorityUntil: until, AuthorityGained: gained,
-	}
-	if st.Leading {
-		st.Term = c.auth.term
-	}
+	v, st := c.View(), c.Status()
 	s.view.Store(&v)
 	s.status.Store(&st)
 }

@@ -33,7 +33,15 @@ type Beat struct {
 	Leaving bool `cbor:"14,keyasint"`
 }
 
-func (b Beat) encode() []byte {
+// News reports whether the others should hear of it at once, and not with the
+// next beat.
+func (b Beat) News(last Beat) bool {
+	return b.Leading != last.Leading || b.Misses != last.Misses || b.Retiring != last.Retiring || b.Successor != last.Successor ||
+		(len(b.Waiting) == 0) != (len(last.Waiting) == 0)
+}
+
+// Encode returns the wire form.
+func (b Beat) Encode() []byte {
 	data, err := cbor.Marshal(b)
 	if err != nil { // nothing in it can fail
 		panic(fmt.Sprintf("election: encode a beat: %v", err))
@@ -41,7 +49,8 @@ func (b Beat) encode() []byte {
 	return data
 }
 
-func decodeBeat(data []byte) (b Beat, err error) {
+// DecodeBeat is the way back.
+func DecodeBeat(data []byte) (b Beat, err error) {
 	if err = cbor.Unmarshal(data, &b); err == nil && b.Server == "" {
 		err = fmt.Errorf("a beat without a server")
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 )
 
@@ -63,7 +62,7 @@ func (e *Election) watchStop(ctx context.Context, server string, cancel context.
 	tick := time.NewTicker(StepEvery)
 	defer tick.Stop()
 	for {
-		if m, ok := e.roster.get(server); ok && m.Leaving {
+		if _, stops, ok := e.Last(server); ok && stops {
 			cancel(errStops)
 		}
 		select {
@@ -72,17 +71,4 @@ func (e *Election) watchStop(ctx context.Context, server string, cancel context.
 			return
 		}
 	}
-}
-
-// successor is the server that is ready and has come furthest.
-func (e *Election) successor() (string, bool) {
-	now := e.cfg.Clock().Boot
-	all := slices.DeleteFunc(e.roster.all(), func(m Member) bool {
-		return !m.fresh(now) || !m.Eligible || len(m.Waiting) > 0 || !e.cfg.Link.Routed(m.Server)
-	})
-	if len(all) == 0 {
-		return "", false
-	}
-	best := slices.MaxFunc(all, func(a, b Member) int { return int(int64(a.Position) - int64(b.Position)) })
-	return best.Server, true
 }

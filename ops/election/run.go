@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -61,9 +62,14 @@ type Config struct {
 // by anyone.
 type Election struct {
 	cfg     Config
-	roster  *roster
 	heads   heads
 	metrics *metrics
+
+	// mu is never held across I/O.
+	mu     sync.Mutex
+	roster *Roster // guarded by mu
+
+	// What follows belongs to Run.
 
 	state    State
 	last     Beat          // as it was last told
@@ -84,7 +90,7 @@ const beatKind = "beat"
 
 // New returns an election that begins with Run.
 func New(cfg Config) *Election {
-	return &Election{cfg: cfg, roster: newRoster(), metrics: newMetrics(cfg.Metrics), diverged: make(chan error, 1), wake: make(chan struct{}, 1)}
+	return &Election{cfg: cfg, roster: NewRoster(), metrics: newMetrics(cfg.Metrics), diverged: make(chan error, 1), wake: make(chan struct{}, 1)}
 }
 
 // Run tells, hears and steps until ctx ends, or this server's log is found to be
@@ -120,11 +126,13 @@ func (e *Election) Run(ctx context.Context) error {
 
 // hear takes a beat of another server.
 func (e *Election) hear(message []byte) {
-	b, err := decodeBeat(message)
+	b, err := DecodeBeat(message)
 	if err != nil || b.Server == e.cfg.Server {
 		return
 	}
-	e.roster.hear(b, e.cfg.Clock().Boot)
+	e.mu.Lock()
+	e.roster.Hear(b, e.cfg.Clock().Boot)
+	e.mu.Unlock()
 	if b.Retiring || b.Leaving {
 		e.wakeUp()
 	}
@@ -152,9 +160,9 @@ func (e *Election) wakeUp() {
 // to compare. The sequencer's goroutine calls it.
 func (e *Election) Stored(v sequencer.View) {
 	e.heads.add(uint64(v.Mark.Position), v.Mark.Hash)
-	if scope, ok := v.Model.Leadership.Scope(events.GlobalScope); ok && scope.Holder != e.cfg.Server {
-		e.roster.frame(scope.Holder, uint64(scope.Term), e.cfg.Clock().Boot)
-	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.roster.Stored(e.cfg.Server, v, e.cfg.Clock().Boot)
 }
 
 func (e *Election) step(ctx context.Context) {
@@ -173,20 +181,14 @@ func (e *Election) step(ctx context.Context) {
 	case a.Steer:
 		e.steer(ctx)
 	}
-	if b := e.beat(a.Misses); v.Now-e.told >= int64(BeatEvery) || changed(b, e.last) {
+	if b := e.beat(a.Misses); v.Now-e.told >= int64(BeatEvery) || b.News(e.last) {
 		e.told, e.last = v.Now, b
 		e.tell(b)
 	}
 }
 
-// changed reports whether the others should hear of it at once.
-func changed(a, b Beat) bool {
-	return a.Leading != b.Leading || a.Misses != b.Misses || a.Retiring != b.Retiring || a.Successor != b.Successor ||
-		(len(a.Waiting) == 0) != (len(b.Waiting) == 0)
-}
-
 func (e *Election) tell(b Beat) {
-	if err := e.cfg.Link.Tell(beatKind, b.encode()); err != nil {
+	if err := e.cfg.Link.Tell(beatKind, b.Encode()); err != nil {
 		e.cfg.Logger.Debug("the other servers were not told", "error", err)
 	}
 }
@@ -215,28 +217,13 @@ func (e *Election) steer(ctx context.Context) {
 }
 
 func (e *Election) view() View {
-	now := e.cfg.Clock().Boot
 	st, seq := e.cfg.Candidate.Status(), e.cfg.Candidate.View()
+	e.mu.Lock()
+	v := e.roster.Look(e.cfg.Server, st, seq, e.cfg.Clock().Boot)
+	e.mu.Unlock()
 	log, register := e.cfg.Streams.Hosts()
-	v := View{
-		Now: now, Self: e.cfg.Server, Servers: e.cfg.Servers,
-		Leading: st.Leading, Campaigning: st.Campaigning, Eligible: !st.Follows, Since: e.since,
-		HostsLog: log, HostsAll: log && register, Position: uint64(seq.Mark.Position),
-	}
-	if scope, ok := seq.Model.Leadership.Scope(events.GlobalScope); ok {
-		v.Leader = scope.Holder
-		v.Heard = e.roster.lastHeard(scope.Holder, uint64(scope.Term))
-		v.Routed = e.cfg.Link.Routed(scope.Holder)
-	}
-	for _, m := range e.roster.all() {
-		if !m.fresh(now) {
-			continue
-		}
-		v.Others = append(v.Others, Other{Server: m.Server, Misses: m.Misses, Position: m.Position})
-		if m.Server == v.Leader && m.Retiring {
-			v.Retiring, v.Successor = true, m.Successor
-		}
-	}
+	v.Servers, v.Since, v.HostsLog, v.HostsAll = e.cfg.Servers, e.since, log, log && register
+	v.Routed = v.Leader != "" && e.cfg.Link.Routed(v.Leader)
 	return v
 }
 
@@ -255,13 +242,25 @@ func (e *Election) beat(misses bool) Beat {
 	return b
 }
 
+func (e *Election) successor() (string, bool) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.roster.Successor(e.cfg.Clock().Boot, e.cfg.Link.Routed)
+}
+
 // Others returns what is known of the other servers, by name.
-func (e *Election) Others() []Member { return e.roster.all() }
+func (e *Election) Others() []Member {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.roster.Members()
+}
 
 // Last is when a server was last heard, boot time, and whether it then said that it
 // stops; false when it was not heard since this one started.
 func (e *Election) Last(server string) (heard int64, stops, ok bool) {
-	m, ok := e.roster.get(server)
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	m, ok := e.roster.Member(server)
 	return m.Heard, m.Leaving, ok
 }
 
@@ -272,23 +271,20 @@ func (e *Election) Abreast(position uint64) bool {
 	if !known || leader == e.cfg.Server {
 		return known
 	}
-	m, ok := e.roster.get(leader)
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	m, ok := e.roster.Member(leader)
 	return ok && position >= m.Position
 }
 
 // Alive reports whether a member's beats are coming.
-func (e *Election) Alive(m Member) bool { return m.fresh(e.cfg.Clock().Boot) }
+func (e *Election) Alive(m Member) bool { return m.Fresh(e.cfg.Clock().Boot) }
 
 // Leader is the server that leads with authority, as far as this one knows: it
 // does, or has heard one that does.
 func (e *Election) Leader() (string, bool) {
-	if e.cfg.Candidate.Status().Leading {
-		return e.cfg.Server, true
-	}
-	scope, ok := e.cfg.Candidate.View().Model.Leadership.Scope(events.GlobalScope)
-	if !ok || scope.Holder == e.cfg.Server {
-		return "", false
-	}
-	heard := e.roster.lastHeard(scope.Holder, uint64(scope.Term))
-	return scope.Holder, heard != 0 && time.Duration(e.cfg.Clock().Boot-heard) < MissAfter
+	st, seq := e.cfg.Candidate.Status(), e.cfg.Candidate.View()
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.roster.Leader(e.cfg.Server, st, seq, e.cfg.Clock().Boot)
 }

@@ -83,6 +83,9 @@ func (s *server) startCluster() error {
 	if err := link.Serve(heartbeatKind, s.relay.Serve); err != nil {
 		return err
 	}
+	if err := link.Serve(replaceKind, s.giveReplace); err != nil {
+		return err
+	}
 	s.parts.runs("forward", time.Second, s.forward.Run)
 	s.parts.runs("election", time.Second, s.election.Run)
 	s.parts.runs("introduction", time.Second, s.introduceLater)

@@ -2,6 +2,7 @@ package node
 
 import (
 	"net"
+	"regexp"
 	"slices"
 	"strconv"
 	"time"
@@ -34,6 +35,8 @@ type Config struct {
 	RouteAdvertise string
 	// Grow copies the sealed log of a single server, in Data, into a new cluster.
 	Grow bool
+	// Reseed is the id of the directory in Data that is to be given up.
+	Reseed string
 	// RaftTiming is FastTiming or StockTiming.
 	RaftTiming string
 	Log        telemetry.LogConfig
@@ -102,6 +105,13 @@ func Settings(c *Config) *config.Table {
 			}),
 		config.Bool(&c.Grow, "grow", "copy the sealed log in --data, of a single server until now, into the new cluster of --peers").
 			Check("false without the --peers of a cluster", func() bool { return !c.Grow || c.clustered() }),
+		config.String(&c.Reseed, "reseed", "give up what --data holds, if its id is this one, and get a new copy of the log from the other servers").
+			Check("the id of a data directory, 8 hexadecimal digits, as identity.json and the last line of a server that failed have it", func() bool {
+				return c.Reseed == "" || regexp.MustCompile(`^[0-9a-f]{8}$`).MatchString(c.Reseed)
+			}).
+			Check("nothing without the --peers of a cluster, and nothing beside --grow", func() bool {
+				return c.Reseed == "" || c.clustered() && !c.Grow
+			}),
 		config.String(&c.RaftTiming, "raft-timing", "how soon the log's replicas miss their leader: fast is half a second to one, stock is nats-server's 4 to 9").
 			Check(FastTiming+", "+StockTiming, func() bool { return c.RaftTiming == FastTiming || c.RaftTiming == StockTiming }),
 	}, LogSettings(&c.Log)...)...)

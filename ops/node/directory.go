@@ -21,6 +21,8 @@ type identity struct {
 	ID      string `json:"id"`
 	Name    string `json:"name"`
 	Cluster string `json:"cluster"`
+	// Replaces is the id of the directory that was given up for this one, here.
+	Replaces string `json:"replaces,omitempty"`
 }
 
 // directory is a locked data directory.
@@ -90,9 +92,13 @@ func (d *directory) identify(name, cluster string) error {
 
 // make writes a new identity: whole and durable, or not at all.
 func (d *directory) make(path, name, cluster string) error {
+	return d.makeReplacing(path, name, cluster, "")
+}
+
+func (d *directory) makeReplacing(path, name, cluster, replaces string) error {
 	var id [4]byte
 	_, _ = rand.Read(id[:]) // never fails, says its documentation
-	d.identity, d.fresh = identity{ID: hex.EncodeToString(id[:]), Name: name, Cluster: cluster}, true
+	d.identity, d.fresh = identity{ID: hex.EncodeToString(id[:]), Name: name, Cluster: cluster, Replaces: replaces}, true
 	data, err := json.Marshal(d.identity)
 	if err != nil {
 		return fmt.Errorf("data directory: %w", err)

@@ -20,7 +20,10 @@ func Explain(err error) []any {
 	}
 	var damage *natslog.CorruptError
 	if errors.As(err, &damage) {
-		fields = append(fields, "file", damage.File, "message", damage.Sequence)
+		fields = append(fields, "file", damage.File)
+		if damage.Sequence != 0 {
+			fields = append(fields, "message", damage.Sequence)
+		}
 		if damage.Offset >= 0 {
 			fields = append(fields, "offset", damage.Offset)
 		}
@@ -35,6 +38,8 @@ func Explain(err error) []any {
 func codeOf(err error) string {
 	var chain *events.ChainError
 	switch {
+	case errors.Is(err, ErrOtherDirectory):
+		return "other_directory"
 	case errors.Is(err, ErrNotSealed):
 		return "log_not_sealed"
 	case errors.Is(err, ErrNotSingle):

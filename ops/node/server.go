@@ -146,6 +146,13 @@ func (s *server) openDirectory(context.Context) error {
 	}
 	s.dir = dir
 	s.parts.holds("data directory", time.Second, dir.close)
+	s.log.Info("data directory", "path", dir.path, "id", dir.ID)
+	if s.cfg.Reseed != "" {
+		if err := dir.reseed(s.cfg.Reseed); err != nil {
+			return err
+		}
+		s.log.Warn("what this directory held is given up, and a new copy of the log is asked for", "was", dir.Replaces, "is", dir.ID)
+	}
 	if err := checkDisk(dir.path, leastFree); err != nil {
 		return err
 	}
@@ -205,6 +212,9 @@ func (s *server) logConfig(snapshot sequencer.View, had bool) natslog.Config {
 		cfg.Route, cfg.Peers, cfg.RouteAdvertise = s.cfg.Route, s.cfg.Peers, s.cfg.RouteAdvertise
 		cfg.StockTiming = s.cfg.RaftTiming == StockTiming
 		cfg.Waiting = s.tellWaiting
+		if s.cfg.Reseed != "" {
+			cfg.Outside = s.askReplace
+		}
 	}
 	return cfg
 }

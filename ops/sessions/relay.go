@@ -55,13 +55,28 @@ func (r *Relay) Beat(ctx context.Context, hb Heartbeat) (Answer, error) {
 	if !known {
 		return Answer{}, ErrNoAuthority
 	}
-	request, err := cbor.Marshal(hb)
+	request, err := hb.Encode()
 	if err != nil {
-		return Answer{}, fmt.Errorf("encode heartbeat: %w", err)
+		return Answer{}, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, RelayWithin)
 	defer cancel()
 	data, err := r.Ask(ctx, leader, request)
+	return Relayed(leader, data, err)
+}
+
+// Encode is the form in which a server relays a heartbeat.
+func (hb Heartbeat) Encode() ([]byte, error) {
+	data, err := cbor.Marshal(hb)
+	if err != nil {
+		return nil, fmt.Errorf("encode heartbeat: %w", err)
+	}
+	return data, nil
+}
+
+// Relayed is what a node is told when its heartbeat was relayed to a leader and
+// its Serve answered, or an error came in its place.
+func Relayed(leader string, data []byte, err error) (Answer, error) {
 	if err != nil {
 		return Answer{}, fmt.Errorf("%w: %w", ErrNoAuthority, err)
 	}

@@ -96,6 +96,8 @@ type walker struct {
 	floor uint64
 	// before holds the payload of the last good record, for its position.
 	before []byte
+	// each, if set, is called with every good record; its payload is of the block.
+	each func(record) error
 }
 
 // walkAll verifies the log's blocks to its end.
@@ -130,6 +132,11 @@ func (w *walker) walk(index uint32, last bool) error {
 		}
 		if problem != "" {
 			return w.damage(path, int64(offset), problem)
+		}
+		if w.each != nil {
+			if err := w.each(r); err != nil {
+				return err
+			}
 		}
 		w.next, w.before = r.sequence+1, r.payload
 		offset += r.length

@@ -109,6 +109,8 @@ func (s *Store) takeStreams(ctx context.Context, heard map[string]hello) (missin
 		}
 	}
 	if missing := s.outside(info); missing != "" {
+		s.cfg.waiting(missing)
+		s.tellOutside(ctx, heard)
 		return missing, nil
 	}
 	if missing, err := s.filling(info); missing != "" || err != nil {
@@ -206,6 +208,19 @@ func (s *Store) outside(info *jetstream.StreamInfo) string {
 	}
 	return fmt.Sprintf("not_a_member: the log's replicas are on %s, and this directory is %s; it takes the place of one when that is replaced",
 		strings.Join(members, ", "), s.cfg.name())
+}
+
+func (s *Store) tellOutside(ctx context.Context, heard map[string]hello) {
+	if s.cfg.Outside == nil {
+		return
+	}
+	var others []string
+	for _, name := range slices.Sorted(maps.Keys(heard)) {
+		if name != s.cfg.name() {
+			others = append(others, plainName(name))
+		}
+	}
+	s.cfg.Outside(ctx, s.link, others)
 }
 
 // members are the NATS names of the servers that hold replicas.

@@ -1,6 +1,7 @@
 package natslog
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
 	"net"
@@ -8,6 +9,8 @@ import (
 	"slices"
 	"strconv"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/omnirelay/omnirelay/events"
 	"github.com/omnirelay/omnirelay/store"
@@ -41,6 +44,10 @@ type Config struct {
 	// are all empty, before any other takes it: Open returns with the streams marked
 	// as being filled, and [Store.Grown] takes the mark away.
 	Grow bool
+	// Outside, if set, is called by Open, again and again, while this directory is
+	// not one of the log's replicas, with the other servers that answer; it may ask
+	// them for a place.
+	Outside func(ctx context.Context, link *Link, others []string)
 	// Waiting, if set, is told what Open waits for, "" when it goes on. It must not
 	// block.
 	Waiting func(what string)
@@ -70,13 +77,27 @@ type Config struct {
 	// StartTimeout bounds the wait for the embedded server. Range 1 s to 1 h.
 	StartTimeout time.Duration
 
+	// ScrubEvery is how often Guard verifies all of the log's files; 0 is never.
+	// Range 1 s to 8,760 h. ScrubRate is how much of them, in bytes per second. Range
+	// 64 KiB to 16 GiB.
+	ScrubEvery time.Duration
+	ScrubRate  int64
+	// ReplicaWithin is how long this server's copy of the log may lack a message that
+	// it has followed, before it says so. Range 100 ms to 1 h.
+	ReplicaWithin time.Duration
+	// ShortWithin is how long a leader of the log has to show an end before what was
+	// stored, until that counts as lost. Range 100 ms to 1 h.
+	ShortWithin time.Duration
+
+	// Metrics may be nil.
+	Metrics prometheus.Registerer
 	// Logger receives what the server and the connection report. nil is
 	// slog.Default.
 	Logger *slog.Logger
 }
 
 // DefaultConfig is a log of at most 16 GiB on one replica, with at most 16 MiB of
-// recent frames in memory.
+// recent frames in memory. Its scrub reads a full log in little more than an hour.
 func DefaultConfig(dir, cluster string) Config {
 	return Config{
 		Dir: dir, Cluster: cluster,
@@ -84,6 +105,8 @@ func DefaultConfig(dir, cluster string) Config {
 		MaxRefusalBytes: 64 << 20, MaxRefusals: 100_000,
 		TailBytes: 16 << 20, TailFrames: 4096,
 		AckTimeout: 5 * time.Second, AnchorSync: time.Second, StartTimeout: 5 * time.Minute,
+		ScrubEvery: 24 * time.Hour, ScrubRate: 4 << 20,
+		ReplicaWithin: 10 * time.Second, ShortWithin: 3 * time.Second,
 	}
 }
 
@@ -107,6 +130,7 @@ func (c Config) Validate() error {
 		{"MaxRefusals", c.MaxRefusals, 1, 100_000_000},
 		{"TailBytes", c.TailBytes, 1 << 20, 1 << 30},
 		{"TailFrames", int64(c.TailFrames), 16, 1_000_000},
+		{"ScrubRate", c.ScrubRate, 64 << 10, 16 << 30},
 	} {
 		if f.value < f.least || f.value > f.utmost {
 			return fmt.Errorf("natslog: config: %s is %d; allowed are %d to %d", f.name, f.value, f.least, f.utmost)
@@ -119,6 +143,9 @@ func (c Config) Validate() error {
 		{"AckTimeout", c.AckTimeout, 10 * time.Millisecond, time.Minute},
 		{"AnchorSync", c.AnchorSync, 10 * time.Millisecond, time.Minute},
 		{"StartTimeout", c.StartTimeout, time.Second, time.Hour},
+		{"ScrubEvery", max(c.ScrubEvery, time.Second), time.Second, 8760 * time.Hour},
+		{"ReplicaWithin", c.ReplicaWithin, 100 * time.Millisecond, time.Hour},
+		{"ShortWithin", c.ShortWithin, 100 * time.Millisecond, time.Hour},
 	} {
 		if f.value < f.least || f.value > f.utmost {
 			return fmt.Errorf("natslog: config: %s is %s; allowed are %s to %s", f.name, f.value, f.least, f.utmost)

@@ -25,7 +25,8 @@ type CorruptError struct {
 	File string
 	// Offset of the damaged record in File, -1 when not known.
 	Offset int64
-	// Sequence of the first message that cannot be served.
+	// Sequence of the first message that cannot be served; 0 when the damage is to
+	// no message.
 	Sequence uint64
 	// Position of its first event; 0 when the frame before does not say.
 	Position events.Position
@@ -37,7 +38,10 @@ type CorruptError struct {
 
 func (e *CorruptError) Error() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%v: message %d", e.Err, e.Sequence)
+	fmt.Fprintf(&b, "%v:", e.Err)
+	if e.Sequence != 0 {
+		fmt.Fprintf(&b, " message %d", e.Sequence)
+	}
 	if e.Position != 0 {
 		fmt.Fprintf(&b, " (position %d)", e.Position)
 	}

@@ -44,6 +44,9 @@ func (b blockFiles) inspect(floor uint64, stop *stopMark) (inspection, error) {
 	if last := w.next - 1; last < floor {
 		return inspection{}, b.truncated(blocks, w, floor)
 	}
+	if err := b.shrunk(stop, blocks, w); err != nil {
+		return inspection{}, err
+	}
 	return inspection{last: w.next - 1, unread: unread, read: read}, nil
 }
 
@@ -99,6 +102,28 @@ func (b blockFiles) truncated(blocks []block, w *walker, floor uint64) error {
 		e.File, e.Offset = b.path(last.Index), last.Size
 	}
 	return e
+}
+
+// shrunk reports a file that is shorter than a clean stop left it, or gone. The
+// mark of a replica does not say how far the log reaches, but nobody writes its
+// files while it is down.
+func (b blockFiles) shrunk(stop *stopMark, blocks []block, w *walker) error {
+	if stop == nil {
+		return nil
+	}
+	sizes := map[uint32]int64{}
+	for _, now := range blocks {
+		sizes[now.Index] = now.Size
+	}
+	for _, was := range stop.Blocks {
+		if size := sizes[was.Index]; size < was.Size {
+			return &CorruptError{
+				File: b.path(was.Index), Offset: size, Sequence: w.next, Position: w.position(), Err: store.ErrLogTruncated,
+				Problem: fmt.Sprintf("the file has %d bytes, and had %d when the server stopped", size, was.Size),
+			}
+		}
+	}
+	return nil
 }
 
 // unreadBlocks are those that no walk has verified since Open. They are verified

@@ -27,6 +27,7 @@ func Open(ctx context.Context, cfg Config) (_ *Store, err error) {
 		tail:    newTail(cfg.TailBytes, cfg.TailFrames),
 		unsure:  make(chan struct{}, 1),
 		closing: make(chan struct{}),
+		metrics: newMetrics(cfg.Metrics),
 	}
 	s.life, s.endLife = context.WithCancel(context.WithoutCancel(ctx))
 	s.link = newLink(s)
@@ -67,7 +68,11 @@ func (s *Store) takeLog(ctx context.Context, last uint64) error {
 	if err := s.link.subscribe(s.cfg.storedSubject(), s.noticed); err != nil {
 		return err
 	}
-	_, anchored := s.anchor.get()
+	if err := s.serveFrames(); err != nil {
+		return err
+	}
+	mark, anchored := s.anchor.get()
+	s.tail.know(max(last, mark.Sequence, s.cfg.Known.Sequence))
 	return s.joinCluster(ctx, last == 0 && !anchored && s.cfg.Known.Sequence == 0 && !s.cfg.Used)
 }
 
@@ -91,6 +96,9 @@ func (s *Store) prepare() (uint64, error) {
 	if err := s.checkKind(); err != nil {
 		return 0, err
 	}
+	if err := errors.Join(checkDescriptions(s.cfg.Dir), newRaftFiles(s.cfg.Dir).check()); err != nil {
+		return 0, err
+	}
 	stop, err := readStopMark(s.cfg.Dir, s.cfg.logStream())
 	if err != nil {
 		return 0, err
@@ -99,6 +107,7 @@ func (s *Store) prepare() (uint64, error) {
 	if err != nil {
 		return 0, err
 	}
+	s.unscrubbed = len(found.unread) > 0
 	if s.cfg.clustered() {
 		// JetStream may write a replica's files anew, from the others: what was not
 		// read now is for the scrub.
@@ -111,7 +120,20 @@ func (s *Store) prepare() (uint64, error) {
 	if found.last == 0 {
 		s.found = Genesis
 	}
-	return found.last, removeStopMark(s.cfg.Dir)
+	last := found.last
+	if s.cfg.clustered() {
+		if last, err = s.salvage(found.last); err != nil {
+			return 0, err
+		}
+		if err := s.readHealing(); err != nil {
+			return 0, err
+		}
+	}
+	if mark, _ := s.anchor.get(); found.last < mark.Sequence {
+		s.cfg.logger().Warn("this server's copy of the log ends before what was known to be stored; the other servers have to bring the rest",
+			"dir", s.files.dir, "message", found.last, "anchored", mark.Sequence)
+	}
+	return last, removeStopMark(s.cfg.Dir)
 }
 
 // chooseEra takes the anchor's era if the caller names none.
@@ -200,33 +222,16 @@ func (s *Store) connect() error {
 	return nil
 }
 
-// markWait is how long the replicas of a cluster have to show a message that was
-// stored: while no leader answers it does not run.
-const markWait = 10 * time.Second
-
 // loadMark loads a message that was stored. In a cluster it is asked for again
-// while the replicas are not ready to answer; an end before it is
-// store.ErrLogTruncated only when a leader says so for markWait.
+// while the replicas are not ready to answer.
 func (s *Store) loadMark(ctx context.Context, m store.Mark) (store.Message, error) {
-	var since time.Time
 	for {
 		msg, err := s.Load(ctx, m.Sequence)
-		gone := errors.Is(err, store.ErrNotFound) || errors.Is(err, store.ErrGap)
-		switch {
-		case err == nil || !s.cfg.clustered() || ctx.Err() != nil:
+		if err == nil || !s.cfg.clustered() {
 			return msg, err
-		case !gone:
-			since = time.Time{}
-		case since.IsZero():
-			since = time.Now()
-		case time.Since(since) > markWait:
-			return msg, &CorruptError{
-				File: s.files.dir, Offset: -1, Sequence: m.Sequence, Position: m.Position, Err: store.ErrLogTruncated,
-				Problem: "the message was stored, and the replica that leads does not have it",
-			}
 		}
 		s.cfg.waiting(fmt.Sprintf("message %d, which was stored, is not there: %v", m.Sequence, err))
-		if err := s.wait(ctx, time.After(helloEvery)); err != nil {
+		if werr := s.wait(ctx, time.After(helloEvery)); werr != nil {
 			return store.Message{}, err
 		}
 	}
@@ -235,6 +240,14 @@ func (s *Store) loadMark(ctx context.Context, m store.Mark) (store.Message, erro
 // verifyMarks compares what is stored with what was known to be stored.
 func (s *Store) verifyMarks(ctx context.Context) error {
 	defer s.cfg.waiting("")
+	if s.cfg.clustered() {
+		if err := s.reach(ctx); err != nil {
+			return fmt.Errorf("natslog: open %s: %w", s.cfg.Dir, err)
+		}
+		if err := s.dropSalvage(); err != nil {
+			return err
+		}
+	}
 	mark, anchored := s.anchor.get()
 	for _, m := range []store.Mark{mark, s.cfg.Known} {
 		if m.Sequence == 0 || m.Hash == (events.Hash{}) {

@@ -22,6 +22,9 @@ func (s *Store) Publish(ctx context.Context, expect uint64, data []byte) error {
 	if err := s.usable(ctx); err != nil {
 		return fmt.Errorf("natslog: publish after message %d: %w", expect, err)
 	}
+	if n := s.short.Load(); n > 0 {
+		return fmt.Errorf("natslog: publish after message %d: %w: %d messages are missing", expect, store.ErrLogTruncated, n)
+	}
 	a, err := s.requests.publish(ctx, publication{subject: s.cfg.logSubject(), expect: expect, data: data}, s.cfg.ackTimeout())
 	if err == nil && a.Sequence != expect+1 {
 		err = fmt.Errorf("%w: stored at %d", ErrNoAck, a.Sequence)

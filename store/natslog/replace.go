@@ -65,7 +65,7 @@ func replicasOf(info *jetstream.StreamInfo) []Replica {
 //
 // With check it only says whether it could.
 func (s *Store) Replace(ctx context.Context, name string, check bool) error {
-	info, err := s.lookUp(ctx, s.cfg.logStream())
+	info, err := s.look(ctx, s.cfg.logStream())
 	if err != nil {
 		return err
 	}
@@ -78,8 +78,8 @@ func (s *Store) Replace(ctx context.Context, name string, check bool) error {
 	if err != nil {
 		return fmt.Errorf("natslog: replace %s: %w", name, err)
 	}
-	if _, here := s.replaced.Load(old.successor); old.gone && !here && old.whole {
-		return fmt.Errorf("natslog: replace %s: %w: its replica, %s, is connected and has all that is stored", name, ErrNotReplaceable, old.successor)
+	if _, here := s.replaced.Load(old.successor); old.gone && !here {
+		return fmt.Errorf("natslog: replace %s: %w: its replica is on %s, which is connected", name, ErrNotReplaceable, old.successor)
 	}
 	if check {
 		return nil
@@ -94,12 +94,24 @@ func (s *Store) Replace(ctx context.Context, name string, check bool) error {
 	return s.awaitReplica(ctx, old.successor)
 }
 
+// look looks for a stream until its leader answers.
+func (s *Store) look(ctx context.Context, name string) (*jetstream.StreamInfo, error) {
+	for {
+		info, err := s.lookBriefly(ctx, name)
+		if !errors.Is(err, errNobody) {
+			return info, err
+		}
+		if err := s.wait(ctx, time.After(4*helloEvery)); err != nil {
+			return nil, fmt.Errorf("natslog: look for stream %s: %w", name, err)
+		}
+	}
+}
+
 // leaving is the replica that is to be taken out, and who takes its place.
 type leaving struct {
 	name, id, successor string
-	// gone: it was taken out before, and its successor has its place already, and
-	// maybe the whole of it.
-	gone, whole bool
+	// gone: it was taken out before, and its successor has its place already.
+	gone bool
 }
 
 // replaceable decides whether a replica may be replaced. up are the NATS names of
@@ -117,7 +129,7 @@ func replaceable(replicas []Replica, up map[string]bool, name string) (leaving, 
 	for _, r := range replicas {
 		switch {
 		case r.NATS == out.successor && r.NATS != "":
-			out.gone, out.whole = true, r.Current
+			out.gone = true
 		case r.Server == name || unknownName(r):
 			// The name of a server that nobody has seen since the others were started
 			// is not known, its raft id is.

@@ -33,6 +33,12 @@ type Store struct {
 	unread *unreadBlocks
 	tail   *tail
 	used   atomic.Int64 // bytes of the log, as JetStream counts them
+	// unscrubbed: some files were not read at Open.
+	unscrubbed bool
+	metrics    *metrics
+	troubles   troubles
+	short      atomic.Uint64          // messages that the log has lost; nothing is published then
+	healed     atomic.Pointer[Healed] // what was put back, and is not on the log yet
 
 	// replaced are the directories that were given a place through this process:
 	// whoever asks again is answered as the first time. Some, in a lifetime.

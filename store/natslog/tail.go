@@ -93,8 +93,19 @@ func (t *tail) take(from uint64, batch []store.Message) (int, <-chan struct{}) {
 		t.waiting = true
 		return 0, t.changed
 	}
+	return t.copy(from, batch), nil
+}
+
+// peek copies messages from a sequence on, if they are here.
+func (t *tail) peek(from uint64, batch []store.Message) int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.copy(from, batch)
+}
+
+func (t *tail) copy(from uint64, batch []store.Message) int {
 	if len(t.messages) == 0 || from < t.messages[0].Sequence || from > t.newest() {
-		return 0, nil
+		return 0
 	}
-	return copy(batch, t.messages[from-t.messages[0].Sequence:]), nil
+	return copy(batch, t.messages[from-t.messages[0].Sequence:])
 }

@@ -60,9 +60,10 @@ func ladder() []place {
 		// Tests of the whole stand above it and share one process harness.
 		rung(7, nil, "tests/harness/faultproxy"),
 		rung(7, []string{"tests/harness/faultproxy"}, "tests/harness"),
-		rung(7, []string{"tests/harness", "tests/harness/faultproxy"}, "tests/arch", "tests/sim", "tests/linear",
-			"tests/mutants",
+		rung(7, []string{"tests/harness", "tests/harness/faultproxy"}, "tests/arch", "tests/sim", "tests/mutants",
 			"tests/compat", "tests/script", "tests/e2e"),
+		// The simulator's checker reads the log of real servers, too.
+		rung(7, []string{"tests/harness", "tests/sim"}, "tests/linear"),
 		// Samples are programs of their own, as users write them.
 		rung(7, nil, "tests/e2e/sample/leader"),
 	)

@@ -1,6 +1,8 @@
 package e2e_test
 
 import (
+	"os"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -88,5 +90,43 @@ func TestClusterReplaced(t *testing.T) {
 	servers, err := c.Connect().System.ListServers(t.Context(), &controlv1.ListServersRequest{})
 	if err != nil || len(servers.GetServers()) != 3 {
 		t.Errorf("%v, error %v", servers, err)
+	}
+}
+
+// TestClusterReseeded: a server whose copy of the log is damaged takes itself out
+// by file and position, and gets a new copy by one flag, which is left behind.
+func TestClusterReseeded(t *testing.T) {
+	t.Parallel()
+	c := harness.StartCluster(t, 3)
+	load := c.StartLoad()
+	load.AwaitMore(200)
+	damaged := c.Except(c.Leader()).Servers()[0]
+	s := c.Server(damaged)
+	c.Kill(damaged)
+	file := blocks(t, s)[0]
+	data, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	data[len(data)/2] ^= 1
+	if err := os.WriteFile(file, data, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	mustRefuse(t, s, []string{file}, "log_corrupt", "file="+file, "position=")
+	id := regexp.MustCompile(`msg="data directory" .*id=([0-9a-f]{8})`).FindStringSubmatch(s.Output())
+	if id == nil {
+		t.Fatalf("the server does not say which directory it has:\n%s", s.Output())
+	}
+	for range 2 { // the second time the flag is left over
+		s.LaunchWith(t, "--reseed", id[1])
+		s.AwaitReady(t)
+		load.AwaitMore(20)
+		s.Stop(settle)
+	}
+	c.Restart(damaged)
+	load.Verify(c.Only(damaged).Connect())
+	c.Converged(settle)
+	if n := len(c.Events("ReplicaReplaced")); n != 1 {
+		t.Errorf("%d directories were replaced", n)
 	}
 }

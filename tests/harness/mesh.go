@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -48,9 +49,15 @@ func (s *Server) Restart(t testing.TB) {
 // Launch starts the server and waits for nothing.
 func (s *Server) Launch(t testing.TB) {
 	t.Helper()
+	s.LaunchWith(t)
+}
+
+// LaunchWith is Launch with more flags, this time.
+func (s *Server) LaunchWith(t testing.TB, more ...string) {
+	t.Helper()
 	name := cmp.Or(s.Name, "s1")
 	s.Process = start(t, s.enter, t.TempDir(), "serve "+name, append([]string{"serve", "--insecure", "--name", name, "--cluster", "c1",
-		"--data", s.Data, "--http", s.Address}, s.args...)...)
+		"--data", s.Data, "--http", s.Address}, append(slices.Clone(s.args), more...)...)...)
 }
 
 // URL of the server.

@@ -27,15 +27,7 @@ const defaultSeconds = 4
 // TestLinear repeats runs, each from its seed, until the time is used up. Runs of
 // one seed are alike but not equal: goroutines are scheduled as they are.
 func TestLinear(t *testing.T) {
-	seconds := defaultSeconds
-	if s := os.Getenv("OMNIRELAY_LINEAR_SECONDS"); s != "" {
-		n, err := strconv.Atoi(s)
-		if err != nil {
-			t.Fatalf("OMNIRELAY_LINEAR_SECONDS=%q is no number", s)
-		}
-		seconds = n
-	}
-	deadline := time.Now().Add(time.Duration(seconds) * time.Second)
+	deadline := time.Now().Add(repeatFor(t, defaultSeconds*time.Second))
 	var total tally
 	seed := uint64(1)
 	for ; !t.Failed() && (seed <= 3 || time.Now().Before(deadline)); seed++ {
@@ -45,6 +37,20 @@ func TestLinear(t *testing.T) {
 	if total.Answered == 0 || total.Reads == 0 || total.Refused == 0 || total.Open == 0 {
 		t.Errorf("%+v: this tests too little", total)
 	}
+}
+
+// repeatFor is how long runs are repeated, if nobody says otherwise.
+func repeatFor(t *testing.T, otherwise time.Duration) time.Duration {
+	t.Helper()
+	s := os.Getenv("OMNIRELAY_LINEAR_SECONDS")
+	if s == "" {
+		return otherwise
+	}
+	n, err := strconv.Atoi(s)
+	if err != nil {
+		t.Fatalf("OMNIRELAY_LINEAR_SECONDS=%q is no number", s)
+	}
+	return time.Duration(n) * time.Second
 }
 
 // tally counts what became of operations.
@@ -116,12 +122,17 @@ func (h *history) record(op porcupine.Operation, count func(*tally)) {
 	count(&h.tally)
 }
 
+// count counts an operation that is no part of the history.
+func (h *history) count(count func(*tally)) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	count(&h.tally)
+}
+
 // notTried counts a command that certainly had no effect, and so is no part of
 // the history.
 func (h *history) notTried() {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.tally.NotTried++
+	h.count(func(t *tally) { t.NotTried++ })
 }
 
 // client calls one operation after the other.

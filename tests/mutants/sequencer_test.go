@@ -10,13 +10,13 @@ func ofSequencer() []mutant {
 	core, decide := sequencer+"/core.go", sequencer+"/decide.go"
 	return []mutant{
 		{"a refused frame leaves its overlay", core, []string{
-			"	c.evolve(m)\n	if c.role != leader {\n		c.stepDownQueue()", "	c.evolve(m)\n	f.overlay.Freeze()\n	c.view.Model = f.overlay\n	if c.role != leader {\n		c.stepDownQueue()",
+			"	c.evolve([]store.Message{m})\n	if c.role != leader {\n		c.stepDownQueue()", "	c.evolve([]store.Message{m})\n	f.overlay.Freeze()\n	c.view.Model = f.overlay\n	if c.role != leader {\n		c.stepDownQueue()",
 		}, sequencer, story("refused_leader")},
 		{"a refused frame leaves its keys", core, []string{
-			"	c.evolve(m)\n	if c.role != leader {\n		c.stepDownQueue()", "	c.evolve(m)\n	f.overlay.Freeze()\n	c.view.Model = f.overlay\n	if c.role != leader {\n		c.stepDownQueue()",
+			"	c.evolve([]store.Message{m})\n	if c.role != leader {\n		c.stepDownQueue()", "	c.evolve([]store.Message{m})\n	f.overlay.Freeze()\n	c.view.Model = f.overlay\n	if c.role != leader {\n		c.stepDownQueue()",
 		}, sequencer, story("idempotency_refused_frame")},
 		{"a refused frame is answered from its overlay", core, []string{
-			"	c.queue = append(f.pending, c.queue...)\n	c.evolve(m)", "	for _, p := range f.pending {\n		c.answer(p, p.receipt, p.err)\n	}\n	c.evolve(m)",
+			"	c.queue = append(f.pending, c.queue...)\n	c.evolve([]store.Message{m})", "	for _, p := range f.pending {\n		c.answer(p, p.receipt, p.err)\n	}\n	c.evolve([]store.Message{m})",
 		}, sequencer, story("refused_leader")},
 		{"the overlay is seen before it is stored", core, []string{
 			"func (c *Core) View() View { return c.view }", "func (c *Core) View() View {\n	if c.flight != nil {\n		return View{Model: c.flight.overlay, Mark: c.view.Mark}\n	}\n	return c.view\n}",
@@ -109,10 +109,10 @@ func ofAuthority() []mutant {
 			"	if err != nil || c.role == follower {", "	if c.role == follower {",
 		}, sequencer, story("waits_lost_renewal")},
 		{"the grant of another is ignored", core, []string{
-			"	if c.role >= elected && !c.holdsControl() || ", "	if ",
+			"	case c.role >= elected && !c.holdsControl():", "	case c.role >= elected && !c.holdsControl() && c.fatal != nil:",
 		}, sequencer, story("deposed_by_log")},
 		{"it leads before its grant is stored", core, []string{
-			"	if c.role != leader {\n		return ErrNotLeader\n	}", "	if c.role == follower {\n		return ErrNotLeader\n	}",
+			"c.role != leader || term != 0 &&", "c.role == follower || term != 0 &&",
 		}, sequencer, story("not_leader")},
 		{"a stored grant leads without another proof", core, []string{
 			"			c.role = elected\n			c.auth.confirm()", "			c.role = leader",
@@ -127,7 +127,7 @@ func ofAuthority() []mutant {
 			"	if c.view.Model.Unknown != 0 {\n		return", "	if c.view.Model.Unknown == 1<<60 {\n		return",
 		}, sequencer, story("future")},
 		{"a candidate goes on over an unknown event", core, []string{
-			" || c.view.Model.Unknown != 0 { // T6", " { // T6",
+			"	case c.view.Model.Unknown != 0: // T6", "	case c.fatal != nil: // T6",
 		}, sequencer, story("future_candidate")},
 	}
 }

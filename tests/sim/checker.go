@@ -29,6 +29,8 @@ type checker struct {
 	fences   map[member.Ref]uint64 // highest fence
 	spaces   map[string]bool       // namespace → is being deleted
 	keys     map[string]events.Position
+
+	tenure
 }
 
 type holding struct{ term, session uint64 }
@@ -43,6 +45,7 @@ func newChecker(w *World) *checker {
 		w: w, replica: model.New(), sessions: map[string]uint64{}, cordoned: map[string]bool{},
 		holders: map[string]holding{}, terms: map[string]uint64{}, owners: map[member.Ref]ownership{},
 		fences: map[member.Ref]uint64{}, spaces: map[string]bool{}, keys: map[string]events.Position{},
+		tenure: newTenure(),
 	}
 }
 
@@ -124,6 +127,8 @@ func (c *checker) sessionClosed(e *eventsv1.SessionClosed) {
 				c.w.fail("session %d of %s expired while its lease lives", e.Session, e.NodeId)
 			}
 		}
+		c.w.did["expired sessions"]++
+		c.expired(e)
 	}
 	for scope, h := range c.holders {
 		if h.session == e.Session {
@@ -146,6 +151,10 @@ func (c *checker) granted(r events.Recorded, e *eventsv1.LeadershipGranted) {
 	}
 	if e.Scope != events.GlobalScope && c.sessions[e.NodeId] != e.Session {
 		c.w.fail("%s granted to session %d of %s, the live one is %d", e.Scope, e.Session, e.NodeId, c.sessions[e.NodeId])
+	}
+	if e.Scope == events.GlobalScope {
+		c.w.did["control leaders"]++
+		c.grantedAt = c.w.now
 	}
 	c.holders[e.Scope], c.terms[e.Scope] = holding{uint64(r.Position), e.Session}, uint64(r.Position)
 }
@@ -255,10 +264,10 @@ func (c *checker) atRest() {
 		c.w.fail("L5: no server leads with authority")
 		return
 	}
-	c.replicas()
+	c.replicas(leader)
 	c.answers()
 	c.shardsAtRest(leader)
-	for _, scope := range []string{"jobs/a", "jobs/b"} {
+	for _, scope := range simScopes() {
 		sc, ok := c.replica.Leadership.Scope(scope)
 		if !ok || sc.Holder != "" {
 			continue
@@ -284,9 +293,10 @@ func (c *checker) leader() *server {
 	return found
 }
 
-// replicas checks T2, T4 and T5: every server has evolved the same model, byte
-// for byte, as a replay of the log.
-func (c *checker) replicas() {
+// replicas checks T2, T4 and T5: every server has come to the head of the log and
+// has evolved the same model, byte for byte, as a replay of it, and knows who
+// leads.
+func (c *checker) replicas(leader *server) {
 	want, err := c.replica.Image()
 	if err != nil {
 		c.w.fail("image: %v", err)
@@ -294,6 +304,9 @@ func (c *checker) replicas() {
 	for _, s := range c.w.servers {
 		v := s.core.View()
 		if v.Mark.Sequence != c.mark.Sequence {
+			if c.w.quiet {
+				c.w.fail("%s is at message %d at rest, the log ends at %d", s.name, v.Mark.Sequence, c.mark.Sequence)
+			}
 			continue // still a few milliseconds behind
 		}
 		if got, _ := v.Model.Image(); !bytes.Equal(got, want) {
@@ -301,6 +314,9 @@ func (c *checker) replicas() {
 		}
 		if v.Mark.Hash != c.mark.Hash {
 			c.w.fail("T1: the head of %s is %s, the log's %s", s.name, v.Mark.Hash, c.mark.Hash)
+		}
+		if name, known := s.leader(); !known || name != leader.name {
+			c.w.fail("%s takes %q for the leader (%t), %s leads", s.name, name, known, leader.name)
 		}
 	}
 }
@@ -315,8 +331,9 @@ func (c *checker) answers() {
 			switch {
 			case o.position != 0 && at != o.position:
 				c.w.fail("A1: %s was acknowledged at %d, the log has it at %d", o.request.Command.CommandName(), o.position, at)
-			case o.rejected && o.attempts == 1 && stored:
-				c.w.fail("A2: %s was refused, the log has it at %d", o.request.Command.CommandName(), at)
+			case stored && o.position == 0 && !o.open && o.told == o.attempts:
+				c.w.fail("A2: each of %d attempts of %s was refused or not tried, the log has it at %d",
+					o.attempts, o.request.Command.CommandName(), at)
 			}
 		}
 	}

@@ -27,6 +27,10 @@ type client struct {
 type op struct {
 	request  commands.Request
 	attempts int
+	// open: some attempt may have been done, for all that its caller was told.
+	// told counts the attempts that were answered.
+	open bool
+	told int
 	// position of the receipt; 0 while none came.
 	position events.Position
 	rejected bool
@@ -112,7 +116,7 @@ func (c *client) try(o *op) {
 		return
 	}
 	s.deliver(there, func() {
-		s.submit(o.request, func(a sequencer.Answer) {
+		s.command(o.request, c.w.between(50*time.Millisecond, 4*time.Second), func(a sequencer.Answer) {
 			back, lost := c.w.network()
 			if !lost {
 				c.w.after(back, func() { c.answered(o, a) })
@@ -123,6 +127,7 @@ func (c *client) try(o *op) {
 
 func (c *client) answered(o *op, a sequencer.Answer) {
 	var rejected *commands.Rejected
+	o.told++
 	switch {
 	case a.Err == nil:
 		if o.position != 0 && o.position != a.Receipt.Position && len(a.Receipt.Events) > 0 {
@@ -135,6 +140,7 @@ func (c *client) answered(o *op, a sequencer.Answer) {
 	case errors.As(a.Err, &rejected):
 		o.rejected, o.ended = true, true
 	default:
+		o.open = o.open || errors.Is(a.Err, sequencer.ErrOutcomeUnknown)
 		c.w.after(c.w.between(20*time.Millisecond, 300*time.Millisecond), func() { c.try(o) })
 	}
 }

@@ -85,14 +85,14 @@ func (p *process) call(do func(s *server, reply func(func()))) {
 		}
 	})
 	s := p.w.servers[at]
-	there, lost := p.w.network()
+	there, lost := p.w.send(p.name, s.name)
 	if lost || p.cut {
 		p.elsewhere(at)
 		return
 	}
 	s.deliver(there, func() {
 		do(s, func(fn func()) {
-			if back, lost := p.w.network(); !lost && !p.cut {
+			if back, lost := p.w.send(s.name, p.name); !lost && !p.cut {
 				p.deliver(back, func() { answered = true; fn() })
 			}
 		})
@@ -125,6 +125,7 @@ func (p *process) step(in member.Input) {
 	for _, o := range outs {
 		p.output(o)
 	}
+	p.w.check.wakes(p)
 	if lapsed && now < p.core.LeaseUntil() {
 		for ref, fence := range p.owning {
 			p.w.check.owns(p, ref, fence)
@@ -199,7 +200,7 @@ func (p *process) open() {
 		SecretHash: p.secret, Incarnation: p.started,
 	}}
 	p.call(func(s *server, reply func(func())) {
-		s.submit(request, func(a sequencer.Answer) {
+		s.command(request, time.Second, func(a sequencer.Answer) {
 			reply(func() { p.opened(sent, a) })
 		})
 	})
@@ -222,17 +223,18 @@ func (p *process) beat(b member.Beat) {
 	digest := sessions.Digest(hb.Held)
 	hb.Digest = digest[:]
 	p.call(func(s *server, reply func(func())) {
-		answer, err := s.beat(hb)
-		reply(func() {
-			var rejected *commands.Rejected
-			switch {
-			case err == nil:
-				p.step(member.Answered{Session: b.Session, TTL: answer.TTL, SentAt: sent, WantFull: answer.WantFull})
-			case errors.As(err, &rejected):
-				p.step(member.SessionLost{Session: b.Session})
-			default:
-				p.elsewhere(at)
-			}
+		s.heartbeat(hb, func(answer sessions.Answer, err error) {
+			reply(func() {
+				var rejected *commands.Rejected
+				switch {
+				case err == nil:
+					p.step(member.Answered{Session: b.Session, TTL: answer.TTL, SentAt: sent, WantFull: answer.WantFull})
+				case errors.As(err, &rejected):
+					p.step(member.SessionLost{Session: b.Session})
+				default:
+					p.elsewhere(at)
+				}
+			})
 		})
 	})
 }
@@ -243,9 +245,9 @@ func (p *process) leave(session int64) {
 	}
 	p.leaving = true
 	p.call(func(s *server, reply func(func())) {
-		s.submit(commands.Request{Actor: "node/" + p.name, Command: membership.Leave{
+		s.command(commands.Request{Actor: "node/" + p.name, Command: membership.Leave{
 			NodeID: p.name, Session: events.Position(session), SecretHash: p.secret,
-		}}, func(sequencer.Answer) { reply(func() {}) })
+		}}, time.Second, func(sequencer.Answer) { reply(func() {}) })
 	})
 	p.deliver(p.w.between(10*time.Millisecond, 2*time.Second), func() { p.kill(); p.restart() })
 }
@@ -254,8 +256,8 @@ func (p *process) leave(session int64) {
 func (p *process) poll() {
 	p.deliver(p.w.between(10*time.Millisecond, 120*time.Millisecond), p.poll)
 	s := p.w.servers[p.w.rng.IntN(len(p.w.servers))]
-	there, lost := p.w.network()
-	back, lostToo := p.w.network()
+	there, lost := p.w.send(p.name, s.name)
+	back, lostToo := p.w.send(s.name, p.name)
 	if lost || lostToo || p.cut {
 		return
 	}
@@ -287,20 +289,20 @@ func snapshotFor(v sequencer.View, name string) member.Snapshot {
 func (p *process) lead() {
 	p.deliver(p.w.between(200*time.Millisecond, 3*time.Second), p.lead)
 	session := events.Position(p.core.Session())
-	if session == 0 {
+	if session == 0 || p.w.quiet {
 		return
 	}
 	if !p.w.calm && p.w.chance(0.03) {
 		p.step(member.Leaving{})
 		return
 	}
-	scope := []string{"jobs/a", "jobs/b"}[p.w.rng.IntN(2)]
+	scope := simScopes()[p.w.rng.IntN(2)]
 	var c commands.Command = leadership.Campaign{Scope: scope, NodeID: p.name, Session: session, Priority: int32(p.w.rng.IntN(3))}
 	if p.w.chance(0.2) && !p.w.calm {
 		c = leadership.Resign{Scope: scope, NodeID: p.name, Session: session}
 	}
 	p.call(func(s *server, reply func(func())) {
-		s.submit(commands.Request{Actor: "node/" + p.name, Command: c}, func(sequencer.Answer) { reply(func() {}) })
+		s.command(commands.Request{Actor: "node/" + p.name, Command: c}, time.Second, func(sequencer.Answer) { reply(func() {}) })
 	})
 }
 

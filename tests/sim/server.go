@@ -3,6 +3,7 @@ package sim
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"time"
 
 	"github.com/omnirelay/omnirelay/commands"
@@ -13,11 +14,11 @@ import (
 	"github.com/omnirelay/omnirelay/commands/sequencer"
 	"github.com/omnirelay/omnirelay/commands/shard"
 	"github.com/omnirelay/omnirelay/events"
+	"github.com/omnirelay/omnirelay/ops/election"
 	"github.com/omnirelay/omnirelay/ops/handoff"
 	"github.com/omnirelay/omnirelay/ops/placer"
 	"github.com/omnirelay/omnirelay/ops/sessions"
 	"github.com/omnirelay/omnirelay/ops/succession"
-	"github.com/omnirelay/omnirelay/store/memlog"
 )
 
 // controller is a process manager, as ops/loop runs it.
@@ -39,14 +40,29 @@ type run struct {
 type server struct {
 	node
 	core    *sequencer.Core
-	leases  *sessions.Leases
+	relay   *sessions.Relay
 	runs    []*run
 	waiting map[*sequencer.Pending]func(sequencer.Answer)
 	saved   sequencer.View // what a restart finds on its disk
-	// seen and seenAt are the register's version and when it last changed, as
-	// this server saw it: how it knows that the leader is gone.
-	seen   uint64
-	seenAt int64
+	// began: it has read the log to its end once.
+	began bool
+
+	// Of its part in elections.
+	roster *election.Roster
+	state  election.State
+	last   election.Beat // as it was last told
+	told   int64         // when, boot time
+	since  int64         // of the last campaign, boot time
+	// successor is whom it retires for.
+	successor string
+
+	// What only the checker looks at: the beats that came, and when the last
+	// write of the register that succeeded was sent.
+	beats map[string]heard
+	proof int64
+	// against is the term after which it began to campaign.
+	against events.Position
+
 	wakeAt int64
 	// deaf is set by scenarios: it follows no log, and nothing that it asks of the
 	// register is answered.
@@ -64,11 +80,13 @@ func (s *server) boot(view sequencer.View) {
 		Server: s.name, Incarnation: fmt.Sprintf("%s.%d", s.name, s.incarnation),
 		NewLogID: events.LogID{1, byte(len(s.name)), s.name[1]}, Introduce: s.introduce,
 	}, view)
-	s.leases = sessions.NewLeases()
+	s.relay = &sessions.Relay{Keeper: sessions.NewKeeper(asLeader{s}, s.clock, slog.New(slog.DiscardHandler))}
 	s.waiting = map[*sequencer.Pending]func(sequencer.Answer){}
-	s.seenAt, s.wakeAt = s.w.now, 0
+	s.wakeAt, s.began, s.proof = 0, false, -int64(time.Hour)
+	s.roster, s.state, s.last, s.told, s.since, s.successor = election.NewRoster(), election.State{}, election.Beat{}, 0, 0, ""
+	s.beats = map[string]heard{}
 	s.runs = nil
-	for _, c := range []controller{(*keeper)(s), placer.New(), handoff.New(s.leases), succession.New()} {
+	for _, c := range []controller{s.relay.Keeper, placer.New(), handoff.New(s.relay.Keeper), succession.New()} {
 		s.runs = append(s.runs, &run{controller: c, dirty: true})
 	}
 	s.deliver(0, s.follow)
@@ -90,7 +108,15 @@ func (s *server) introduce(m *model.Model) []commands.Request {
 func (s *server) kill() {
 	s.alive, s.paused, s.backlog = false, false, nil
 	s.incarnation++
+	s.w.logHost.gone(s)
+	s.w.regHost.gone(s)
 }
+
+// asLeader is the server as its keeper asks it.
+type asLeader struct{ *server }
+
+func (l asLeader) View() sequencer.View     { return l.core.View() }
+func (l asLeader) Status() sequencer.Status { return l.core.Status() }
 
 func (s *server) restart() {
 	s.alive = true
@@ -112,45 +138,40 @@ func (s *server) restart() {
 	s.boot(view)
 }
 
-// follow reads what is stored, as a standby does.
+// follow reads what is stored, as every server of several does: from the host of
+// the log, whom it must hear.
 func (s *server) follow() {
 	defer s.deliver(s.w.between(5*time.Millisecond, 60*time.Millisecond), s.follow)
-	if s.deaf {
+	h := s.w.logHost.asked(s)
+	if s.deaf || h == nil || h != s && !(s.w.carries(h.name, s.name) && h.alive && !h.paused) {
 		return
 	}
-	for _, m := range s.w.log.Messages(s.core.View().Mark.Sequence+1, 64) {
+	at, ok := s.w.logHost.standing(h)
+	if !ok || at == deposed {
+		return // it has nothing that is new
+	}
+	ms := s.w.log.Messages(s.core.View().Mark.Sequence+1, followed)
+	for _, m := range ms {
 		if err := s.core.Followed(m); err != nil {
 			s.w.fail("%s follows: %v", s.name, err)
 			return
 		}
 	}
+	s.began = s.began || len(ms) < followed
 	s.pump()
 }
 
-// elect campaigns when the register has not changed for a while. Elections among
-// servers are a later controller; here any server may try at any time, and the
-// register and the log decide.
-func (s *server) elect() {
-	defer s.deliver(s.w.between(100*time.Millisecond, 500*time.Millisecond), s.elect)
-	if s.core.Leading() {
-		s.seenAt = s.w.now
-		return
-	}
-	version, _, err := s.w.reg.Read(s.w.ctx())
-	if err == nil && version != s.seen {
-		s.seen, s.seenAt = version, s.w.now
-	}
-	// An impatient server campaigns while the leader is well: the authority of
-	// the two overlaps, which costs a leader, not the guarantee.
-	impatient := s.w.fault() && s.w.chance(0.3)
-	if impatient || s.w.now-s.seenAt > int64(s.w.between(time.Second, 3*time.Second)) {
-		s.campaign()
-	}
-}
+// followed bounds the messages that are read at once.
+const followed = 64
 
 func (s *server) campaign() {
 	if !s.alive || s.paused {
 		return
+	}
+	s.since = s.clock().Boot
+	if !s.core.Campaigning() {
+		scope, _ := s.core.View().Model.Leadership.Scope(events.GlobalScope)
+		s.against = scope.Term
 	}
 	if err := s.core.Campaign(); err != nil {
 		s.w.fail("%s campaigns: %v", s.name, err)
@@ -162,36 +183,7 @@ func (s *server) campaign() {
 func (s *server) pump() {
 	was := s.core.Leading()
 	r := s.core.Ready(s.clock())
-	if p := r.Publish; p != nil {
-		s.op(func() func() {
-			err := s.w.log.TryPublish(p.Expect, p.Data)
-			return func() { s.core.Published(p.Expect, err) }
-		})
-	}
-	if seq := r.Load; seq != 0 {
-		s.op(func() func() {
-			m, err := s.w.log.Load(s.w.ctx(), seq)
-			return func() { s.core.Loaded(s.clock(), seq, m, err) }
-		})
-	}
-	if x := r.Write; x != nil {
-		s.op(func() func() {
-			if s.deaf {
-				return func() { s.core.Written(s.clock(), 0, memlog.ErrNoAck) }
-			}
-			v, err := s.w.reg.TryWrite(x.Expect, x.Data)
-			return func() { s.core.Written(s.clock(), v, err) }
-		})
-	}
-	if r.Read {
-		s.op(func() func() {
-			if s.deaf {
-				return func() { s.core.WasRead(s.clock(), 0, nil, memlog.ErrNoAck) }
-			}
-			v, data, err := s.w.reg.Read(s.w.ctx())
-			return func() { s.core.WasRead(s.clock(), v, data, err) }
-		})
-	}
+	s.perform(r)
 	if err := s.core.Fatal(); err != nil {
 		s.w.fail("%s is fatal: %v", s.name, err)
 		return
@@ -204,6 +196,7 @@ func (s *server) pump() {
 
 func (s *server) after(r sequencer.Ready) {
 	if len(r.Stored) > 0 {
+		s.roster.Stored(s.name, s.core.View(), s.clock().Boot)
 		if s.w.chance(0.05) {
 			s.saved = s.core.View()
 		}
@@ -224,34 +217,9 @@ func (s *server) after(r sequencer.Ready) {
 	s.control()
 }
 
-// op lets an operation take effect after a while, and its result come back
-// after another: whatever happens to the process in between.
-func (s *server) op(do func() func()) {
-	there, back := s.w.between(50*time.Microsecond, 2*time.Millisecond), s.w.between(50*time.Microsecond, 2*time.Millisecond)
-	if s.w.fault() {
-		there = s.w.between(0, 2*time.Second)
-	}
-	if s.w.fault() {
-		back = s.w.between(0, 2*time.Second)
-	}
-	inc := s.incarnation
-	s.w.after(there, func() {
-		result := do()
-		if inc == s.incarnation {
-			s.deliver(back, func() { result(); s.pump() })
-		}
-	})
-}
-
 // submit hands a request to the core; answer is called in this process.
 func (s *server) submit(r commands.Request, answer func(sequencer.Answer)) {
-	p := &sequencer.Pending{Request: r}
-	if err := s.core.Submit(p); err != nil {
-		answer(sequencer.Answer{Pending: p, Err: err})
-		return
-	}
-	s.waiting[p] = answer
-	s.deliver(0, s.pump)
+	s.enter(&sequencer.Pending{Request: r}, answer)
 }
 
 // impatient is submit by somebody who may stop waiting: the outcome is open then,
@@ -266,9 +234,19 @@ func (s *server) impatient(r commands.Request, answer func(sequencer.Answer)) {
 	}
 	if s.w.fault() {
 		s.deliver(s.w.between(0, time.Second), func() { once(sequencer.Answer{Err: sequencer.ErrOutcomeUnknown}) })
-		if s.w.chance(0.5) {
+		if s.w.chance(0.3) {
 			return
 		}
+	}
+	stands := time.Duration(0) // between looking and asking
+	if s.w.stands != nil {
+		stands = s.w.stands(r)
+	} else if s.w.fault() {
+		stands = s.w.between(0, 6*time.Second)
+	}
+	if stands > 0 {
+		s.deliver(stands, func() { s.submit(r, once) })
+		return
 	}
 	s.submit(r, once)
 }
@@ -296,15 +274,14 @@ func (s *server) control() {
 		}
 		r.dirty = false
 		cmds, wait := r.Step(s.core.View(), now)
+		control, _ := s.core.View().Model.Leadership.Scope(events.GlobalScope)
 		r.next = now.Boot + int64(max(wait, time.Millisecond))
 		r.outstanding = len(cmds)
 		for _, c := range cmds {
-			s.impatient(commands.Request{Actor: "node/" + s.name, Reason: r.Name(), Command: c}, func(a sequencer.Answer) {
+			s.impatient(commands.Request{Actor: "node/" + s.name, Reason: r.Name(), Command: c, Term: control.Term}, func(a sequencer.Answer) {
 				r.outstanding--
 				r.dirty = true
-				if c, ok := c.(membership.CloseSession); ok {
-					s.leases.Answered(c, a.Err, s.clock().Boot)
-				}
+				s.relay.Keeper.Answered(c, a.Err)
 				var rejected *commands.Rejected
 				if errors.As(a.Err, &rejected) {
 					s.w.tracef("%s %s: %v", s.name, r.Name(), rejected)
@@ -313,45 +290,4 @@ func (s *server) control() {
 		}
 		s.deliver(s.until(r.next), s.control)
 	}
-}
-
-// keeper is the session controller over this server's leases.
-type keeper server
-
-func (k *keeper) Name() string { return "sessions" }
-
-func (k *keeper) Step(v sequencer.View, now sequencer.Now) ([]commands.Command, time.Duration) {
-	if v.Model.Control.Sealed != 0 {
-		return nil, time.Second
-	}
-	_, gained := k.core.AuthorityUntil()
-	k.leases.Sync(v.Model, gained, now.Boot)
-	cmds, next := k.leases.Step(now.Boot)
-	if next == 0 {
-		return cmds, time.Second
-	}
-	return cmds, time.Duration(next - now.Boot)
-}
-
-// beat answers a heartbeat as ops/sessions.Keeper does.
-func (s *server) beat(hb sessions.Heartbeat) (sessions.Answer, error) {
-	if !s.authority() {
-		return sessions.Answer{}, sessions.ErrNoAuthority
-	}
-	_, gained := s.core.AuthorityUntil()
-	view, now := s.core.View(), s.clock()
-	if !s.leases.Has(hb.NodeID, hb.Session, gained) {
-		s.leases.Sync(view.Model, gained, now.Boot)
-	}
-	a, err := s.leases.Beat(view.Model, hb, now.Boot)
-	if err == nil && s.w.answered != nil {
-		s.w.answered(hb.NodeID)
-	}
-	if err == nil && hb.Full {
-		for _, r := range s.runs {
-			r.dirty = true
-		}
-		s.deliver(0, s.control)
-	}
-	return a, err
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/omnirelay/omnirelay/api/member"
+	"github.com/omnirelay/omnirelay/commands"
 	"github.com/omnirelay/omnirelay/commands/sequencer"
 	"github.com/omnirelay/omnirelay/store/memlog"
 )
@@ -26,15 +27,18 @@ type Config struct {
 	Faults float64
 	// Kills is the mean time between two kills or pauses of a process.
 	Kills time.Duration
+	// Splits is the mean time between two breaks of the network; 0 is never.
+	Splits time.Duration
 }
 
 // Draw is the configuration of a seed.
 func Draw(rng *rand.Rand) Config {
 	return Config{
-		Servers: 1 + rng.IntN(3), Members: 1 + rng.IntN(6), Shards: uint32(1 + rng.IntN(24)),
+		Servers: []int{1, 3, 3, 3, 5}[rng.IntN(5)], Members: 1 + rng.IntN(6), Shards: uint32(1 + rng.IntN(24)),
 		TTL: time.Duration(1+rng.IntN(3)) * time.Second, Storm: 30 * time.Second, Calm: 45 * time.Second,
 		Faults: []float64{0, 0.02, 0.1, 0.3}[rng.IntN(4)],
 		Kills:  []time.Duration{1500 * time.Millisecond, 4 * time.Second, 20 * time.Second}[rng.IntN(3)],
+		Splits: []time.Duration{0, 1500 * time.Millisecond, 5 * time.Second}[rng.IntN(3)],
 	}
 }
 
@@ -46,21 +50,31 @@ type World struct {
 	q   queue
 	ids uint64
 
-	log *memlog.Log
-	reg *memlog.Register
+	log              *memlog.Log
+	reg              *memlog.Register
+	logHost, regHost *stream
+	cuts             map[way]int64 // what is cut, until when
+	codec            sequencer.Codec
 
 	servers []*server
 	members []*process
 	clients []*client
 	check   *checker
 	calm    bool
-	err     error
-	trace   func(format string, args ...any)
+	// quiet: members campaign no more, so that the log comes to rest.
+	quiet bool
+	err   error
+	trace func(format string, args ...any)
+
+	// did counts what happened, for a run that would show nothing.
+	did map[string]int
 
 	// What a scenario decides or looks at, beside the seed; each may be nil.
 
 	// link decides what becomes of a message.
 	link func() (delay time.Duration, lost bool)
+	// stands is how long a controller stands still before it submits a command.
+	stands func(commands.Request) time.Duration
 	// answered is told of every answered heartbeat, started of every callback
 	// that starts.
 	answered func(node string)
@@ -201,9 +215,13 @@ func Run(cfg Config, rng *rand.Rand, trace func(string, ...any)) (*World, error)
 	for i := range 2 {
 		w.clients = append(w.clients, newClient(w, fmt.Sprintf("user/c%d", i+1)))
 	}
-	w.after(0, w.servers[0].campaign)
 	w.after(w.between(0, cfg.Kills), w.havoc)
+	if cfg.Splits > 0 {
+		w.after(w.between(0, cfg.Splits), w.splits)
+	}
 	w.after(cfg.Storm, w.heal)
+	w.after(cfg.Storm+failoverBound, func() { w.check.leads(); w.look() })
+	w.after(cfg.Storm+cfg.Calm-time.Second, func() { w.quiet = true })
 	w.advance(cfg.Storm + cfg.Calm)
 	if w.err == nil {
 		w.check.atRest()
@@ -213,13 +231,15 @@ func Run(cfg Config, rng *rand.Rand, trace func(string, ...any)) (*World, error)
 
 // build is a world of servers and members in which nothing has happened yet.
 func build(cfg Config, rng *rand.Rand, trace func(string, ...any)) *World {
-	w := &World{cfg: cfg, rng: rng, trace: trace}
+	w := &World{cfg: cfg, rng: rng, trace: trace, cuts: map[way]int64{}, did: map[string]int{}}
+	w.codec, w.err = sequencer.NewCodec()
 	w.log = memlog.New(w.logFault)
 	w.reg = memlog.NewRegister(w.registerFault)
 	w.check = newChecker(w)
 	for i := range cfg.Servers {
 		w.servers = append(w.servers, newServer(w, fmt.Sprintf("s%d", i+1)))
 	}
+	w.logHost, w.regHost = newStream(w, "log"), newStream(w, "register")
 	for i := range cfg.Members {
 		w.members = append(w.members, newProcess(w, fmt.Sprintf("n%d", i+1)))
 	}
@@ -271,6 +291,10 @@ func (w *World) havoc() {
 	w.after(w.between(w.cfg.Kills/2, w.cfg.Kills*3/2), w.havoc)
 	if w.chance(0.5) {
 		s := w.servers[w.rng.IntN(len(w.servers))]
+		if len(w.servers) > 1 && w.chance(0.3) && s.alive && !s.paused {
+			s.retire(func() { w.back(&s.node, s.restart) })
+			return
+		}
 		w.disturb(&s.node, s.kill, s.restart)
 		return
 	}
@@ -285,6 +309,7 @@ func (w *World) disturb(n *node, kill, restart func()) {
 	down := w.between(time.Millisecond, 2*w.cfg.TTL+2*time.Second)
 	if w.chance(0.5) {
 		w.tracef("%s paused for %s", n.name, down)
+		w.did["paused"]++
 		n.pause()
 		inc := n.incarnation
 		w.after(down, func() {
@@ -295,8 +320,38 @@ func (w *World) disturb(n *node, kill, restart func()) {
 		})
 		return
 	}
-	w.tracef("%s killed for %s", n.name, down)
 	kill()
+	w.back(n, restart)
+}
+
+// look checks again and again what must hold while nothing goes wrong.
+func (w *World) look() {
+	w.check.scopes()
+	w.after(200*time.Millisecond, w.look)
+}
+
+// splits breaks the network, and comes again; now and then the replicas are led
+// elsewhere although nothing is broken.
+func (w *World) splits() {
+	if w.calm {
+		return
+	}
+	w.after(w.between(w.cfg.Splits/2, w.cfg.Splits*3/2), w.splits)
+	if to := w.servers[w.rng.IntN(len(w.servers))]; w.chance(0.2) && len(w.servers) > 1 && w.majority(to) {
+		[]*stream{w.logHost, w.regHost}[w.rng.IntN(2)].move(to)
+		return
+	}
+	w.split()
+}
+
+// back starts a process again that has ended: at once, so that a leader finds
+// that it leads by the log, or later.
+func (w *World) back(n *node, restart func()) {
+	down := w.between(time.Millisecond, 2*w.cfg.TTL+2*time.Second)
+	if w.chance(0.2) {
+		down = w.between(time.Millisecond, 100*time.Millisecond)
+	}
+	w.tracef("%s ended for %s", n.name, down)
 	inc := n.incarnation
 	w.after(down, func() {
 		if !n.alive && n.incarnation == inc {
@@ -309,6 +364,7 @@ func (w *World) disturb(n *node, kill, restart func()) {
 // heal ends all faults: every process lives, every message arrives.
 func (w *World) heal() {
 	w.calm = true
+	clear(w.cuts)
 	w.tracef("calm")
 	for _, s := range w.servers {
 		if s.paused {
