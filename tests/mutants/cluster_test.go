@@ -70,10 +70,10 @@ func ofCluster() []mutant {
 		}, sequencer, "TestForward"},
 		{"an outcome that the leader does not know is no effect", sequencer + "/wire_answer.go", []string{
 			"	a := wireAnswer{Outcome: sentUnknown,", "	a := wireAnswer{Outcome: sentNotLeader,",
-		}, sim, "TestSimulation"},
+		}, sequencer, "TestWire|TestForward"},
 		{"an outcome of a newer leader is no effect", sequencer + "/wire_answer.go", []string{
 			"	sentinel := ErrOutcomeUnknown\n", "	sentinel := ErrNotLeader\n",
-		}, sim, "TestSimulation"},
+		}, sequencer, "TestWire|TestForward"},
 		{"a relayed heartbeat is answered without authority", "ops/sessions/keeper.go", []string{
 			"	if !st.Leading || now >= st.AuthorityUntil {", "	if !st.Leading {",
 		}, sim, "TestIsolatedLeader|TestSimulation"},

@@ -106,12 +106,12 @@ func TestLateCloseOfFormerLeader(t *testing.T) {
 		s := settled(t, seed, 3, 4, 12)
 		at, old, victim := s.position(), s.check.leader(), s.members[int(seed)%4]
 		asked, late := false, 6*time.Second
-		s.stands = func(r commands.Request) time.Duration {
+		s.stands = func(r commands.Request) (time.Duration, bool) {
 			if _, ok := r.Command.(membership.CloseSession); !ok || asked {
-				return 0
+				return 0, false
 			}
 			asked = true
-			return late
+			return late, false
 		}
 		s.cutOff(victim)
 		for !asked {

@@ -240,7 +240,11 @@ func (s *server) impatient(r commands.Request, answer func(sequencer.Answer)) {
 	}
 	stands := time.Duration(0) // between looking and asking
 	if s.w.stands != nil {
-		stands = s.w.stands(r)
+		var lost bool
+		if stands, lost = s.w.stands(r); lost {
+			s.deliver(0, func() { once(sequencer.Answer{Err: sequencer.ErrOutcomeUnknown}) })
+			return
+		}
 	} else if s.w.fault() {
 		stands = s.w.between(0, 6*time.Second)
 	}
