@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"sync"
+	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.etcd.io/etcd/server/v3/embed"
@@ -98,19 +99,29 @@ func elect(ctx context.Context, labs []*lab) error {
 		l.run(ctx)
 	}
 	first := labs[0]
-	if err := first.store.MoveLeaders(ctx, "s1"); err != nil {
-		return err
-	}
 	if err := eventually(ctx, startWithin, "the first server hosts log and register", func() error {
-		if log, register := first.store.Hosts(); !log || !register {
-			return fmt.Errorf("log %t, register %t", log, register)
-		}
-		return nil
+		return bring(ctx, first.store)
 	}); err != nil {
 		return err
 	}
 	first.seq.Campaign()
 	return first.awaitAuthority(ctx)
+}
+
+// bring asks for the leaders of log and register, and looks for a while whether
+// they came: an election among the replicas may still end otherwise.
+func bring(ctx context.Context, s *natslog.Store) error {
+	ask, cancel := context.WithTimeout(ctx, 2*time.Second)
+	defer cancel()
+	if err := s.MoveLeaders(ask, "s1"); err != nil {
+		return err
+	}
+	return eventually(ctx, 2*time.Second, "they came", func() error {
+		if log, register := s.Hosts(); !log || !register {
+			return fmt.Errorf("log %t, register %t", log, register)
+		}
+		return nil
+	})
 }
 
 // closeAll ends all at once: the last of them would wait for the others.

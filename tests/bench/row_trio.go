@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/omnirelay/omnirelay/api/client"
 	controlv1 "github.com/omnirelay/omnirelay/api/v1"
@@ -12,42 +13,44 @@ import (
 // threeServers: from the start of three processes to the readiness of the last
 // one, and what they take of memory.
 func threeServers(ctx context.Context, r *run) error {
-	ours := func(ctx context.Context) (*trio, error) { return r.newTrio(ctx, benchTTL) }
-	if err := r.compare(ctx, "all started at once, empty directories, until all are ready", seconds, atMost(seconds, 3),
-		coldStart(ours), coldStart(r.newEtcdTrio)); err != nil {
-		return err
-	}
-	if err := r.compare(ctx, "the same again after kill -9 of all", seconds, atMost(seconds, 3),
-		againAfterKill(ours), againAfterKill(r.newEtcdTrio)); err != nil {
+	if err := r.starts(ctx); err != nil {
 		return err
 	}
 	return r.shardMemory(ctx)
 }
 
-func coldStart(start func(context.Context) (*trio, error)) side {
-	return func(ctx context.Context) (float64, error) {
-		t, err := start(ctx)
-		if err != nil {
-			return 0, err
+// starts of both sides in turn: on empty directories, and again on what they hold
+// after all were killed.
+func (r *run) starts(ctx context.Context) error {
+	ours := func(ctx context.Context) (*trio, error) { return r.newTrio(ctx, benchTTL) }
+	var first, again [2][]float64
+	for range r.reps {
+		for i, start := range []func(context.Context) (*trio, error){ours, r.newEtcdTrio} {
+			a, b, err := startTwice(ctx, start)
+			if err != nil {
+				return err
+			}
+			first[i], again[i] = append(first[i], a.Seconds()), append(again[i], b.Seconds())
 		}
-		return t.startedIn.Seconds(), t.close()
 	}
+	r.add("all started at once, empty directories, until all are ready", seconds, atMost(seconds, 3), first[0], first[1])
+	r.add("the same again after kill -9 of all", seconds, atMost(seconds, 3), again[0], again[1])
+	return nil
 }
 
-func againAfterKill(start func(context.Context) (*trio, error)) side {
-	return func(ctx context.Context) (float64, error) {
-		t, err := start(ctx)
-		if err != nil {
-			return 0, err
-		}
-		if err := t.end((*server).kill); err != nil {
-			return 0, err
-		}
-		if err := t.startAll(ctx); err != nil {
-			return 0, err
-		}
-		return t.startedIn.Seconds(), t.close()
+func startTwice(ctx context.Context, start func(context.Context) (*trio, error)) (first, again time.Duration, err error) {
+	t, err := start(ctx)
+	if err != nil {
+		return 0, 0, err
 	}
+	first = t.startedIn
+	if err := t.each((*server).kill); err != nil {
+		return 0, 0, err
+	}
+	if err := t.startAll(ctx); err != nil {
+		return 0, 0, err
+	}
+	return first, t.startedIn, t.close()
 }
 
 // shardMemory is what each server holds resident when shards have owners.

@@ -106,7 +106,7 @@ func etcdStatus(ctx context.Context, url string) (etcdIDs, error) {
 func (t *trio) startAll(ctx context.Context) (err error) {
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, t.end((*server).kill))
+			err = errors.Join(err, t.each((*server).kill))
 		}
 	}()
 	began := time.Now()
@@ -136,11 +136,8 @@ func (t *trio) each(do func(*server) error) error {
 	return errors.Join(errs...)
 }
 
-// end ends the servers that still run.
-func (t *trio) end(how func(*server) error) error { return t.each(how) }
-
 // close stops all servers, together: there is nobody to hand over to.
-func (t *trio) close() error { return t.end((*server).stop) }
+func (t *trio) close() error { return t.each((*server).stop) }
 
 // restart starts a server that has ended, and waits until it is ready.
 func (t *trio) restart(ctx context.Context, i int) error {
