@@ -276,7 +276,7 @@ func (x *Meta) GetRequestHash() []byte {
 // Event is one fact. Field numbers are for ever; each context has its block:
 // control 10, policy 30, membership 40, leadership 70, shard 100, plan 150,
 // cluster 200, identity 250, schedule 300. Kept free for their own issues:
-// 14 LogTailHealed, 31 PolicyRemoved, 46 SessionClosing, 111 OwnershipExpired.
+// 31 PolicyRemoved, 46 SessionClosing, 111 OwnershipExpired.
 type Event struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Types that are valid to be assigned to Kind:
@@ -285,6 +285,7 @@ type Event struct {
 	//	*Event_LogSealed
 	//	*Event_LogResumed
 	//	*Event_EraSettled
+	//	*Event_LogTailHealed
 	//	*Event_ReplicaReplaced
 	//	*Event_PolicySet
 	//	*Event_NodeJoined
@@ -383,6 +384,15 @@ func (x *Event) GetEraSettled() *EraSettled {
 	if x != nil {
 		if x, ok := x.Kind.(*Event_EraSettled); ok {
 			return x.EraSettled
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetLogTailHealed() *LogTailHealed {
+	if x != nil {
+		if x, ok := x.Kind.(*Event_LogTailHealed); ok {
+			return x.LogTailHealed
 		}
 	}
 	return nil
@@ -633,6 +643,10 @@ type Event_EraSettled struct {
 	EraSettled *EraSettled `protobuf:"bytes,13,opt,name=era_settled,json=eraSettled,proto3,oneof"`
 }
 
+type Event_LogTailHealed struct {
+	LogTailHealed *LogTailHealed `protobuf:"bytes,14,opt,name=log_tail_healed,json=logTailHealed,proto3,oneof"`
+}
+
 type Event_ReplicaReplaced struct {
 	ReplicaReplaced *ReplicaReplaced `protobuf:"bytes,15,opt,name=replica_replaced,json=replicaReplaced,proto3,oneof"`
 }
@@ -741,6 +755,8 @@ func (*Event_LogResumed) isEvent_Kind() {}
 
 func (*Event_EraSettled) isEvent_Kind() {}
 
+func (*Event_LogTailHealed) isEvent_Kind() {}
+
 func (*Event_ReplicaReplaced) isEvent_Kind() {}
 
 func (*Event_PolicySet) isEvent_Kind() {}
@@ -814,7 +830,7 @@ const file_events_v1_frame_proto_rawDesc = "" +
 	"\fcausation_id\x18\x05 \x01(\tR\vcausationId\x12\x18\n" +
 	"\acommand\x18\x06 \x01(\tR\acommand\x12'\n" +
 	"\x0fidempotency_key\x18\a \x01(\fR\x0eidempotencyKey\x12!\n" +
-	"\frequest_hash\x18\b \x01(\fR\vrequestHash\"\x8a\x12\n" +
+	"\frequest_hash\x18\b \x01(\fR\vrequestHash\"\xd8\x12\n" +
 	"\x05Event\x12B\n" +
 	"\vera_started\x18\n" +
 	" \x01(\v2\x1f.omnirelay.events.v1.EraStartedH\x00R\n" +
@@ -824,7 +840,8 @@ const file_events_v1_frame_proto_rawDesc = "" +
 	"\vlog_resumed\x18\f \x01(\v2\x1f.omnirelay.events.v1.LogResumedH\x00R\n" +
 	"logResumed\x12B\n" +
 	"\vera_settled\x18\r \x01(\v2\x1f.omnirelay.events.v1.EraSettledH\x00R\n" +
-	"eraSettled\x12Q\n" +
+	"eraSettled\x12L\n" +
+	"\x0flog_tail_healed\x18\x0e \x01(\v2\".omnirelay.events.v1.LogTailHealedH\x00R\rlogTailHealed\x12Q\n" +
 	"\x10replica_replaced\x18\x0f \x01(\v2$.omnirelay.events.v1.ReplicaReplacedH\x00R\x0freplicaReplaced\x12?\n" +
 	"\n" +
 	"policy_set\x18\x1e \x01(\v2\x1e.omnirelay.events.v1.PolicySetH\x00R\tpolicySet\x12B\n" +
@@ -876,31 +893,32 @@ var file_events_v1_frame_proto_goTypes = []any{
 	(*LogSealed)(nil),          // 5: omnirelay.events.v1.LogSealed
 	(*LogResumed)(nil),         // 6: omnirelay.events.v1.LogResumed
 	(*EraSettled)(nil),         // 7: omnirelay.events.v1.EraSettled
-	(*ReplicaReplaced)(nil),    // 8: omnirelay.events.v1.ReplicaReplaced
-	(*PolicySet)(nil),          // 9: omnirelay.events.v1.PolicySet
-	(*NodeJoined)(nil),         // 10: omnirelay.events.v1.NodeJoined
-	(*NodeUpdated)(nil),        // 11: omnirelay.events.v1.NodeUpdated
-	(*NodeLeft)(nil),           // 12: omnirelay.events.v1.NodeLeft
-	(*NodeCordoned)(nil),       // 13: omnirelay.events.v1.NodeCordoned
-	(*NodeUncordoned)(nil),     // 14: omnirelay.events.v1.NodeUncordoned
-	(*SessionOpened)(nil),      // 15: omnirelay.events.v1.SessionOpened
-	(*SessionClosed)(nil),      // 16: omnirelay.events.v1.SessionClosed
-	(*CandidacyDeclared)(nil),  // 17: omnirelay.events.v1.CandidacyDeclared
-	(*CandidacyWithdrawn)(nil), // 18: omnirelay.events.v1.CandidacyWithdrawn
-	(*LeadershipGranted)(nil),  // 19: omnirelay.events.v1.LeadershipGranted
-	(*LeadershipResigned)(nil), // 20: omnirelay.events.v1.LeadershipResigned
-	(*LeadershipExpired)(nil),  // 21: omnirelay.events.v1.LeadershipExpired
-	(*NamespaceCreated)(nil),   // 22: omnirelay.events.v1.NamespaceCreated
-	(*NamespaceUpdated)(nil),   // 23: omnirelay.events.v1.NamespaceUpdated
-	(*NamespaceDeleting)(nil),  // 24: omnirelay.events.v1.NamespaceDeleting
-	(*NamespaceDeleted)(nil),   // 25: omnirelay.events.v1.NamespaceDeleted
-	(*ShardsAssigned)(nil),     // 26: omnirelay.events.v1.ShardsAssigned
-	(*ShardsReleased)(nil),     // 27: omnirelay.events.v1.ShardsReleased
-	(*ShardMoveStarted)(nil),   // 28: omnirelay.events.v1.ShardMoveStarted
-	(*ShardMoveFailed)(nil),    // 29: omnirelay.events.v1.ShardMoveFailed
-	(*ShardMoveCancelled)(nil), // 30: omnirelay.events.v1.ShardMoveCancelled
-	(*ShardsPaused)(nil),       // 31: omnirelay.events.v1.ShardsPaused
-	(*ShardsResumed)(nil),      // 32: omnirelay.events.v1.ShardsResumed
+	(*LogTailHealed)(nil),      // 8: omnirelay.events.v1.LogTailHealed
+	(*ReplicaReplaced)(nil),    // 9: omnirelay.events.v1.ReplicaReplaced
+	(*PolicySet)(nil),          // 10: omnirelay.events.v1.PolicySet
+	(*NodeJoined)(nil),         // 11: omnirelay.events.v1.NodeJoined
+	(*NodeUpdated)(nil),        // 12: omnirelay.events.v1.NodeUpdated
+	(*NodeLeft)(nil),           // 13: omnirelay.events.v1.NodeLeft
+	(*NodeCordoned)(nil),       // 14: omnirelay.events.v1.NodeCordoned
+	(*NodeUncordoned)(nil),     // 15: omnirelay.events.v1.NodeUncordoned
+	(*SessionOpened)(nil),      // 16: omnirelay.events.v1.SessionOpened
+	(*SessionClosed)(nil),      // 17: omnirelay.events.v1.SessionClosed
+	(*CandidacyDeclared)(nil),  // 18: omnirelay.events.v1.CandidacyDeclared
+	(*CandidacyWithdrawn)(nil), // 19: omnirelay.events.v1.CandidacyWithdrawn
+	(*LeadershipGranted)(nil),  // 20: omnirelay.events.v1.LeadershipGranted
+	(*LeadershipResigned)(nil), // 21: omnirelay.events.v1.LeadershipResigned
+	(*LeadershipExpired)(nil),  // 22: omnirelay.events.v1.LeadershipExpired
+	(*NamespaceCreated)(nil),   // 23: omnirelay.events.v1.NamespaceCreated
+	(*NamespaceUpdated)(nil),   // 24: omnirelay.events.v1.NamespaceUpdated
+	(*NamespaceDeleting)(nil),  // 25: omnirelay.events.v1.NamespaceDeleting
+	(*NamespaceDeleted)(nil),   // 26: omnirelay.events.v1.NamespaceDeleted
+	(*ShardsAssigned)(nil),     // 27: omnirelay.events.v1.ShardsAssigned
+	(*ShardsReleased)(nil),     // 28: omnirelay.events.v1.ShardsReleased
+	(*ShardMoveStarted)(nil),   // 29: omnirelay.events.v1.ShardMoveStarted
+	(*ShardMoveFailed)(nil),    // 30: omnirelay.events.v1.ShardMoveFailed
+	(*ShardMoveCancelled)(nil), // 31: omnirelay.events.v1.ShardMoveCancelled
+	(*ShardsPaused)(nil),       // 32: omnirelay.events.v1.ShardsPaused
+	(*ShardsResumed)(nil),      // 33: omnirelay.events.v1.ShardsResumed
 }
 var file_events_v1_frame_proto_depIdxs = []int32{
 	1,  // 0: omnirelay.events.v1.Frame.decisions:type_name -> omnirelay.events.v1.Decision
@@ -910,36 +928,37 @@ var file_events_v1_frame_proto_depIdxs = []int32{
 	5,  // 4: omnirelay.events.v1.Event.log_sealed:type_name -> omnirelay.events.v1.LogSealed
 	6,  // 5: omnirelay.events.v1.Event.log_resumed:type_name -> omnirelay.events.v1.LogResumed
 	7,  // 6: omnirelay.events.v1.Event.era_settled:type_name -> omnirelay.events.v1.EraSettled
-	8,  // 7: omnirelay.events.v1.Event.replica_replaced:type_name -> omnirelay.events.v1.ReplicaReplaced
-	9,  // 8: omnirelay.events.v1.Event.policy_set:type_name -> omnirelay.events.v1.PolicySet
-	10, // 9: omnirelay.events.v1.Event.node_joined:type_name -> omnirelay.events.v1.NodeJoined
-	11, // 10: omnirelay.events.v1.Event.node_updated:type_name -> omnirelay.events.v1.NodeUpdated
-	12, // 11: omnirelay.events.v1.Event.node_left:type_name -> omnirelay.events.v1.NodeLeft
-	13, // 12: omnirelay.events.v1.Event.node_cordoned:type_name -> omnirelay.events.v1.NodeCordoned
-	14, // 13: omnirelay.events.v1.Event.node_uncordoned:type_name -> omnirelay.events.v1.NodeUncordoned
-	15, // 14: omnirelay.events.v1.Event.session_opened:type_name -> omnirelay.events.v1.SessionOpened
-	16, // 15: omnirelay.events.v1.Event.session_closed:type_name -> omnirelay.events.v1.SessionClosed
-	17, // 16: omnirelay.events.v1.Event.candidacy_declared:type_name -> omnirelay.events.v1.CandidacyDeclared
-	18, // 17: omnirelay.events.v1.Event.candidacy_withdrawn:type_name -> omnirelay.events.v1.CandidacyWithdrawn
-	19, // 18: omnirelay.events.v1.Event.leadership_granted:type_name -> omnirelay.events.v1.LeadershipGranted
-	20, // 19: omnirelay.events.v1.Event.leadership_resigned:type_name -> omnirelay.events.v1.LeadershipResigned
-	21, // 20: omnirelay.events.v1.Event.leadership_expired:type_name -> omnirelay.events.v1.LeadershipExpired
-	22, // 21: omnirelay.events.v1.Event.namespace_created:type_name -> omnirelay.events.v1.NamespaceCreated
-	23, // 22: omnirelay.events.v1.Event.namespace_updated:type_name -> omnirelay.events.v1.NamespaceUpdated
-	24, // 23: omnirelay.events.v1.Event.namespace_deleting:type_name -> omnirelay.events.v1.NamespaceDeleting
-	25, // 24: omnirelay.events.v1.Event.namespace_deleted:type_name -> omnirelay.events.v1.NamespaceDeleted
-	26, // 25: omnirelay.events.v1.Event.shards_assigned:type_name -> omnirelay.events.v1.ShardsAssigned
-	27, // 26: omnirelay.events.v1.Event.shards_released:type_name -> omnirelay.events.v1.ShardsReleased
-	28, // 27: omnirelay.events.v1.Event.shard_move_started:type_name -> omnirelay.events.v1.ShardMoveStarted
-	29, // 28: omnirelay.events.v1.Event.shard_move_failed:type_name -> omnirelay.events.v1.ShardMoveFailed
-	30, // 29: omnirelay.events.v1.Event.shard_move_cancelled:type_name -> omnirelay.events.v1.ShardMoveCancelled
-	31, // 30: omnirelay.events.v1.Event.shards_paused:type_name -> omnirelay.events.v1.ShardsPaused
-	32, // 31: omnirelay.events.v1.Event.shards_resumed:type_name -> omnirelay.events.v1.ShardsResumed
-	32, // [32:32] is the sub-list for method output_type
-	32, // [32:32] is the sub-list for method input_type
-	32, // [32:32] is the sub-list for extension type_name
-	32, // [32:32] is the sub-list for extension extendee
-	0,  // [0:32] is the sub-list for field type_name
+	8,  // 7: omnirelay.events.v1.Event.log_tail_healed:type_name -> omnirelay.events.v1.LogTailHealed
+	9,  // 8: omnirelay.events.v1.Event.replica_replaced:type_name -> omnirelay.events.v1.ReplicaReplaced
+	10, // 9: omnirelay.events.v1.Event.policy_set:type_name -> omnirelay.events.v1.PolicySet
+	11, // 10: omnirelay.events.v1.Event.node_joined:type_name -> omnirelay.events.v1.NodeJoined
+	12, // 11: omnirelay.events.v1.Event.node_updated:type_name -> omnirelay.events.v1.NodeUpdated
+	13, // 12: omnirelay.events.v1.Event.node_left:type_name -> omnirelay.events.v1.NodeLeft
+	14, // 13: omnirelay.events.v1.Event.node_cordoned:type_name -> omnirelay.events.v1.NodeCordoned
+	15, // 14: omnirelay.events.v1.Event.node_uncordoned:type_name -> omnirelay.events.v1.NodeUncordoned
+	16, // 15: omnirelay.events.v1.Event.session_opened:type_name -> omnirelay.events.v1.SessionOpened
+	17, // 16: omnirelay.events.v1.Event.session_closed:type_name -> omnirelay.events.v1.SessionClosed
+	18, // 17: omnirelay.events.v1.Event.candidacy_declared:type_name -> omnirelay.events.v1.CandidacyDeclared
+	19, // 18: omnirelay.events.v1.Event.candidacy_withdrawn:type_name -> omnirelay.events.v1.CandidacyWithdrawn
+	20, // 19: omnirelay.events.v1.Event.leadership_granted:type_name -> omnirelay.events.v1.LeadershipGranted
+	21, // 20: omnirelay.events.v1.Event.leadership_resigned:type_name -> omnirelay.events.v1.LeadershipResigned
+	22, // 21: omnirelay.events.v1.Event.leadership_expired:type_name -> omnirelay.events.v1.LeadershipExpired
+	23, // 22: omnirelay.events.v1.Event.namespace_created:type_name -> omnirelay.events.v1.NamespaceCreated
+	24, // 23: omnirelay.events.v1.Event.namespace_updated:type_name -> omnirelay.events.v1.NamespaceUpdated
+	25, // 24: omnirelay.events.v1.Event.namespace_deleting:type_name -> omnirelay.events.v1.NamespaceDeleting
+	26, // 25: omnirelay.events.v1.Event.namespace_deleted:type_name -> omnirelay.events.v1.NamespaceDeleted
+	27, // 26: omnirelay.events.v1.Event.shards_assigned:type_name -> omnirelay.events.v1.ShardsAssigned
+	28, // 27: omnirelay.events.v1.Event.shards_released:type_name -> omnirelay.events.v1.ShardsReleased
+	29, // 28: omnirelay.events.v1.Event.shard_move_started:type_name -> omnirelay.events.v1.ShardMoveStarted
+	30, // 29: omnirelay.events.v1.Event.shard_move_failed:type_name -> omnirelay.events.v1.ShardMoveFailed
+	31, // 30: omnirelay.events.v1.Event.shard_move_cancelled:type_name -> omnirelay.events.v1.ShardMoveCancelled
+	32, // 31: omnirelay.events.v1.Event.shards_paused:type_name -> omnirelay.events.v1.ShardsPaused
+	33, // 32: omnirelay.events.v1.Event.shards_resumed:type_name -> omnirelay.events.v1.ShardsResumed
+	33, // [33:33] is the sub-list for method output_type
+	33, // [33:33] is the sub-list for method input_type
+	33, // [33:33] is the sub-list for extension type_name
+	33, // [33:33] is the sub-list for extension extendee
+	0,  // [0:33] is the sub-list for field type_name
 }
 
 func init() { file_events_v1_frame_proto_init() }
@@ -957,6 +976,7 @@ func file_events_v1_frame_proto_init() {
 		(*Event_LogSealed)(nil),
 		(*Event_LogResumed)(nil),
 		(*Event_EraSettled)(nil),
+		(*Event_LogTailHealed)(nil),
 		(*Event_ReplicaReplaced)(nil),
 		(*Event_PolicySet)(nil),
 		(*Event_NodeJoined)(nil),
