@@ -127,7 +127,7 @@ func (s *Store) putBack(ctx context.Context, from string, end, began uint64, ans
 	}
 	s.metrics.healed.Add(float64(len(frames)))
 	s.countUsed(ctx)
-	s.cfg.logger().Error("the end that the log had lost is back", "from", from, "messages", len(frames),
+	s.cfg.logger().Error("the end that the log had lost is back", "from", from, "messages", record.Messages,
 		"first", uint64(record.First), "last", uint64(record.Last), "hash", record.Hash.String())
 	return nil
 }

@@ -223,7 +223,7 @@ func (f *forgetful) whole(t *testing.T, mustTell bool, stores ...*natslog.Store)
 			continue
 		}
 		told++
-		if h.First <= f.mid.Position || h.Last != f.end.Position || h.Hash != f.end.Hash || h.From != "s3" {
+		if h.First != f.mid.Position+1 || h.Messages != lostFrames || h.Last != f.end.Position || h.Hash != f.end.Hash || h.From != "s3" {
 			t.Errorf("put back %+v; want up to position %d, from s3", h, f.end.Position)
 		}
 		if err := s.HealedLogged(h); err != nil {
