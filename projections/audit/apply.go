@@ -39,8 +39,10 @@ func settingOf(e *eventsv1.Event) string {
 	case *eventsv1.Event_EraStarted:
 		return k.EraStarted.ClusterId
 	case *eventsv1.Event_EraSettled, *eventsv1.Event_LogSealed, *eventsv1.Event_LogResumed,
-		*eventsv1.Event_LogTailHealed, *eventsv1.Event_ReplicaReplaced:
+		*eventsv1.Event_LogTailHealed:
 		return events.LogEntity
+	case *eventsv1.Event_ReplicaReplaced:
+		return k.ReplicaReplaced.Server
 	case *eventsv1.Event_PolicySet:
 		return k.PolicySet.Kind + "/" + k.PolicySet.Name
 	}

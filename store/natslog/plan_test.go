@@ -12,7 +12,9 @@ import (
 // TestPlan compares what is decided about logs that end too early with a transcript.
 func TestPlan(t *testing.T) {
 	names := map[course]string{whole: "whole", wait: "wait", putBack: "put back", lost: "lost"}
-	a := func(server string, known, held uint64) account { return account{Server: server, Known: known, Held: held} }
+	a := func(server string, known, held uint64) account {
+		return account{Server: server, Known: known, Held: held}
+	}
 	refuted := account{Server: "s3", Known: 9, Held: 9, Refuted: true}
 	var b strings.Builder
 	for _, c := range []struct {

@@ -136,7 +136,7 @@ func (w *replicaWatch) differs(hash events.Hash) error {
 		return nil //nolint:nilerr // looked at again
 	}
 	return &CorruptError{
-		File: w.s.files.dir, Offset: -1, Sequence: w.wanted.Sequence, Position: w.wanted.Position, Err: ErrCorrupt,
+		File: w.s.files.dir, Offset: -1, Sequence: w.wanted.Sequence, Position: w.wanted.Position, Opened: true, Err: ErrCorrupt,
 		Problem: fmt.Sprintf("this server's copy has a message of hash %s, the log has %s", hash, w.wanted.Hash),
 	}
 }
