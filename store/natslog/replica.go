@@ -49,8 +49,7 @@ func (s *Store) Trouble() string {
 	return t.behind
 }
 
-// tellBehind keeps what to say of this server's copy, and logs what changes from
-// nothing to something or back.
+// tellBehind keeps what to say of this server's copy, and logs it when it changes.
 func (s *Store) tellBehind(what string) {
 	s.tell(&s.troubles.behind, what, "this server's copy of the log is up to date again")
 }
@@ -69,6 +68,8 @@ func (s *Store) tell(place *string, what, over string) {
 		s.cfg.logger().Error(what)
 	case before != "" && what == "":
 		s.cfg.logger().Info(over)
+	case before != what:
+		s.cfg.logger().Warn(what)
 	}
 }
 
@@ -153,7 +154,11 @@ func (w *replicaWatch) wake(ctx context.Context, last uint64) error {
 	w.s.cfg.logger().Warn("this server's copy of the log stands still; it begins anew with raft", "message", last)
 	w.s.server.stop()
 	err := newRaftFiles(w.s.cfg.Dir).forget(w.s.cfg.logStream())
-	return errors.Join(err, w.s.server.start())
+	err = errors.Join(err, w.s.server.start())
+	if w.s.closed() { // Close may have stopped it before it was started
+		w.s.server.stop()
+	}
+	return err
 }
 
 // othersWhole tells whether another server leads the log, and all copies but this
