@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 )
@@ -57,6 +58,9 @@ func (s *Store) MoveLeaders(ctx context.Context, server string) error {
 	return nil
 }
 
+// stepDownWait bounds the wait for a leader's answer to being asked to step down.
+const stepDownWait = 500 * time.Millisecond
+
 func (s *Store) stepDown(ctx context.Context, stream string, info *jetstream.StreamInfo, server string) error {
 	if plainName(info.Cluster.Leader) == server {
 		return nil
@@ -74,6 +78,9 @@ func (s *Store) stepDown(ctx context.Context, stream string, info *jetstream.Str
 	if err != nil {
 		return err
 	}
+	// A leader that has stepped down may not answer any more: who asked asks again.
+	ctx, cancel := context.WithTimeout(ctx, stepDownWait)
+	defer cancel()
 	msg, err := s.conn.RequestWithContext(ctx, "$JS.API.STREAM.LEADER.STEPDOWN."+stream, data)
 	if err != nil {
 		return err
