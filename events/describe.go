@@ -64,6 +64,9 @@ func describeControl(e *eventsv1.Event) (Description, bool) {
 		return describef(c, LogEntity, "era %d settled: no lease of the time before it lives", k.EraSettled.Era), true
 	case *eventsv1.Event_LogSealed:
 		return describef(c, LogEntity, "the log is sealed"), true
+	case *eventsv1.Event_LogTailHealed:
+		h := k.LogTailHealed
+		return describef(c, LogEntity, "the log had lost positions %d to %d; %s had kept them, and they are back", h.First, h.Last, h.KeptBy), true
 	case *eventsv1.Event_ReplicaReplaced:
 		return describef(c, k.ReplicaReplaced.Server, "the replica of server %s is on a new directory", k.ReplicaReplaced.Server), true
 	case *eventsv1.Event_LogResumed:

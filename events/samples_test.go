@@ -30,6 +30,7 @@ func samples() []proto.Message {
 		&eventsv1.LogSealed{},
 		&eventsv1.LogResumed{Sealed: 55},
 		&eventsv1.EraSettled{Era: 2},
+		&eventsv1.LogTailHealed{ClusterId: "c1", First: 121, Last: 200, Frames: 40, Hash: []byte(strings.Repeat("\x5a", events.HashSize)), KeptBy: "s3"},
 		&eventsv1.ReplicaReplaced{Server: "s3"},
 		&eventsv1.PolicySet{Kind: "session", Name: "default", Version: 3, Spec: &eventsv1.PolicySet_Session{Session: &eventsv1.SessionPolicy{TtlMs: 7500}}},
 		&eventsv1.NodeJoined{Node: node},

@@ -110,3 +110,21 @@ func TestReplaceReplica(t *testing.T) {
 		t.Errorf("the state is %+v, was %+v", m.Control, before)
 	}
 }
+
+// TestRecordHealing: what was put back is told once, whoever did it.
+func TestRecordHealing(t *testing.T) {
+	m := model.New()
+	s := commandtest.New(t, m)
+	s.Given(&eventsv1.EraStarted{ClusterId: "c1", Era: 1, Next: 1}, &eventsv1.LogSealed{}, &eventsv1.LogResumed{Sealed: 2})
+	hash := events.HashOf([]byte("frame"))
+	whole := control.RecordHealing{First: 2, Last: 3, Frames: 2, Hash: hash, KeptBy: "s3"}
+	s.When(whole).Then(&eventsv1.LogTailHealed{ClusterId: "c1", First: 2, Last: 3, Frames: 2, Hash: hash[:], KeptBy: "s3"})
+	s.When(whole).ThenDone()
+	s.When(control.RecordHealing{First: 3, Last: 3, Frames: 1, Hash: hash, KeptBy: "s3"}).ThenDone()
+	s.When(control.RecordHealing{First: 4, Last: 9, Frames: 1, Hash: hash, KeptBy: "s3"}).ThenInvalid("last")
+	s.When(control.RecordHealing{First: 3, Last: 2, Frames: 1, Hash: hash, KeptBy: "s3"}).ThenInvalid("last")
+	s.When(control.RecordHealing{First: 2, Last: 3, Frames: 1, Hash: hash}).ThenInvalid("kept_by")
+	if m.Control.HealedTo != 3 {
+		t.Errorf("state is %+v", m.Control)
+	}
+}

@@ -31,6 +31,8 @@ func (s *State) Decide(meta commands.Meta, cmd commands.Command) ([]*eventsv1.Ev
 			return nil, commands.Refuse("not_started", "an empty log cannot be sealed")
 		}
 		return []*eventsv1.Event{{Kind: &eventsv1.Event_LogSealed{LogSealed: &eventsv1.LogSealed{}}}}, nil
+	case RecordHealing:
+		return s.recordHealing(meta, c)
 	case ReplaceReplica:
 		if err := commands.CheckName("server", c.Server); err != nil {
 			return nil, err
@@ -66,4 +68,21 @@ func (s *State) settleEra(c SettleEra) ([]*eventsv1.Event, error) {
 		return nil, nil
 	}
 	return []*eventsv1.Event{{Kind: &eventsv1.Event_EraSettled{EraSettled: &eventsv1.EraSettled{Era: s.Era}}}}, nil
+}
+
+// recordHealing tells once what was put back: several servers may have done so side
+// by side.
+func (s *State) recordHealing(meta commands.Meta, c RecordHealing) ([]*eventsv1.Event, error) {
+	if err := commands.CheckName("kept_by", c.KeptBy); err != nil {
+		return nil, err
+	}
+	if c.First == 0 || c.Last < c.First || c.Last >= meta.Next {
+		return nil, commands.BadField("last", "positions that are on the log", "is %d, after %d and before %d", c.Last, c.First, meta.Next)
+	}
+	if c.Last <= s.HealedTo {
+		return nil, nil
+	}
+	return []*eventsv1.Event{{Kind: &eventsv1.Event_LogTailHealed{LogTailHealed: &eventsv1.LogTailHealed{
+		ClusterId: s.Cluster, First: uint64(c.First), Last: uint64(c.Last), Frames: c.Frames, Hash: c.Hash[:], KeptBy: c.KeptBy,
+	}}}}, nil
 }

@@ -9,6 +9,8 @@
 //  4. An era that began with a restore is settling: no session is opened, and
 //     older sessions count for nothing, so that nothing is assigned or granted
 //     while a lease of the time before may live (S1, L1). It is settled once.
+//  5. LogTailHealed is logged once for what the log had lost and was given back,
+//     and for no position that is not on the log.
 //
 // [State.Admit] is asked before every command of every context.
 //

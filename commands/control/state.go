@@ -22,6 +22,8 @@ type State struct {
 	// event that took one away.
 	Sealed  events.Position `cbor:"6,keyasint,omitempty"`
 	Resumed events.Position `cbor:"7,keyasint,omitempty"`
+	// HealedTo is the last position that the log had lost and was given back.
+	HealedTo events.Position `cbor:"8,keyasint,omitempty"`
 }
 
 // Evolve applies a recorded event; those of other contexts change nothing.
@@ -32,6 +34,7 @@ func (s *State) Evolve(r events.Recorded) {
 		*s = State{
 			Cluster: e.EraStarted.ClusterId, Era: e.EraStarted.Era, StartedAt: r.Position,
 			Settling: e.EraStarted.RestoredPosition > 0, Settle: time.Duration(e.EraStarted.SettleMs) * time.Millisecond,
+			HealedTo: s.HealedTo,
 		}
 	case *eventsv1.Event_EraSettled:
 		s.Settling, s.Settle = false, 0
@@ -39,6 +42,8 @@ func (s *State) Evolve(r events.Recorded) {
 		s.Sealed = r.Position
 	case *eventsv1.Event_LogResumed:
 		s.Sealed, s.Resumed = 0, r.Position
+	case *eventsv1.Event_LogTailHealed:
+		s.HealedTo = max(s.HealedTo, events.Position(e.LogTailHealed.Last))
 	case *eventsv1.Event_ReplicaReplaced:
 		// Told for the record: which directories hold copies is the store's.
 	}

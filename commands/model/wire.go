@@ -18,7 +18,7 @@ import (
 // set. A test finds those that are missing.
 func Commands() []commands.Command {
 	return []commands.Command{
-		control.ReplaceReplica{},
+		control.RecordHealing{}, control.ReplaceReplica{},
 		control.Seal{},
 		control.SettleEra{},
 		control.StartEra{},

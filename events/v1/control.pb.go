@@ -280,6 +280,97 @@ func (x *ReplicaReplaced) GetServer() string {
 	return ""
 }
 
+// LogTailHealed says that the log had lost frames at its end after they were
+// acknowledged, and that they were put back byte for byte: positions and hashes are
+// as they were.
+type LogTailHealed struct {
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	ClusterId string                 `protobuf:"bytes,1,opt,name=cluster_id,json=clusterId,proto3" json:"cluster_id,omitempty"`
+	// First and last position of what was missing.
+	First uint64 `protobuf:"varint,2,opt,name=first,proto3" json:"first,omitempty"`
+	Last  uint64 `protobuf:"varint,3,opt,name=last,proto3" json:"last,omitempty"`
+	// How many frames that were.
+	Frames uint64 `protobuf:"varint,4,opt,name=frames,proto3" json:"frames,omitempty"`
+	// Hash of the last of them.
+	Hash []byte `protobuf:"bytes,5,opt,name=hash,proto3" json:"hash,omitempty"`
+	// The server that had kept them.
+	KeptBy        string `protobuf:"bytes,6,opt,name=kept_by,json=keptBy,proto3" json:"kept_by,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LogTailHealed) Reset() {
+	*x = LogTailHealed{}
+	mi := &file_events_v1_control_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LogTailHealed) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LogTailHealed) ProtoMessage() {}
+
+func (x *LogTailHealed) ProtoReflect() protoreflect.Message {
+	mi := &file_events_v1_control_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LogTailHealed.ProtoReflect.Descriptor instead.
+func (*LogTailHealed) Descriptor() ([]byte, []int) {
+	return file_events_v1_control_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *LogTailHealed) GetClusterId() string {
+	if x != nil {
+		return x.ClusterId
+	}
+	return ""
+}
+
+func (x *LogTailHealed) GetFirst() uint64 {
+	if x != nil {
+		return x.First
+	}
+	return 0
+}
+
+func (x *LogTailHealed) GetLast() uint64 {
+	if x != nil {
+		return x.Last
+	}
+	return 0
+}
+
+func (x *LogTailHealed) GetFrames() uint64 {
+	if x != nil {
+		return x.Frames
+	}
+	return 0
+}
+
+func (x *LogTailHealed) GetHash() []byte {
+	if x != nil {
+		return x.Hash
+	}
+	return nil
+}
+
+func (x *LogTailHealed) GetKeptBy() string {
+	if x != nil {
+		return x.KeptBy
+	}
+	return ""
+}
+
 var File_events_v1_control_proto protoreflect.FileDescriptor
 
 const file_events_v1_control_proto_rawDesc = "" +
@@ -301,7 +392,15 @@ const file_events_v1_control_proto_rawDesc = "" +
 	"LogResumed\x12\x16\n" +
 	"\x06sealed\x18\x01 \x01(\x04R\x06sealed\")\n" +
 	"\x0fReplicaReplaced\x12\x16\n" +
-	"\x06server\x18\x01 \x01(\tR\x06serverB3Z1github.com/omnirelay/omnirelay/events/v1;eventsv1b\x06proto3"
+	"\x06server\x18\x01 \x01(\tR\x06server\"\x9d\x01\n" +
+	"\rLogTailHealed\x12\x1d\n" +
+	"\n" +
+	"cluster_id\x18\x01 \x01(\tR\tclusterId\x12\x14\n" +
+	"\x05first\x18\x02 \x01(\x04R\x05first\x12\x12\n" +
+	"\x04last\x18\x03 \x01(\x04R\x04last\x12\x16\n" +
+	"\x06frames\x18\x04 \x01(\x04R\x06frames\x12\x12\n" +
+	"\x04hash\x18\x05 \x01(\fR\x04hash\x12\x17\n" +
+	"\akept_by\x18\x06 \x01(\tR\x06keptByB3Z1github.com/omnirelay/omnirelay/events/v1;eventsv1b\x06proto3"
 
 var (
 	file_events_v1_control_proto_rawDescOnce sync.Once
@@ -315,13 +414,14 @@ func file_events_v1_control_proto_rawDescGZIP() []byte {
 	return file_events_v1_control_proto_rawDescData
 }
 
-var file_events_v1_control_proto_msgTypes = make([]protoimpl.MessageInfo, 5)
+var file_events_v1_control_proto_msgTypes = make([]protoimpl.MessageInfo, 6)
 var file_events_v1_control_proto_goTypes = []any{
 	(*EraStarted)(nil),      // 0: omnirelay.events.v1.EraStarted
 	(*EraSettled)(nil),      // 1: omnirelay.events.v1.EraSettled
 	(*LogSealed)(nil),       // 2: omnirelay.events.v1.LogSealed
 	(*LogResumed)(nil),      // 3: omnirelay.events.v1.LogResumed
 	(*ReplicaReplaced)(nil), // 4: omnirelay.events.v1.ReplicaReplaced
+	(*LogTailHealed)(nil),   // 5: omnirelay.events.v1.LogTailHealed
 }
 var file_events_v1_control_proto_depIdxs = []int32{
 	0, // [0:0] is the sub-list for method output_type
@@ -342,7 +442,7 @@ func file_events_v1_control_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_events_v1_control_proto_rawDesc), len(file_events_v1_control_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   5,
+			NumMessages:   6,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -276,7 +276,7 @@ func (x *Meta) GetRequestHash() []byte {
 // Event is one fact. Field numbers are for ever; each context has its block:
 // control 10, policy 30, membership 40, leadership 70, shard 100, plan 150,
 // cluster 200, identity 250, schedule 300. Kept free for their own issues:
-// 14 LogTailHealed, 31 PolicyRemoved, 46 SessionClosing, 111 OwnershipExpired.
+// 31 PolicyRemoved, 46 SessionClosing, 111 OwnershipExpired.
 type Event struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Types that are valid to be assigned to Kind:
@@ -285,6 +285,7 @@ type Event struct {
 	//	*Event_LogSealed
 	//	*Event_LogResumed
 	//	*Event_EraSettled
+	//	*Event_LogTailHealed
 	//	*Event_ReplicaReplaced
 	//	*Event_PolicySet
 	//	*Event_NodeJoined
@@ -385,6 +386,15 @@ func (x *Event) GetEraSettled() *EraSettled {
 	if x != nil {
 		if x, ok := x.Kind.(*Event_EraSettled); ok {
 			return x.EraSettled
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetLogTailHealed() *LogTailHealed {
+	if x != nil {
+		if x, ok := x.Kind.(*Event_LogTailHealed); ok {
+			return x.LogTailHealed
 		}
 	}
 	return nil
@@ -653,6 +663,10 @@ type Event_EraSettled struct {
 	EraSettled *EraSettled `protobuf:"bytes,13,opt,name=era_settled,json=eraSettled,proto3,oneof"`
 }
 
+type Event_LogTailHealed struct {
+	LogTailHealed *LogTailHealed `protobuf:"bytes,14,opt,name=log_tail_healed,json=logTailHealed,proto3,oneof"`
+}
+
 type Event_ReplicaReplaced struct {
 	ReplicaReplaced *ReplicaReplaced `protobuf:"bytes,15,opt,name=replica_replaced,json=replicaReplaced,proto3,oneof"`
 }
@@ -769,6 +783,8 @@ func (*Event_LogResumed) isEvent_Kind() {}
 
 func (*Event_EraSettled) isEvent_Kind() {}
 
+func (*Event_LogTailHealed) isEvent_Kind() {}
+
 func (*Event_ReplicaReplaced) isEvent_Kind() {}
 
 func (*Event_PolicySet) isEvent_Kind() {}
@@ -846,7 +862,7 @@ const file_events_v1_frame_proto_rawDesc = "" +
 	"\fcausation_id\x18\x05 \x01(\tR\vcausationId\x12\x18\n" +
 	"\acommand\x18\x06 \x01(\tR\acommand\x12'\n" +
 	"\x0fidempotency_key\x18\a \x01(\fR\x0eidempotencyKey\x12!\n" +
-	"\frequest_hash\x18\b \x01(\fR\vrequestHash\"\x9e\x13\n" +
+	"\frequest_hash\x18\b \x01(\fR\vrequestHash\"\xec\x13\n" +
 	"\x05Event\x12B\n" +
 	"\vera_started\x18\n" +
 	" \x01(\v2\x1f.omnirelay.events.v1.EraStartedH\x00R\n" +
@@ -856,7 +872,8 @@ const file_events_v1_frame_proto_rawDesc = "" +
 	"\vlog_resumed\x18\f \x01(\v2\x1f.omnirelay.events.v1.LogResumedH\x00R\n" +
 	"logResumed\x12B\n" +
 	"\vera_settled\x18\r \x01(\v2\x1f.omnirelay.events.v1.EraSettledH\x00R\n" +
-	"eraSettled\x12Q\n" +
+	"eraSettled\x12L\n" +
+	"\x0flog_tail_healed\x18\x0e \x01(\v2\".omnirelay.events.v1.LogTailHealedH\x00R\rlogTailHealed\x12Q\n" +
 	"\x10replica_replaced\x18\x0f \x01(\v2$.omnirelay.events.v1.ReplicaReplacedH\x00R\x0freplicaReplaced\x12?\n" +
 	"\n" +
 	"policy_set\x18\x1e \x01(\v2\x1e.omnirelay.events.v1.PolicySetH\x00R\tpolicySet\x12B\n" +
@@ -911,33 +928,34 @@ var file_events_v1_frame_proto_goTypes = []any{
 	(*LogSealed)(nil),          // 5: omnirelay.events.v1.LogSealed
 	(*LogResumed)(nil),         // 6: omnirelay.events.v1.LogResumed
 	(*EraSettled)(nil),         // 7: omnirelay.events.v1.EraSettled
-	(*ReplicaReplaced)(nil),    // 8: omnirelay.events.v1.ReplicaReplaced
-	(*PolicySet)(nil),          // 9: omnirelay.events.v1.PolicySet
-	(*NodeJoined)(nil),         // 10: omnirelay.events.v1.NodeJoined
-	(*NodeUpdated)(nil),        // 11: omnirelay.events.v1.NodeUpdated
-	(*NodeLeft)(nil),           // 12: omnirelay.events.v1.NodeLeft
-	(*NodeCordoned)(nil),       // 13: omnirelay.events.v1.NodeCordoned
-	(*NodeUncordoned)(nil),     // 14: omnirelay.events.v1.NodeUncordoned
-	(*SessionOpened)(nil),      // 15: omnirelay.events.v1.SessionOpened
-	(*SessionClosed)(nil),      // 16: omnirelay.events.v1.SessionClosed
-	(*ServerLost)(nil),         // 17: omnirelay.events.v1.ServerLost
-	(*ServerReturned)(nil),     // 18: omnirelay.events.v1.ServerReturned
-	(*CandidacyDeclared)(nil),  // 19: omnirelay.events.v1.CandidacyDeclared
-	(*CandidacyWithdrawn)(nil), // 20: omnirelay.events.v1.CandidacyWithdrawn
-	(*LeadershipGranted)(nil),  // 21: omnirelay.events.v1.LeadershipGranted
-	(*LeadershipResigned)(nil), // 22: omnirelay.events.v1.LeadershipResigned
-	(*LeadershipExpired)(nil),  // 23: omnirelay.events.v1.LeadershipExpired
-	(*NamespaceCreated)(nil),   // 24: omnirelay.events.v1.NamespaceCreated
-	(*NamespaceUpdated)(nil),   // 25: omnirelay.events.v1.NamespaceUpdated
-	(*NamespaceDeleting)(nil),  // 26: omnirelay.events.v1.NamespaceDeleting
-	(*NamespaceDeleted)(nil),   // 27: omnirelay.events.v1.NamespaceDeleted
-	(*ShardsAssigned)(nil),     // 28: omnirelay.events.v1.ShardsAssigned
-	(*ShardsReleased)(nil),     // 29: omnirelay.events.v1.ShardsReleased
-	(*ShardMoveStarted)(nil),   // 30: omnirelay.events.v1.ShardMoveStarted
-	(*ShardMoveFailed)(nil),    // 31: omnirelay.events.v1.ShardMoveFailed
-	(*ShardMoveCancelled)(nil), // 32: omnirelay.events.v1.ShardMoveCancelled
-	(*ShardsPaused)(nil),       // 33: omnirelay.events.v1.ShardsPaused
-	(*ShardsResumed)(nil),      // 34: omnirelay.events.v1.ShardsResumed
+	(*LogTailHealed)(nil),      // 8: omnirelay.events.v1.LogTailHealed
+	(*ReplicaReplaced)(nil),    // 9: omnirelay.events.v1.ReplicaReplaced
+	(*PolicySet)(nil),          // 10: omnirelay.events.v1.PolicySet
+	(*NodeJoined)(nil),         // 11: omnirelay.events.v1.NodeJoined
+	(*NodeUpdated)(nil),        // 12: omnirelay.events.v1.NodeUpdated
+	(*NodeLeft)(nil),           // 13: omnirelay.events.v1.NodeLeft
+	(*NodeCordoned)(nil),       // 14: omnirelay.events.v1.NodeCordoned
+	(*NodeUncordoned)(nil),     // 15: omnirelay.events.v1.NodeUncordoned
+	(*SessionOpened)(nil),      // 16: omnirelay.events.v1.SessionOpened
+	(*SessionClosed)(nil),      // 17: omnirelay.events.v1.SessionClosed
+	(*ServerLost)(nil),         // 18: omnirelay.events.v1.ServerLost
+	(*ServerReturned)(nil),     // 19: omnirelay.events.v1.ServerReturned
+	(*CandidacyDeclared)(nil),  // 20: omnirelay.events.v1.CandidacyDeclared
+	(*CandidacyWithdrawn)(nil), // 21: omnirelay.events.v1.CandidacyWithdrawn
+	(*LeadershipGranted)(nil),  // 22: omnirelay.events.v1.LeadershipGranted
+	(*LeadershipResigned)(nil), // 23: omnirelay.events.v1.LeadershipResigned
+	(*LeadershipExpired)(nil),  // 24: omnirelay.events.v1.LeadershipExpired
+	(*NamespaceCreated)(nil),   // 25: omnirelay.events.v1.NamespaceCreated
+	(*NamespaceUpdated)(nil),   // 26: omnirelay.events.v1.NamespaceUpdated
+	(*NamespaceDeleting)(nil),  // 27: omnirelay.events.v1.NamespaceDeleting
+	(*NamespaceDeleted)(nil),   // 28: omnirelay.events.v1.NamespaceDeleted
+	(*ShardsAssigned)(nil),     // 29: omnirelay.events.v1.ShardsAssigned
+	(*ShardsReleased)(nil),     // 30: omnirelay.events.v1.ShardsReleased
+	(*ShardMoveStarted)(nil),   // 31: omnirelay.events.v1.ShardMoveStarted
+	(*ShardMoveFailed)(nil),    // 32: omnirelay.events.v1.ShardMoveFailed
+	(*ShardMoveCancelled)(nil), // 33: omnirelay.events.v1.ShardMoveCancelled
+	(*ShardsPaused)(nil),       // 34: omnirelay.events.v1.ShardsPaused
+	(*ShardsResumed)(nil),      // 35: omnirelay.events.v1.ShardsResumed
 }
 var file_events_v1_frame_proto_depIdxs = []int32{
 	1,  // 0: omnirelay.events.v1.Frame.decisions:type_name -> omnirelay.events.v1.Decision
@@ -947,38 +965,39 @@ var file_events_v1_frame_proto_depIdxs = []int32{
 	5,  // 4: omnirelay.events.v1.Event.log_sealed:type_name -> omnirelay.events.v1.LogSealed
 	6,  // 5: omnirelay.events.v1.Event.log_resumed:type_name -> omnirelay.events.v1.LogResumed
 	7,  // 6: omnirelay.events.v1.Event.era_settled:type_name -> omnirelay.events.v1.EraSettled
-	8,  // 7: omnirelay.events.v1.Event.replica_replaced:type_name -> omnirelay.events.v1.ReplicaReplaced
-	9,  // 8: omnirelay.events.v1.Event.policy_set:type_name -> omnirelay.events.v1.PolicySet
-	10, // 9: omnirelay.events.v1.Event.node_joined:type_name -> omnirelay.events.v1.NodeJoined
-	11, // 10: omnirelay.events.v1.Event.node_updated:type_name -> omnirelay.events.v1.NodeUpdated
-	12, // 11: omnirelay.events.v1.Event.node_left:type_name -> omnirelay.events.v1.NodeLeft
-	13, // 12: omnirelay.events.v1.Event.node_cordoned:type_name -> omnirelay.events.v1.NodeCordoned
-	14, // 13: omnirelay.events.v1.Event.node_uncordoned:type_name -> omnirelay.events.v1.NodeUncordoned
-	15, // 14: omnirelay.events.v1.Event.session_opened:type_name -> omnirelay.events.v1.SessionOpened
-	16, // 15: omnirelay.events.v1.Event.session_closed:type_name -> omnirelay.events.v1.SessionClosed
-	17, // 16: omnirelay.events.v1.Event.server_lost:type_name -> omnirelay.events.v1.ServerLost
-	18, // 17: omnirelay.events.v1.Event.server_returned:type_name -> omnirelay.events.v1.ServerReturned
-	19, // 18: omnirelay.events.v1.Event.candidacy_declared:type_name -> omnirelay.events.v1.CandidacyDeclared
-	20, // 19: omnirelay.events.v1.Event.candidacy_withdrawn:type_name -> omnirelay.events.v1.CandidacyWithdrawn
-	21, // 20: omnirelay.events.v1.Event.leadership_granted:type_name -> omnirelay.events.v1.LeadershipGranted
-	22, // 21: omnirelay.events.v1.Event.leadership_resigned:type_name -> omnirelay.events.v1.LeadershipResigned
-	23, // 22: omnirelay.events.v1.Event.leadership_expired:type_name -> omnirelay.events.v1.LeadershipExpired
-	24, // 23: omnirelay.events.v1.Event.namespace_created:type_name -> omnirelay.events.v1.NamespaceCreated
-	25, // 24: omnirelay.events.v1.Event.namespace_updated:type_name -> omnirelay.events.v1.NamespaceUpdated
-	26, // 25: omnirelay.events.v1.Event.namespace_deleting:type_name -> omnirelay.events.v1.NamespaceDeleting
-	27, // 26: omnirelay.events.v1.Event.namespace_deleted:type_name -> omnirelay.events.v1.NamespaceDeleted
-	28, // 27: omnirelay.events.v1.Event.shards_assigned:type_name -> omnirelay.events.v1.ShardsAssigned
-	29, // 28: omnirelay.events.v1.Event.shards_released:type_name -> omnirelay.events.v1.ShardsReleased
-	30, // 29: omnirelay.events.v1.Event.shard_move_started:type_name -> omnirelay.events.v1.ShardMoveStarted
-	31, // 30: omnirelay.events.v1.Event.shard_move_failed:type_name -> omnirelay.events.v1.ShardMoveFailed
-	32, // 31: omnirelay.events.v1.Event.shard_move_cancelled:type_name -> omnirelay.events.v1.ShardMoveCancelled
-	33, // 32: omnirelay.events.v1.Event.shards_paused:type_name -> omnirelay.events.v1.ShardsPaused
-	34, // 33: omnirelay.events.v1.Event.shards_resumed:type_name -> omnirelay.events.v1.ShardsResumed
-	34, // [34:34] is the sub-list for method output_type
-	34, // [34:34] is the sub-list for method input_type
-	34, // [34:34] is the sub-list for extension type_name
-	34, // [34:34] is the sub-list for extension extendee
-	0,  // [0:34] is the sub-list for field type_name
+	8,  // 7: omnirelay.events.v1.Event.log_tail_healed:type_name -> omnirelay.events.v1.LogTailHealed
+	9,  // 8: omnirelay.events.v1.Event.replica_replaced:type_name -> omnirelay.events.v1.ReplicaReplaced
+	10, // 9: omnirelay.events.v1.Event.policy_set:type_name -> omnirelay.events.v1.PolicySet
+	11, // 10: omnirelay.events.v1.Event.node_joined:type_name -> omnirelay.events.v1.NodeJoined
+	12, // 11: omnirelay.events.v1.Event.node_updated:type_name -> omnirelay.events.v1.NodeUpdated
+	13, // 12: omnirelay.events.v1.Event.node_left:type_name -> omnirelay.events.v1.NodeLeft
+	14, // 13: omnirelay.events.v1.Event.node_cordoned:type_name -> omnirelay.events.v1.NodeCordoned
+	15, // 14: omnirelay.events.v1.Event.node_uncordoned:type_name -> omnirelay.events.v1.NodeUncordoned
+	16, // 15: omnirelay.events.v1.Event.session_opened:type_name -> omnirelay.events.v1.SessionOpened
+	17, // 16: omnirelay.events.v1.Event.session_closed:type_name -> omnirelay.events.v1.SessionClosed
+	18, // 17: omnirelay.events.v1.Event.server_lost:type_name -> omnirelay.events.v1.ServerLost
+	19, // 18: omnirelay.events.v1.Event.server_returned:type_name -> omnirelay.events.v1.ServerReturned
+	20, // 19: omnirelay.events.v1.Event.candidacy_declared:type_name -> omnirelay.events.v1.CandidacyDeclared
+	21, // 20: omnirelay.events.v1.Event.candidacy_withdrawn:type_name -> omnirelay.events.v1.CandidacyWithdrawn
+	22, // 21: omnirelay.events.v1.Event.leadership_granted:type_name -> omnirelay.events.v1.LeadershipGranted
+	23, // 22: omnirelay.events.v1.Event.leadership_resigned:type_name -> omnirelay.events.v1.LeadershipResigned
+	24, // 23: omnirelay.events.v1.Event.leadership_expired:type_name -> omnirelay.events.v1.LeadershipExpired
+	25, // 24: omnirelay.events.v1.Event.namespace_created:type_name -> omnirelay.events.v1.NamespaceCreated
+	26, // 25: omnirelay.events.v1.Event.namespace_updated:type_name -> omnirelay.events.v1.NamespaceUpdated
+	27, // 26: omnirelay.events.v1.Event.namespace_deleting:type_name -> omnirelay.events.v1.NamespaceDeleting
+	28, // 27: omnirelay.events.v1.Event.namespace_deleted:type_name -> omnirelay.events.v1.NamespaceDeleted
+	29, // 28: omnirelay.events.v1.Event.shards_assigned:type_name -> omnirelay.events.v1.ShardsAssigned
+	30, // 29: omnirelay.events.v1.Event.shards_released:type_name -> omnirelay.events.v1.ShardsReleased
+	31, // 30: omnirelay.events.v1.Event.shard_move_started:type_name -> omnirelay.events.v1.ShardMoveStarted
+	32, // 31: omnirelay.events.v1.Event.shard_move_failed:type_name -> omnirelay.events.v1.ShardMoveFailed
+	33, // 32: omnirelay.events.v1.Event.shard_move_cancelled:type_name -> omnirelay.events.v1.ShardMoveCancelled
+	34, // 33: omnirelay.events.v1.Event.shards_paused:type_name -> omnirelay.events.v1.ShardsPaused
+	35, // 34: omnirelay.events.v1.Event.shards_resumed:type_name -> omnirelay.events.v1.ShardsResumed
+	35, // [35:35] is the sub-list for method output_type
+	35, // [35:35] is the sub-list for method input_type
+	35, // [35:35] is the sub-list for extension type_name
+	35, // [35:35] is the sub-list for extension extendee
+	0,  // [0:35] is the sub-list for field type_name
 }
 
 func init() { file_events_v1_frame_proto_init() }
@@ -996,6 +1015,7 @@ func file_events_v1_frame_proto_init() {
 		(*Event_LogSealed)(nil),
 		(*Event_LogResumed)(nil),
 		(*Event_EraSettled)(nil),
+		(*Event_LogTailHealed)(nil),
 		(*Event_ReplicaReplaced)(nil),
 		(*Event_PolicySet)(nil),
 		(*Event_NodeJoined)(nil),

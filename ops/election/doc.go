@@ -23,9 +23,11 @@
 //     brings them to itself.
 //  6. Two servers that show different heads at one position are told of, loudly,
 //     and the one that does not lead ends with [ErrDiverged].
+//  7. Before each candidacy a majority of servers confirms that the log has not lost
+//     its end (Config.Prepare); what is known to be stored is not sequenced over.
 //
 // Nothing of this is on the log: beats are signs of life, not changes.
 //
-// Goroutines: Run is one; what is heard comes in on the link's goroutine and is
+// Goroutines: Run is one, a handover of streams and a preparation one each at a time; what is heard comes in on the link's goroutine and is
 // kept under a lock that is never held across I/O.
 package election

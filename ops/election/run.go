@@ -2,6 +2,7 @@ package election
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -53,6 +54,9 @@ type Config struct {
 	Logger    *slog.Logger
 	// Metrics may be nil.
 	Metrics prometheus.Registerer
+	// Prepare, if set, is asked before each candidacy, and an error prevents it: the
+	// log may lack what other servers know to be stored.
+	Prepare func(ctx context.Context) error
 	// Waiting says what this server is not ready for, Shown the position of its reads.
 	Waiting func() []string
 	Shown   func() events.Position
@@ -76,6 +80,8 @@ type Election struct {
 	told     int64         // when
 	since    int64         // of the last campaign
 	steering chan struct{} // closed when the streams were brought here, or not; nil before the first time
+	// preparing is closed when the last Prepare has ended; nil before the first time.
+	preparing chan struct{}
 
 	// wake is of size 1: something was heard that may not wait for the next step.
 	wake chan struct{}
@@ -102,8 +108,10 @@ func (e *Election) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer func() {
 		cancel()
-		if e.steering != nil {
-			<-e.steering
+		for _, ended := range []chan struct{}{e.steering, e.preparing} {
+			if ended != nil {
+				<-ended
+			}
 		}
 	}()
 	tick := time.NewTicker(StepEvery)
@@ -174,7 +182,7 @@ func (e *Election) step(ctx context.Context) {
 		e.cfg.Logger.Info("campaigning for control leadership", "why", a.Why, "position", v.Position, "missed", v.Leader)
 		e.since = v.Now
 		e.metrics.campaigns.Inc()
-		e.cfg.Candidate.Campaign()
+		e.campaign(ctx)
 	case a.Withdraw:
 		e.cfg.Logger.Info("candidacy withdrawn: the leader is heard again", "leader", v.Leader)
 		e.cfg.Candidate.Withdraw()
@@ -185,6 +193,37 @@ func (e *Election) step(ctx context.Context) {
 		e.told, e.last = v.Now, b
 		e.tell(b)
 	}
+}
+
+// prepareWithin bounds a Prepare: the next step may ask again.
+const prepareWithin = 2 * time.Second
+
+// campaign makes this server a candidate as soon as it is prepared, beside the
+// steps, one attempt at a time.
+func (e *Election) campaign(ctx context.Context) {
+	if e.cfg.Prepare == nil {
+		e.cfg.Candidate.Campaign()
+		return
+	}
+	if e.preparing != nil {
+		select {
+		case <-e.preparing:
+		default:
+			return
+		}
+	}
+	done := make(chan struct{})
+	e.preparing = done
+	go func() {
+		defer close(done)
+		ctx, cancel := context.WithTimeout(ctx, prepareWithin)
+		defer cancel()
+		if err := e.cfg.Prepare(ctx); err == nil {
+			e.cfg.Candidate.Campaign()
+		} else if !errors.Is(err, context.Canceled) {
+			e.cfg.Logger.Warn("not campaigning: the end of the log is not confirmed", "error", err)
+		}
+	}()
 }
 
 func (e *Election) tell(b Beat) {

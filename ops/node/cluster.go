@@ -42,7 +42,7 @@ func (s *server) newCluster() error {
 	link := s.store.Link()
 	s.election = election.New(election.Config{
 		Server: s.cfg.Name, Servers: len(s.cfg.Peers), Version: s.opts.Version, Address: s.address,
-		Candidate: s.seq, Streams: s.store, Link: link, Clock: s.opts.Clock,
+		Candidate: s.seq, Streams: s.store, Link: link, Clock: s.opts.Clock, Prepare: s.store.ConfirmEnd,
 		Logger: s.log.With("component", "election"), Metrics: s.opts.Registry,
 		Waiting: s.waitingFor, Shown: func() events.Position { return s.rows.Position() }, // opened after this
 	})
@@ -89,6 +89,7 @@ func (s *server) startCluster() error {
 	s.parts.runs("forward", time.Second, s.forward.Run)
 	s.parts.runs("election", time.Second, s.election.Run)
 	s.parts.runs("introduction", time.Second, s.introduceLater)
+	s.parts.runs("healing", time.Second, s.tellHealings)
 	if s.grows {
 		s.parts.runs("growth", time.Second, s.resumeGrown)
 	}

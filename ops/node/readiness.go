@@ -20,6 +20,9 @@ func (s *server) waitingFor() []string {
 			missing = append(missing, fmt.Sprintf("%s is %s", p.Component, p.State))
 		}
 	}
+	if trouble := s.store.Trouble(); trouble != "" {
+		missing = append(missing, trouble)
+	}
 	view := s.seq.View()
 	if view.Mark.Position == 0 {
 		missing = append(missing, "sequencer has not caught up with the log")

@@ -207,6 +207,7 @@ func (s *server) openLog(ctx context.Context) error {
 func (s *server) logConfig(snapshot sequencer.View, had bool) natslog.Config {
 	cfg := natslog.DefaultConfig(s.dir.logDir(), s.cfg.Cluster)
 	cfg.ServerName, cfg.Logger = s.dir.natsName(), s.log.With("component", "log")
+	cfg.Metrics = s.opts.Registry
 	// What the snapshot shows was stored: a log that ends before it is cut.
 	cfg.Known = store.Mark{Sequence: snapshot.Mark.Sequence, Head: events.Head{Position: snapshot.Mark.Position}}
 	cfg.Used = had
@@ -220,9 +221,17 @@ func (s *server) logConfig(snapshot sequencer.View, had bool) natslog.Config {
 		if s.cfg.Reseed != "" {
 			cfg.Outside = s.askReplace
 		}
+		// What the log loses is put back from here, if no file has it any more.
+		cfg.TailBytes, cfg.TailFrames = clusterTailBytes, clusterTailFrames
 	}
 	return cfg
 }
+
+// Bounds of the recent frames that each of several servers keeps in memory.
+const (
+	clusterTailBytes  = 64 << 20
+	clusterTailFrames = 1 << 16
+)
 
 // tellWaiting keeps what the start waits for, and says it when it changes.
 func (s *server) tellWaiting(what string) {
@@ -322,6 +331,7 @@ func (s *server) startSequencer(context.Context) error {
 	s.parts.runs("projection", time.Second, s.rows.Run)
 	// It stores what was decided, and then a snapshot of the whole model.
 	s.parts.runs("sequencer", 4*time.Second, s.seq.Run)
+	s.parts.runs("log guard", time.Second, s.store.Guard)
 	return s.startCluster()
 }
 

@@ -38,8 +38,11 @@ func settingOf(e *eventsv1.Event) string {
 	switch k := e.GetKind().(type) {
 	case *eventsv1.Event_EraStarted:
 		return k.EraStarted.ClusterId
-	case *eventsv1.Event_EraSettled, *eventsv1.Event_LogSealed, *eventsv1.Event_LogResumed, *eventsv1.Event_ReplicaReplaced:
+	case *eventsv1.Event_EraSettled, *eventsv1.Event_LogSealed, *eventsv1.Event_LogResumed,
+		*eventsv1.Event_LogTailHealed:
 		return events.LogEntity
+	case *eventsv1.Event_ReplicaReplaced:
+		return k.ReplicaReplaced.Server
 	case *eventsv1.Event_PolicySet:
 		return k.PolicySet.Kind + "/" + k.PolicySet.Name
 	}

@@ -21,14 +21,22 @@
 //  6. Publish, Load, Follow and the register survive a restart of the embedded
 //     server. Nothing is sent later than it was asked for.
 //  7. Close returns when every goroutine has ended, and may be called again.
+//  8. Guard reads all files in the background, at a stated rate, and compares this
+//     server's copy with what was anchored: damage ends it with a *CorruptError, and
+//     Trouble says when the copy is behind (V3).
+//  9. An end of the log that was known to be stored and that the log has lost is put
+//     back byte for byte from what a server still holds, or told of with who lacks
+//     what; meanwhile nothing is published. ConfirmEnd tells, from a majority, that
+//     none is missing.
 //
-// It does not decode frames (but for the position in an error), does not verify
-// the chain, does not know who may publish, and does not build clusters: one
-// replica, [Config] says so. DESIGN.md says what is odd here and why.
+// It decodes frames only for positions, for the chain in Guard, and to verify what is
+// put back; followers verify what they follow. It does not know who may publish.
+// DESIGN.md says what is odd here and why.
 //
 // # Goroutines
 //
-// Open starts two, for the anchor and for the end of the log, beside those of the
-// server and of its client; Close ends them all. Follow runs on its caller's
-// goroutine. Everything exported may be called from any goroutine.
+// Open starts two, for the anchor and for the end of the log, and in a cluster those
+// of the [Link], beside those of the server and of its client; Close ends them all.
+// Follow and Guard run on their callers' goroutines, Guard with up to three of its
+// own that it waits for. Everything exported may be called from any goroutine.
 package natslog

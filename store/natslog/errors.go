@@ -19,7 +19,7 @@ var ErrCorrupt = errors.New("log_corrupt: stored bytes are damaged")
 var ErrNoAck = errors.New("no acknowledgement from the log")
 
 // CorruptError names the place at which a log is damaged. It wraps
-// [ErrCorrupt] or store.ErrLogTruncated. No message was repaired or removed.
+// [ErrCorrupt] or store.ErrLogTruncated. No message was repaired or removed by us.
 type CorruptError struct {
 	// File holds the damage; a directory when no single file does.
 	File string
@@ -32,6 +32,8 @@ type CorruptError struct {
 	Position events.Position
 	// Problem says what was found.
 	Problem string
+	// Opened: JetStream had the files open, and may have written them.
+	Opened bool
 	// Err is ErrCorrupt or store.ErrLogTruncated.
 	Err error
 }
@@ -49,7 +51,10 @@ func (e *CorruptError) Error() string {
 	if e.Offset >= 0 {
 		fmt.Fprintf(&b, " at byte %d", e.Offset)
 	}
-	fmt.Fprintf(&b, ": %s; no message file was changed", e.Problem)
+	fmt.Fprintf(&b, ": %s", e.Problem)
+	if !e.Opened {
+		b.WriteString("; no message file was changed")
+	}
 	return b.String()
 }
 

@@ -38,6 +38,8 @@ type framesAnswer struct {
 	Held uint64 `cbor:"6,keyasint"`
 	// Frames are the messages from the first that was asked for.
 	Frames [][]byte `cbor:"7,keyasint"`
+	// Era of the log that this is about.
+	Era uint64 `cbor:"8,keyasint"`
 }
 
 // answerBytes bounds the messages of one answer; the first is in it in any case.
@@ -66,7 +68,7 @@ func (s *Store) serveFrames() error {
 func (s *Store) account(r framesRequest) (framesAnswer, error) {
 	mark, _ := s.anchor.get()
 	a := framesAnswer{
-		Server: s.link.name, Known: max(s.tail.last(), mark.Sequence),
+		Server: s.link.name, Era: s.cfg.Era, Known: max(s.tail.last(), mark.Sequence),
 		Mark: mark.Sequence, Position: uint64(mark.Position), Hash: mark.Hash,
 	}
 	if r.From == 0 || r.From > a.Known {
@@ -138,7 +140,7 @@ func (s *Store) askAccounts(ctx context.Context, from uint64, enough func(n int)
 	var asking sync.WaitGroup
 	for _, server := range others {
 		asking.Go(func() {
-			if a, err := s.askFrames(ctx, server, framesRequest{From: from}); err == nil {
+			if a, err := s.askFrames(ctx, server, framesRequest{From: from}); err == nil && a.Era == s.cfg.Era {
 				came <- a
 			}
 		})

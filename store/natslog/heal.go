@@ -43,7 +43,7 @@ func (s *Store) heal(ctx context.Context, short *shortage) (waits string, err er
 			return why, nil
 		}
 		s.cfg.logger().Error("the log has lost its end; putting back what a server holds", "missing", why, "from", from)
-		err = s.putBack(ctx, from, end, answers)
+		err = s.putBack(ctx, from, end, short.from, answers)
 		var broken *brokenError
 		if errors.As(err, &broken) {
 			s.cfg.logger().Error("what a server holds does not continue the log", "server", from, "error", err)
@@ -66,7 +66,7 @@ func (s *Store) situation(end uint64, answers []framesAnswer, refuted map[string
 
 // lostFor is the error of messages that nobody has.
 func (s *Store) lostFor(ctx context.Context, end uint64, why string) error {
-	e := &CorruptError{File: s.files.dir, Offset: -1, Sequence: end + 1, Problem: why, Err: store.ErrLogTruncated}
+	e := &CorruptError{File: s.files.dir, Offset: -1, Sequence: end + 1, Problem: why, Opened: true, Err: store.ErrLogTruncated}
 	if head, err := s.headAt(ctx, end); err == nil {
 		e.Position = head.Position + 1
 	}
@@ -95,13 +95,17 @@ func (s *Store) headAt(ctx context.Context, sequence uint64) (events.Head, error
 const healBytes = 64 << 20
 
 // putBack appends what a server holds behind the log's end, if it continues the log
-// and no server knows it otherwise.
-func (s *Store) putBack(ctx context.Context, from string, end uint64, answers []framesAnswer) error {
+// and no server knows it otherwise. The log ended at began when that was noticed:
+// others may have put back some since.
+func (s *Store) putBack(ctx context.Context, from string, end, began uint64, answers []framesAnswer) error {
 	head, err := s.headAt(ctx, end)
 	if err != nil {
 		return err
 	}
-	first := head.Position + 1
+	before, err := s.headAt(ctx, min(began, end))
+	if err != nil {
+		return err
+	}
 	frames, head, err := s.fetch(ctx, from, end, head, answers)
 	if err == nil && len(frames) == 0 {
 		err = errors.New("it does not hold them any more")
@@ -109,7 +113,10 @@ func (s *Store) putBack(ctx context.Context, from string, end uint64, answers []
 	if err != nil {
 		return err
 	}
-	record := Healed{First: first, Last: head.Position, Hash: head.Hash, Messages: uint64(len(frames)), Sequence: end + uint64(len(frames)), From: from}
+	record := Healed{
+		First: before.Position + 1, Last: head.Position, Hash: head.Hash, From: from,
+		Messages: end + uint64(len(frames)) - min(began, end), Sequence: end + uint64(len(frames)),
+	}
 	if err := s.noteHealing(record); err != nil {
 		return err
 	}
@@ -120,7 +127,7 @@ func (s *Store) putBack(ctx context.Context, from string, end uint64, answers []
 	}
 	s.metrics.healed.Add(float64(len(frames)))
 	s.countUsed(ctx)
-	s.cfg.logger().Error("the end that the log had lost is back", "from", from, "messages", len(frames),
+	s.cfg.logger().Error("the end that the log had lost is back", "from", from, "messages", record.Messages,
 		"first", uint64(record.First), "last", uint64(record.Last), "hash", record.Hash.String())
 	return nil
 }

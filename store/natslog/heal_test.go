@@ -44,7 +44,7 @@ func forget(t *testing.T) forgetful {
 
 func quickToMiss(cfgs []natslog.Config) []natslog.Config {
 	for i := range cfgs {
-		cfgs[i].ShortWithin = 300 * time.Millisecond
+		cfgs[i].ShortWithin, cfgs[i].ReplicaWithin = 300*time.Millisecond, time.Second
 	}
 	return cfgs
 }
@@ -168,11 +168,18 @@ func TestLostTailIsPutBack(t *testing.T) {
 		t.Fatal(err)
 	}
 	f.whole(t, false, o.stores...)
+	stop := f.guard(t, o.stores...)
 	c := &chain{size: 200, head: f.end}
 	c.must(t, o.stores[1])
+	for _, s := range o.stores {
+		if err := s.Anchor(c.head); err != nil {
+			t.Error(err)
+		}
+	}
 	for _, cfg := range f.cfgs {
 		eventually(t, "the replica has all", func() bool { return replicaEnd(t, cfg) == c.head.Sequence })
 	}
+	stop()
 	shutAll(t, o.stores...)
 	clear(o.stores)
 	for _, cfg := range f.cfgs {
@@ -183,6 +190,21 @@ func TestLostTailIsPutBack(t *testing.T) {
 			t.Errorf("%s has copies left: %v", cfg.ServerName, err)
 		}
 	}
+}
+
+// guard lets servers look after their copies until stop.
+func (f *forgetful) guard(t *testing.T, stores ...*natslog.Store) (stop func()) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	var all sync.WaitGroup
+	for _, s := range stores {
+		all.Go(func() {
+			if err := s.Guard(ctx); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	return func() { cancel(); all.Wait() }
 }
 
 // whole wants the log to end as it did, and one server at least to say what it put
@@ -201,7 +223,7 @@ func (f *forgetful) whole(t *testing.T, mustTell bool, stores ...*natslog.Store)
 			continue
 		}
 		told++
-		if h.First <= f.mid.Position || h.Last != f.end.Position || h.Hash != f.end.Hash || h.From != "s3" {
+		if h.First != f.mid.Position+1 || h.Messages != lostFrames || h.Last != f.end.Position || h.Hash != f.end.Hash || h.From != "s3" {
 			t.Errorf("put back %+v; want up to position %d, from s3", h, f.end.Position)
 		}
 		if err := s.HealedLogged(h); err != nil {

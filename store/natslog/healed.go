@@ -31,7 +31,7 @@ func healedPath(dir string) string { return filepath.Join(dir, "healed") }
 // noteHealing keeps a healing; a note that was not logged yet is widened.
 func (s *Store) noteHealing(h Healed) error {
 	if before := s.healed.Load(); before != nil && before.First < h.First && before.Last+1 >= h.First {
-		h.First, h.Messages = before.First, before.Messages+h.Messages
+		h.First, h.Messages = before.First, h.Sequence-(before.Sequence-before.Messages)
 	}
 	b, err := json.Marshal(h)
 	if err == nil {

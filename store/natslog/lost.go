@@ -12,6 +12,8 @@ import (
 // far yet.
 type shortage struct {
 	since time.Time
+	// from is the log's end then.
+	from uint64
 	// heard are the answers of servers while the log ended at end.
 	end   uint64
 	heard map[string]framesAnswer
@@ -25,7 +27,7 @@ func (s *shortage) lasts(last, known uint64) time.Duration {
 		*s = shortage{}
 		return 0
 	case s.since.IsZero():
-		s.since = time.Now()
+		s.since, s.from = time.Now(), last
 	}
 	return time.Since(s.since)
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -101,6 +102,32 @@ func (b blockFiles) checkEntries(index uint32, last bool) error {
 		offset += r.length
 	}
 	return nil
+}
+
+// forget removes what raft keeps of a stream, but for its term, its vote and its
+// peers, while the server is stopped.
+func (r raftFiles) forget(stream string) error {
+	groups, err := os.ReadDir(r.dir)
+	if err != nil {
+		return fmt.Errorf("natslog: read raft state: %w", err)
+	}
+	for _, g := range groups {
+		dir := filepath.Join(r.dir, g.Name())
+		b, err := os.ReadFile(filepath.Join(dir, "meta.inf"))
+		var description struct {
+			Metadata map[string]string `json:"metadata"`
+		}
+		if err != nil || json.Unmarshal(b, &description) != nil || description.Metadata["stream"] != stream || description.Metadata["type"] != "stream" {
+			continue
+		}
+		for _, name := range []string{"msgs", "snapshots", "commit.idx"} {
+			if err := os.RemoveAll(filepath.Join(dir, name)); err != nil {
+				return fmt.Errorf("natslog: forget raft state: %w", err)
+			}
+		}
+		return syncDir(dir)
+	}
+	return fmt.Errorf("natslog: forget raft state: no group of stream %s in %s", stream, r.dir)
 }
 
 // snapshotLeast is the shortest snapshot: term 8, index 8, length of the peers 4,

@@ -143,6 +143,7 @@ func (r *scrubber) look(index uint32) (again bool, err error) {
 	if again, lerr := r.isLast(index); lerr == nil && again != last {
 		return true, nil // JetStream has begun another one after it
 	}
+	damaged.Opened = true
 	return false, damaged
 }
 

@@ -79,6 +79,7 @@ func (s *Store) stepDown(ctx context.Context, stream string, info *jetstream.Str
 	if err != nil {
 		return err
 	}
+	// A leader that has stepped down may not answer any more: who asked asks again.
 	ctx, cancel := context.WithTimeout(ctx, stepDownWait)
 	defer cancel()
 	msg, err := s.conn.RequestWithContext(ctx, "$JS.API.STREAM.LEADER.STEPDOWN."+stream, data)
