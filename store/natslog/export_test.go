@@ -34,6 +34,17 @@ func (s *Store) HeardEmpty(ctx context.Context) (empty []bool) {
 	return empty
 }
 
+// LeadsMembership tells whether this server leads what the servers agree on.
+func (s *Store) LeadsMembership() bool {
+	srv := s.server.running()
+	return srv != nil && srv.JetStreamIsLeader()
+}
+
+// RemoveServer takes a server out of the membership.
+func (s *Store) RemoveServer(ctx context.Context, name string) error {
+	return s.removeServer(ctx, name, "")
+}
+
 // StopServer stops the embedded server of a store that goes on, StartServer starts
 // it again.
 func (s *Store) StopServer() { s.server.stop() }
