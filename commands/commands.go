@@ -42,6 +42,10 @@ type Request struct {
 	IfVersion uint64
 	// DryRun decides and writes nothing.
 	DryRun bool
+	// Term, if not 0, is the control leader's term that the wish rests on: under
+	// another it is not tried. Controllers say it; the same server may lead again
+	// before one that stood still goes on, and another may have led meanwhile.
+	Term events.Position
 }
 
 // Receipt answers a request that was done.

@@ -65,6 +65,9 @@ var (
 	ErrWrongSequence = errors.New("wrong last sequence")
 	// ErrGap: messages do not follow each other.
 	ErrGap = errors.New("gap in the log")
+	// ErrUnavailable: whoever keeps the log does not answer now; asking again may
+	// help.
+	ErrUnavailable = errors.New("log_unavailable: the log does not answer now")
 	// ErrLogFull: the log has reached its size limit (503 log_full).
 	ErrLogFull = errors.New("log_full: the log has reached its size limit")
 	// ErrLogMissing: the directory had a log, and it is gone.

@@ -18,7 +18,8 @@ import (
 // one message; the receiver hands each answer to its call, and when a message
 // is answered in full its slot is free. So under load messages grow by
 // themselves, while a single caller's call leaves at once: no timer is
-// involved, and nothing is added for one caller.
+// involved, and nothing is added for one caller. The second slot is for a message
+// that is at least as large as the one on its way; see [flight.wants].
 //
 // When the stream is lost, each call on it is told so and queues itself again,
 // within its own deadline; the sender opens a stream to the next endpoint. The
@@ -238,13 +239,29 @@ func (co *coalescer[Q, R]) send(sctx context.Context, f *flight[Q, R], pipe cond
 		} else {
 			f.slots <- struct{}{} // the first message of a stream: both are free
 		}
-		batch = co.drain(append(batch[:0], first))
+		batch = co.gather(sctx, f, co.drain(append(batch[:0], first)))
 		first = nil
 		batch = f.register(batch, &co.ids)
 		if len(batch) > 0 && pipe.send(batch) != nil {
 			return // the receiver has the reason
 		}
 	}
+}
+
+// gather waits for more calls while the message is smaller than what is on its way,
+// and until that is answered.
+func (co *coalescer[Q, R]) gather(sctx context.Context, f *flight[Q, R], batch []*entry[Q, R]) []*entry[Q, R] {
+	for len(batch) < batchMax && f.wants() > len(batch) {
+		select {
+		case e := <-co.queue:
+			batch = append(batch, e)
+		case <-f.freed:
+			batch = co.drain(batch)
+		case <-sctx.Done():
+			return batch
+		}
+	}
+	return batch
 }
 
 // drain adds what waits in the queue.

@@ -122,19 +122,19 @@ func TestCommanderCoalesces(t *testing.T) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		submitAll(t, m, 500)
+		submitAll(t, m, 1000)
 	}()
 	waitFor(t, func() bool { return messages.Load() == 2 })
 	close(release)
 	<-done
-	if l.effects() != 500 {
-		t.Errorf("%d effects, want 500", l.effects())
+	if l.effects() != 1000 {
+		t.Errorf("%d effects, want 1000", l.effects())
 	}
 	if most.Load() > 2 {
 		t.Errorf("%d messages were in flight, want at most 2", most.Load())
 	}
 	if messages.Load() > 50 {
-		t.Errorf("500 commands took %d messages", messages.Load())
+		t.Errorf("1000 commands took %d messages", messages.Load())
 	}
 }
 

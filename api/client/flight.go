@@ -16,8 +16,13 @@ type flight[Q, R any] struct {
 	slots    chan struct{}
 	answered atomic.Bool
 
+	// freed has a value after a message was answered in full.
+	freed chan struct{}
+
 	mu      sync.Mutex
 	waiting map[uint64]waiting[Q, R]
+	// trip is how long a message took to be answered, smoothed.
+	trip time.Duration
 	// progress is when the stream last did something: an answer came, or the
 	// first call was sent when none waited.
 	progress time.Time
@@ -25,11 +30,17 @@ type flight[Q, R any] struct {
 
 type waiting[Q, R any] struct {
 	entry *entry[Q, R]
-	left  *int
+	in    *share
+}
+
+// share is what is not answered of one message.
+type share struct {
+	left int
+	sent time.Time
 }
 
 func newFlight[Q, R any]() *flight[Q, R] {
-	return &flight[Q, R]{slots: make(chan struct{}, slots), waiting: make(map[uint64]waiting[Q, R], slots*batchMax)}
+	return &flight[Q, R]{slots: make(chan struct{}, slots), waiting: make(map[uint64]waiting[Q, R], slots*batchMax), freed: make(chan struct{}, 1)}
 }
 
 // register gives the entries of a message their ids, dense and rising, and
@@ -38,10 +49,10 @@ func newFlight[Q, R any]() *flight[Q, R] {
 func (f *flight[Q, R]) register(batch []*entry[Q, R], ids *uint64) []*entry[Q, R] {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	in := &share{sent: time.Now()}
 	if len(f.waiting) == 0 {
-		f.progress = time.Now()
+		f.progress = in.sent
 	}
-	left := new(int)
 	kept := batch[:0]
 	for _, e := range batch {
 		// The order matters: leave() first says that it goes and then looks for
@@ -52,11 +63,11 @@ func (f *flight[Q, R]) register(batch []*entry[Q, R], ids *uint64) []*entry[Q, R
 		}
 		*ids++
 		e.id = *ids
-		f.waiting[e.id] = waiting[Q, R]{entry: e, left: left}
+		f.waiting[e.id] = waiting[Q, R]{entry: e, in: in}
 		kept = append(kept, e)
 	}
-	*left = len(kept)
-	if *left == 0 {
+	in.left = len(kept)
+	if in.left == 0 {
 		<-f.slots
 	}
 	return kept
@@ -88,9 +99,32 @@ func (f *flight[Q, R]) drop(e *entry[Q, R]) {
 // remove is called with the lock.
 func (f *flight[Q, R]) remove(id uint64, w waiting[Q, R]) {
 	delete(f.waiting, id)
-	if *w.left--; *w.left == 0 {
-		<-f.slots // holds a token for each such message: never waits
+	if w.in.left--; w.in.left > 0 {
+		return
 	}
+	<-f.slots // holds a token for each such message: never waits
+	f.trip += (time.Since(w.in.sent) - f.trip) / 4
+	select {
+	case f.freed <- struct{}{}:
+	default:
+	}
+}
+
+// near is the longest trip of a server whose answers are worth waiting for.
+const near = 20 * time.Millisecond
+
+// wants says how many calls a message should have at least to be sent beside
+// another one: as many as are on their way. Otherwise callers that ask again as
+// soon as they are answered fall into two halves for good, and a server that
+// stores together what comes together stores twice as often. A server that is far
+// away is not waited for: there the way costs more than the storing.
+func (f *flight[Q, R]) wants() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.trip > near {
+		return 0
+	}
+	return len(f.waiting)
 }
 
 // stalled says that calls wait and nothing has come for limit.

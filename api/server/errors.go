@@ -140,6 +140,9 @@ func machineFailure(err error) *failure {
 		f = unavailable("not_caught_up", "this server has not caught up with the log")
 	case errors.Is(err, store.ErrLogFull):
 		f = unavailable("log_full", "%s", err)
+	case errors.Is(err, store.ErrUnavailable):
+		f = unavailable("log_unavailable", "%s", err)
+		f.retry = LeaderRetry
 	case errors.Is(err, store.ErrClosed):
 		f = unavailable("stopping", "this server is stopping")
 	case errors.Is(err, context.DeadlineExceeded):

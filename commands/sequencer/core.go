@@ -116,7 +116,7 @@ func (c *Core) Campaign() error {
 
 // Submit queues a command or a barrier. An error means that nothing was tried.
 func (c *Core) Submit(p *Pending) error {
-	if c.role != leader {
+	if term := p.Request.Term; c.role != leader || term != 0 && term != c.auth.term {
 		return ErrNotLeader
 	}
 	room := c.cfg.MaxQueue

@@ -31,7 +31,8 @@
 //     once this leader's own grant is stored and evolved, and the register was
 //     written once more after that: see DESIGN.md.
 //  7. A log with an event of a newer release is followed and not led: views go
-//     on, commands get [ErrNotLeader] (T6).
+//     on, commands get [ErrNotLeader] (T6). A request that names a control term is
+//     tried under no other either.
 //
 // [Forwarder] stands before the Sequencer of every server and is what callers
 // submit to. While this server leads it hands on to the Sequencer and costs

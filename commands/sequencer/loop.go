@@ -131,15 +131,25 @@ func (l *loop) hear(first store.Message) {
 }
 
 // settle answers who rested on what was stored before the next frame is decided,
-// and lets them run once: those who have another command get into that frame.
-// Without it callers in a closed loop fall into two halves that take turns.
+// and lets them run: those who have another command get into that frame. Without
+// it callers in a closed loop fall into two halves that take turns.
 func (l *loop) settle() {
 	r := l.core.Settled()
 	l.deliver(r)
-	if len(r.Answers) > 0 {
-		runtime.Gosched()
+	if len(r.Answers) == 0 {
+		return
+	}
+	for range maxYields {
+		waiting := len(l.submit)
+		if runtime.Gosched(); len(l.submit) == waiting {
+			return
+		}
 	}
 }
+
+// maxYields bounds how often callers are let in: each time brings those that the
+// scheduler woke, as long as there are more.
+const maxYields = 8
 
 // gather takes what else is there, so that one frame takes it all.
 func (l *loop) gather() {

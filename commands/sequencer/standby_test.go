@@ -3,11 +3,13 @@ package sequencer_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/omnirelay/omnirelay/commands/sequencer"
+	"github.com/omnirelay/omnirelay/events"
 	"github.com/omnirelay/omnirelay/store/memlog"
 )
 
@@ -23,11 +25,13 @@ func standby(l *memlog.Log, r *memlog.Register, name string) shell {
 func TestStandby(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l, reg := memlog.New(nil), memlog.NewRegister(nil)
-		a, b := standby(l, reg, "s1"), standby(l, reg, "s2")
+		a := standby(l, reg, "s1")
 		waitTimer(10 * time.Second)
-		if a.Status().Leading || b.Status().Leading {
+		if a.Status().Leading {
 			t.Error("a standby campaigned by itself")
 		}
+		b := standby(l, reg, "s2")
+		waitTimer(time.Second)
 		a.Campaign()
 		waitTimer(time.Second)
 		if !a.HasAuthority() || b.Status().Campaigning {
@@ -40,6 +44,32 @@ func TestStandby(t *testing.T) {
 			if err := s.stop(); err != nil {
 				t.Error(err)
 			}
+		}
+	})
+}
+
+// TestTermOfRequest: a request that names a control term is tried under that one
+// only, also when this server led then and leads now.
+func TestTermOfRequest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l, reg := memlog.New(nil), memlog.NewRegister(nil)
+		s := standby(l, reg, "s1")
+		waitTimer(10 * time.Millisecond)
+		s.Campaign()
+		waitTimer(time.Second)
+		term := s.Status().Term
+		for _, c := range []struct {
+			term events.Position
+			want error
+		}{{0, nil}, {term, nil}, {term - 1, sequencer.ErrNotLeader}, {term + 1, sequencer.ErrNotLeader}} {
+			r := label(fmt.Sprint(c.term))
+			r.Term = c.term
+			if _, err := s.Submit(t.Context(), r); !errors.Is(err, c.want) || (err == nil) != (c.want == nil) {
+				t.Errorf("term %d while %d leads: %v, want %v", c.term, term, err, c.want)
+			}
+		}
+		if err := s.stop(); err != nil {
+			t.Error(err)
 		}
 	})
 }

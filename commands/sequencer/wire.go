@@ -8,6 +8,7 @@ import (
 
 	"github.com/omnirelay/omnirelay/commands"
 	"github.com/omnirelay/omnirelay/commands/model"
+	"github.com/omnirelay/omnirelay/events"
 )
 
 // Bounds of what servers send each other: the message of NATS has 1 MiB, of which
@@ -48,6 +49,7 @@ type wireRequest struct {
 	Hash          []byte          `cbor:"9,keyasint,omitempty"`
 	IfVersion     uint64          `cbor:"10,keyasint,omitempty"`
 	DryRun        bool            `cbor:"11,keyasint,omitempty"`
+	Term          uint64          `cbor:"12,keyasint,omitempty"`
 }
 
 // reply answers an ask.
@@ -98,6 +100,7 @@ func (w wire) encode(r *commands.Request) ([]byte, error) {
 	out := wireRequest{
 		Name: name, Command: cmd, Actor: r.Actor, Reason: r.Reason, ChangeTicket: r.ChangeTicket,
 		CorrelationID: r.CorrelationID, CausationID: r.CausationID, IfVersion: r.IfVersion, DryRun: r.DryRun,
+		Term: uint64(r.Term),
 	}
 	if !r.Key.IsZero() {
 		out.Key = r.Key[:]
@@ -128,6 +131,7 @@ func (w wire) decode(b []byte) (commands.Request, error) {
 	r := commands.Request{
 		Command: cmd, Actor: in.Actor, Reason: in.Reason, ChangeTicket: in.ChangeTicket,
 		CorrelationID: in.CorrelationID, CausationID: in.CausationID, IfVersion: in.IfVersion, DryRun: in.DryRun,
+		Term: events.Position(in.Term),
 	}
 	if !copyWhole(r.Key[:], in.Key) || !copyWhole(r.Hash[:], in.Hash) {
 		return commands.Request{}, fmt.Errorf("decode %s: a key of %d and a hash of %d bytes; allowed: none, or %d and %d",

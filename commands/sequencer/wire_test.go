@@ -42,6 +42,7 @@ func TestWireRequest(t *testing.T) {
 			Command: rapid.SampledFrom(model.Commands()).Draw(t, "command"), Actor: text.Draw(t, "actor"),
 			Reason: text.Draw(t, "reason"), ChangeTicket: text.Draw(t, "ticket"), CorrelationID: text.Draw(t, "correlation"),
 			CausationID: text.Draw(t, "causation"), IfVersion: rapid.Uint64().Draw(t, "version"), DryRun: rapid.Bool().Draw(t, "dry"),
+			Term: events.Position(rapid.Uint64().Draw(t, "term")),
 		}
 		if rapid.Bool().Draw(t, "keyed") {
 			copy(want.Key[:], rapid.SliceOfN(rapid.Byte(), 16, 16).Draw(t, "key"))

@@ -3,9 +3,10 @@
 //
 // Every server tells the others, five times a second and at every change, who it
 // is, how far it has come, whom it follows and whether it misses that leader. From
-// what it hears, [Step], which is pure, says whether this server should campaign;
-// the sequencer does so, and the authority register and the log decide who wins.
-// So nothing here can make two leaders: it can only cost time.
+// what it hears, which a [Roster] keeps, [Step] says whether this server should
+// campaign; both are pure. The sequencer does so, and the authority register and
+// the log decide who wins. So nothing here can make two leaders: it can only cost
+// time.
 //
 //  1. A server misses the leader when it has heard neither a frame nor a sign of
 //     authority from it for [MissAfter]; sooner when the connection to it broke, or

@@ -16,7 +16,9 @@ import (
 func led(t *testing.T, server string) (v sequencer.View, term uint64) {
 	t.Helper()
 	v.Model = model.New()
-	commandtest.New(t, v.Model).Given(&eventsv1.LeadershipGranted{Scope: events.GlobalScope, NodeId: server})
+	commandtest.New(t, v.Model).Given(
+		&eventsv1.SessionOpened{NodeId: "n1", TtlMs: 2000}, &eventsv1.SessionOpened{NodeId: "n2", TtlMs: 2000},
+		&eventsv1.LeadershipGranted{Scope: events.GlobalScope, NodeId: server})
 	scope, _ := v.Model.Leadership.Scope(events.GlobalScope)
 	return v, uint64(scope.Term)
 }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/omnirelay/omnirelay/commands"
 	"github.com/omnirelay/omnirelay/commands/sequencer"
+	"github.com/omnirelay/omnirelay/events"
 )
 
 // Controller is a process manager: a view in, commands out. Step is called by
@@ -71,15 +72,15 @@ const (
 // Clock tells both times; see sequencer.Clock.
 type Clock func() sequencer.Now
 
-// submit submits commands of one step together.
-func (r *Runner) submit(ctx context.Context, c Controller, cmds []commands.Command, answer func(int, commands.Receipt, error)) {
+// submit submits commands of one step, that was taken in a control term, together.
+func (r *Runner) submit(ctx context.Context, c Controller, term events.Position, cmds []commands.Command, answer func(int, commands.Receipt, error)) {
 	requests := make([]commands.Request, len(cmds))
 	for i, cmd := range cmds {
 		reason := "controller/" + c.Name()
 		if said, ok := cmd.(Reasoned); ok && said.Reason() != "" {
 			reason += ": " + said.Reason()
 		}
-		requests[i] = commands.Request{Command: cmd, Actor: "node/" + r.server, Reason: reason}
+		requests[i] = commands.Request{Command: cmd, Actor: "node/" + r.server, Reason: reason, Term: term}
 	}
 	r.seq.SubmitAll(ctx, requests, answer)
 }

@@ -23,6 +23,8 @@
 //  6. The commands of one step are submitted together, at most [MaxInFlight] at
 //     a time, so that they share frames. Their order is open: none may rest on
 //     another's effect.
+//  7. A command names the control term whose view it was decided on, and is tried
+//     under no other: a step that stood still has no effect under a later grant.
 //
 // It knows no rule, keeps nothing across steps, and does not look at events.
 //

@@ -16,9 +16,11 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/omnirelay/omnirelay/commands"
+	"github.com/omnirelay/omnirelay/commands/commandtest"
 	"github.com/omnirelay/omnirelay/commands/model"
 	"github.com/omnirelay/omnirelay/commands/sequencer"
 	"github.com/omnirelay/omnirelay/events"
+	eventsv1 "github.com/omnirelay/omnirelay/events/v1"
 	"github.com/omnirelay/omnirelay/ops/loop"
 	"github.com/omnirelay/omnirelay/store"
 )
@@ -31,13 +33,20 @@ type world struct {
 	sealed    events.Position
 	answer    func(commands.Request) (commands.Receipt, error)
 	requests  []commands.Request
+	model     *model.Model // nil is an empty one
 }
 
 func (w *world) View() sequencer.View {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	m := model.New()
-	m.Control.Sealed = w.sealed
+	m := w.model
+	if m == nil {
+		m = model.New()
+	}
+	if w.sealed != 0 {
+		m = m.Clone()
+		m.Control.Sealed = w.sealed
+	}
 	return sequencer.View{Model: m, Mark: store.Mark{Head: events.Head{Position: w.position}}}
 }
 
@@ -154,6 +163,25 @@ func TestTimerAndWake(t *testing.T) {
 		got := c.String()
 		if !strings.HasPrefix(got, "0s@1 1s@1 3s@2") || strings.Contains(got, "1h") {
 			t.Errorf("steps: %s; want 0s@1, 1s@1, 3s@2 and nothing later", got)
+		}
+	})
+}
+
+// TestStepNamesItsTerm: a command names the control term of the view that its step
+// was given, so that it has no effect under another.
+func TestStepNamesItsTerm(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := &world{position: 1, authority: true, model: model.New()}
+		commandtest.New(t, w.model).Given(&eventsv1.SessionOpened{NodeId: "n1", TtlMs: 1000},
+			&eventsv1.LeadershipGranted{Scope: events.GlobalScope, NodeId: "s1"})
+		control, _ := w.model.Leadership.Scope(events.GlobalScope)
+		w.answer = func(commands.Request) (commands.Receipt, error) { return commands.Receipt{Position: 1}, nil }
+		c := &script{do: func(n int, _ events.Position) ([]commands.Command, time.Duration) {
+			return []commands.Command{wish{}}[:max(0, 2-n)], 0
+		}}
+		play(t, w, c, func(*loop.Runner) { synctest.Wait() })
+		if len(w.requests) != 1 || w.requests[0].Term != control.Term || control.Term == 0 {
+			t.Errorf("in term %d it submits %+v", control.Term, w.requests)
 		}
 	})
 }

@@ -101,7 +101,8 @@ func (l *controllerLoop) turn(ctx context.Context) time.Duration {
 		return next
 	}
 	r.metrics.commands.WithLabelValues(name).Add(float64(len(cmds)))
-	if l.submitAll(ctx, cmds) {
+	control, _ := view.Model.Leadership.Scope(events.GlobalScope)
+	if l.submitAll(ctx, control.Term, cmds) {
 		l.backoff = 0 // what they stored has woken us, or will
 	} else {
 		l.backoff = min(max(2*l.backoff, BackoffMin), BackoffMax)
@@ -109,12 +110,12 @@ func (l *controllerLoop) turn(ctx context.Context) time.Duration {
 	return next
 }
 
-// submitAll submits the commands, waits for all answers, and remembers the last
-// receipt. It returns whether all were done.
-func (l *controllerLoop) submitAll(ctx context.Context, cmds []commands.Command) bool {
+// submitAll submits the commands of a step that was taken in a control term, waits
+// for all answers, and remembers the last receipt. It returns whether all were done.
+func (l *controllerLoop) submitAll(ctx context.Context, term events.Position, cmds []commands.Command) bool {
 	done := true
 	for part := range slices.Chunk(cmds, MaxInFlight) {
-		l.runner.submit(ctx, l.controller, part, func(i int, receipt commands.Receipt, err error) {
+		l.runner.submit(ctx, l.controller, term, part, func(i int, receipt commands.Receipt, err error) {
 			if a, ok := l.controller.(Answerer); ok {
 				a.Answered(part[i], err)
 			}

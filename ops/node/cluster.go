@@ -42,7 +42,7 @@ func (s *server) newCluster() error {
 	link := s.store.Link()
 	s.election = election.New(election.Config{
 		Server: s.cfg.Name, Servers: len(s.cfg.Peers), Version: s.opts.Version, Address: s.address,
-		Candidate: s.seq, Streams: s.store, Link: link, Clock: sequencer.SystemClock,
+		Candidate: s.seq, Streams: s.store, Link: link, Clock: s.opts.Clock,
 		Logger: s.log.With("component", "election"), Metrics: s.opts.Registry,
 		Waiting: s.waitingFor, Shown: func() events.Position { return s.rows.Position() }, // opened after this
 	})

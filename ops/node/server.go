@@ -41,6 +41,8 @@ type Options struct {
 	Logger *slog.Logger
 	// Registry takes the metrics and answers /metrics; nil makes one.
 	Registry *prometheus.Registry
+	// Clock may be nil: the system's. Tests set the wall clock back and forth.
+	Clock sequencer.Clock
 	// OnReady is called once, with the address, when the server is ready. It must
 	// not block.
 	OnReady func(address string)
@@ -79,6 +81,9 @@ type server struct {
 func Run(ctx context.Context, cfg Config, opts Options) error {
 	if opts.Logger == nil {
 		opts.Logger = slog.Default()
+	}
+	if opts.Clock == nil {
+		opts.Clock = sequencer.SystemClock
 	}
 	if opts.Registry == nil {
 		opts.Registry = telemetry.NewRegistry(opts.Version)
@@ -261,15 +266,15 @@ func (s *server) newSequencer(snapshot sequencer.View) error {
 			Server: s.cfg.Name, Incarnation: hex.EncodeToString(incarnation[:]), NewLogID: logID,
 			Introduce: introduce(s.cfg, s.opts.Version),
 		},
-		Log: s.store, Register: s.store.Register(), Clock: sequencer.SystemClock,
+		Log: s.store, Register: s.store.Register(), Clock: s.opts.Clock,
 		Logger:  s.log.With("component", "sequencer"),
 		Metrics: sequencer.NewMetrics(s.opts.Registry), SnapshotDir: s.dir.snapshotDir(),
 		OnStored: s.stored, OnRefused: s.refused.Decided,
 		Full: func() bool { return s.store.Usage().Full() }, Standby: s.cfg.clustered(),
 	}, snapshot)
-	s.keeper = sessions.NewKeeper(s.seq, sequencer.SystemClock, s.log.With("component", "sessions"))
+	s.keeper = sessions.NewKeeper(s.seq, s.opts.Clock, s.log.With("component", "sessions"))
 	s.runner = loop.New(loop.Config{
-		Server: s.cfg.Name, Sequencer: s.seq, Logger: s.log, Metrics: s.opts.Registry,
+		Server: s.cfg.Name, Sequencer: s.seq, Clock: loop.Clock(s.opts.Clock), Logger: s.log, Metrics: s.opts.Registry,
 	},
 		s.keeper, placer.New(), succession.New(), failuredetector.New(s.cfg.Name, s.seq, heard{s}),
 		loop.WokenBy(handoff.New(s.keeper), s.keeper.News()),

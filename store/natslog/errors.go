@@ -90,3 +90,14 @@ func translate(err error) error {
 	}
 	return err
 }
+
+// unanswered marks an error of a read that another try may not have: silence, and
+// the codes of a JetStream that has no leader at the moment.
+func unanswered(err error) error {
+	for _, definite := range []error{store.ErrNotFound, store.ErrLogMissing, store.ErrClosed} {
+		if errors.Is(err, definite) {
+			return err
+		}
+	}
+	return fmt.Errorf("%w: %w", store.ErrUnavailable, err)
+}

@@ -32,7 +32,7 @@ func (s *Store) load(ctx context.Context, sequence uint64) (store.Message, error
 	if errors.Is(err, store.ErrNotFound) && sequence <= s.tail.last() {
 		if s.cfg.clustered() {
 			// The replica that leads now has not come that far, or cannot read it.
-			return store.Message{}, fmt.Errorf("%w: message %d is stored, and the replica that answers does not find it", store.ErrGap, sequence)
+			return store.Message{}, fmt.Errorf("%w: %w: message %d is stored, and the replica that answers does not find it", store.ErrUnavailable, store.ErrGap, sequence)
 		}
 		// JetStream says "not found" also of a message that it cannot read.
 		return store.Message{}, s.damage(sequence)
@@ -49,7 +49,7 @@ func (s *Store) ask(ctx context.Context, sequence uint64) (store.Message, error)
 	defer cancel()
 	raw, err := s.log.GetMsg(ctx, sequence)
 	if err != nil {
-		return store.Message{}, translate(err)
+		return store.Message{}, unanswered(translate(err))
 	}
 	if raw.Sequence != sequence {
 		return store.Message{}, fmt.Errorf("%w: the server answered with message %d", store.ErrGap, raw.Sequence)
@@ -66,7 +66,7 @@ func (s *Store) Last(ctx context.Context) (uint64, error) {
 	defer cancel()
 	info, err := s.log.Info(ctx)
 	if err != nil {
-		return 0, fmt.Errorf("natslog: last message: %w", translate(err))
+		return 0, fmt.Errorf("natslog: last message: %w", unanswered(translate(err)))
 	}
 	s.tail.know(info.State.LastSeq)
 	return info.State.LastSeq, nil

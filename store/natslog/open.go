@@ -183,7 +183,9 @@ func (s *Store) inspect(stop *stopMark) (inspection, error) {
 // connect starts the server and a connection that outlives its restarts.
 func (s *Store) connect() error {
 	if s.cfg.clustered() && !s.cfg.StockTiming {
-		setTiming()
+		if err := setTiming(); err != nil {
+			return fmt.Errorf("natslog: %w", err)
+		}
 	}
 	s.server = newEmbedded(s.cfg)
 	if err := s.server.start(); err != nil {

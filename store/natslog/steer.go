@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 )
@@ -37,13 +38,17 @@ type stepDownResponse struct {
 	Success bool                `json:"success"`
 }
 
+// stepDownWait bounds the wait for one leader's answer: one that is going does not
+// give any.
+const stepDownWait = 500 * time.Millisecond
+
 // MoveLeaders asks that the replicas of the log and of the register be led by a
 // server, by its plain name. It returns when they agreed to, a few round trips
 // later; one that is led there already is left. Nothing is lost by it: a publish
 // under way has its outcome found as always.
 func (s *Store) MoveLeaders(ctx context.Context, server string) error {
 	for _, stream := range []string{s.cfg.logStream(), s.cfg.authStream()} {
-		info, err := s.lookUp(ctx, stream)
+		info, err := s.lookBriefly(ctx, stream)
 		if err != nil {
 			return err
 		}
@@ -74,6 +79,8 @@ func (s *Store) stepDown(ctx context.Context, stream string, info *jetstream.Str
 	if err != nil {
 		return err
 	}
+	ctx, cancel := context.WithTimeout(ctx, stepDownWait)
+	defer cancel()
 	msg, err := s.conn.RequestWithContext(ctx, "$JS.API.STREAM.LEADER.STEPDOWN."+stream, data)
 	if err != nil {
 		return err

@@ -100,6 +100,9 @@ func (c *child) resident() (float64, error) {
 	return n * 1024, err
 }
 
+// processor is what the process has used of the processors so far.
+func (c *child) processor() (time.Duration, error) { return processorTimeOf(c.cmd.Process.Pid) }
+
 // tail keeps the end of what a child writes, for its error.
 type tail struct{ buf bytes.Buffer }
 
@@ -116,8 +119,20 @@ type server struct {
 	*child
 	url  string
 	data string
-	// readyAfter is the time from the start of the process to its readiness.
+	// began is when the process was started, readyAfter the time from then to its
+	// readiness, which ready waits for.
+	began      time.Time
 	readyAfter time.Duration
+	ready      func(context.Context) error
+}
+
+// await waits until the server is ready; one that does not become so is killed.
+func (s *server) await(ctx context.Context) error {
+	if err := s.ready(ctx); err != nil {
+		return errors.Join(err, s.kill(), errors.New(s.tail.buf.String()))
+	}
+	s.readyAfter = time.Since(s.began)
+	return nil
 }
 
 // startWithin bounds a start.
@@ -144,31 +159,49 @@ func repository() string {
 	return filepath.Join(filepath.Dir(file), "..", "..")
 }
 
-// serve starts our server on a directory and waits until it is ready. Log lines
-// are at the level of a production server.
+// serve starts our server on a directory and waits until it is ready.
 func (r *run) serve(ctx context.Context, data string) (*server, error) {
-	binary, err := r.build(ctx)
-	if err != nil {
-		return nil, err
-	}
 	address, err := freeAddress()
 	if err != nil {
 		return nil, err
 	}
-	cmd := exec.Command(binary, "serve", "--insecure", "--name", "s1", "--cluster", "c1", "--data", data,
-		"--http", address, "--session-ttl", "1h", "--log-level", "warn")
-	cmd.Env = plainEnvironment(r.dir)
-	began := time.Now()
-	c, err := spawn(cmd, nil)
+	s, err := r.launch(ctx, serveConfig{name: "s1", address: address, data: data, ttl: benchTTL})
 	if err != nil {
 		return nil, err
 	}
-	s := &server{child: c, url: "http://" + address, data: data}
-	if err := s.awaitReady(ctx); err != nil {
-		return nil, errors.Join(err, s.kill(), errors.New(s.tail.buf.String()))
+	return s, s.await(ctx)
+}
+
+// benchTTL is that of sessions whose nodes send no heartbeats: longer than any
+// group.
+const benchTTL = time.Hour
+
+// serveConfig is a server of ours, alone or one of several: then route is its
+// address for the others, and peers are those of all.
+type serveConfig struct {
+	name, address, data string
+	ttl                 time.Duration // of sessions
+	route               string
+	peers               []string
+}
+
+// launch starts our server and does not wait for it. Log lines are at the level
+// of a production server.
+func (r *run) launch(ctx context.Context, cfg serveConfig) (*server, error) {
+	binary, err := r.build(ctx)
+	if err != nil {
+		return nil, err
 	}
-	s.readyAfter = time.Since(began)
-	return s, nil
+	cmd := exec.Command(binary, "serve", "--insecure", "--name", cfg.name, "--cluster", "c1", "--data", cfg.data,
+		"--http", cfg.address, "--session-ttl", cfg.ttl.String(), "--log-level", "warn")
+	if len(cfg.peers) > 0 {
+		cmd.Args = append(cmd.Args, "--route", cfg.route, "--peers", strings.Join(cfg.peers, ","))
+	}
+	cmd.Env = plainEnvironment(r.dir)
+	s := &server{url: "http://" + cfg.address, data: cfg.data, began: time.Now()}
+	s.ready = s.awaitReady
+	s.child, err = spawn(cmd, nil)
+	return s, err
 }
 
 // plainEnvironment has no setting of ours but the folder of contexts.
@@ -229,9 +262,22 @@ func eventually(ctx context.Context, within time.Duration, what string, conditio
 
 // freeAddress is one of this machine alone that nobody listens on.
 func freeAddress() (string, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	a, err := freeAddresses(1)
 	if err != nil {
 		return "", err
 	}
-	return l.Addr().String(), l.Close()
+	return a[0], nil
+}
+
+// freeAddresses are different ones.
+func freeAddresses(n int) (addresses []string, err error) {
+	for range n {
+		l, listenErr := net.Listen("tcp", "127.0.0.1:0")
+		if listenErr != nil {
+			return nil, errors.Join(err, listenErr)
+		}
+		defer func() { err = errors.Join(err, l.Close()) }() // all are held until the last is found
+		addresses = append(addresses, l.Addr().String())
+	}
+	return addresses, err
 }

@@ -2,7 +2,7 @@ package main
 
 import (
 	"context"
-	"errors"
+	"encoding/json"
 	"fmt"
 	"net/url"
 	"os"
@@ -18,22 +18,56 @@ import (
 	"go.uber.org/zap"
 )
 
-// etcdVariable makes this program an etcd server on the folder that it names.
+// etcdVariable makes this program the etcd server that it describes.
 const etcdVariable = "OMNIRELAY_BENCH_ETCD"
 
-// openEtcd starts an etcd server of one member, as it is configured by default
-// but for its addresses, its log level and a quota that the runs do not reach.
-func openEtcd(ctx context.Context, dir string) (*embed.Etcd, error) {
-	cfg := embed.NewConfig()
-	cfg.Dir, cfg.LogLevel, cfg.LogOutputs = dir, "fatal", []string{"stderr"}
-	cfg.QuotaBackendBytes = 8 << 30
-	client, peer, err := twoURLs()
+// etcdConfig is an etcd server, alone or one of several. The URLs are its own,
+// Cluster names all members and their peer URLs.
+type etcdConfig struct {
+	Dir, Name, Client, Peer, Cluster string
+}
+
+// etcdConfigs are those of a cluster of n, each in a new folder of its own.
+func (r *run) etcdConfigs(n int) ([]etcdConfig, error) {
+	dir, err := r.temp("etcd")
 	if err != nil {
 		return nil, err
 	}
-	cfg.ListenClientUrls, cfg.AdvertiseClientUrls = []url.URL{client}, []url.URL{client}
-	cfg.ListenPeerUrls, cfg.AdvertisePeerUrls = []url.URL{peer}, []url.URL{peer}
-	cfg.InitialCluster = cfg.InitialClusterFromName(cfg.Name)
+	addresses, err := freeAddresses(2 * n)
+	if err != nil {
+		return nil, err
+	}
+	var all []etcdConfig
+	var names []string
+	for i := range n {
+		c := etcdConfig{Name: fmt.Sprintf("e%d", i+1), Client: "http://" + addresses[2*i], Peer: "http://" + addresses[2*i+1]}
+		c.Dir = filepath.Join(dir, c.Name)
+		all, names = append(all, c), append(names, c.Name+"="+c.Peer)
+	}
+	for i := range all {
+		all[i].Cluster = strings.Join(names, ",")
+	}
+	return all, nil
+}
+
+// openEtcd starts an etcd server as it is configured by default but for its
+// addresses, its log level and a quota that the runs do not reach. One of several
+// is ready when there is a leader.
+func openEtcd(ctx context.Context, c etcdConfig) (*embed.Etcd, error) {
+	cfg := embed.NewConfig()
+	cfg.Name, cfg.Dir, cfg.LogLevel, cfg.LogOutputs = c.Name, c.Dir, "fatal", []string{"stderr"}
+	cfg.QuotaBackendBytes = 8 << 30
+	client, err := url.Parse(c.Client)
+	if err != nil {
+		return nil, err
+	}
+	peer, err := url.Parse(c.Peer)
+	if err != nil {
+		return nil, err
+	}
+	cfg.ListenClientUrls, cfg.AdvertiseClientUrls = []url.URL{*client}, []url.URL{*client}
+	cfg.ListenPeerUrls, cfg.AdvertisePeerUrls = []url.URL{*peer}, []url.URL{*peer}
+	cfg.InitialCluster = c.Cluster
 	e, err := embed.StartEtcd(cfg)
 	if err != nil {
 		return nil, fmt.Errorf("start etcd: %w", err)
@@ -52,28 +86,22 @@ func openEtcd(ctx context.Context, dir string) (*embed.Etcd, error) {
 	return nil, err
 }
 
-func twoURLs() (client, peer url.URL, err error) {
-	for _, u := range []*url.URL{&client, &peer} {
-		address, err := freeAddress()
-		if err != nil {
-			return client, peer, err
-		}
-		*u = url.URL{Scheme: "http", Host: address}
-	}
-	return client, peer, nil
-}
-
-// etcdMain is the process of an etcd server: it says where it listens, and runs
+// etcdMain is the process of an etcd server: it says when it is ready, and runs
 // until it is told to end.
-func etcdMain(dir string) int {
+func etcdMain(described string) int {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
 	defer stop()
-	e, err := openEtcd(ctx, dir)
+	var c etcdConfig
+	err := json.Unmarshal([]byte(described), &c)
+	var e *embed.Etcd
+	if err == nil {
+		e, err = openEtcd(ctx, c)
+	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "etcd:", err)
 		return 1
 	}
-	fmt.Println(etcdReady + "http://" + e.Clients[0].Addr().String())
+	fmt.Println(etcdReady)
 	select {
 	case <-ctx.Done():
 		e.Close()
@@ -84,50 +112,62 @@ func etcdMain(dir string) int {
 	}
 }
 
-// etcdReady begins the line by which the process says that it is ready.
-const etcdReady = "etcd ready at "
+// etcdReady is the line by which the process says that it is ready.
+const etcdReady = "etcd is ready"
 
 // etcdProcess starts etcd in a process of its own.
 func (r *run) etcdProcess(ctx context.Context) (*server, error) {
+	cfgs, err := r.etcdConfigs(1)
+	if err != nil {
+		return nil, err
+	}
+	s, err := launchEtcd(cfgs[0])
+	if err != nil {
+		return nil, err
+	}
+	return s, s.await(ctx)
+}
+
+// launchEtcd starts etcd in a process of its own and does not wait for it.
+func launchEtcd(cfg etcdConfig) (*server, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, err
 	}
-	dir, err := r.temp("etcd")
+	described, err := json.Marshal(cfg)
 	if err != nil {
 		return nil, err
 	}
 	cmd := exec.Command(self)
-	cmd.Env = append(os.Environ(), etcdVariable+"="+filepath.Join(dir, "data"))
-	ready := make(chan string, 1)
-	began := time.Now()
-	c, err := spawn(cmd, func(l string) bool {
-		u, ok := strings.CutPrefix(l, etcdReady)
-		if ok {
-			ready <- u
+	cmd.Env = append(os.Environ(), etcdVariable+"="+string(described))
+	ready := make(chan struct{})
+	s := &server{url: cfg.Client, data: cfg.Dir, began: time.Now()}
+	s.child, err = spawn(cmd, func(l string) bool {
+		if l == etcdReady {
+			close(ready)
 		}
-		return !ok
+		return l != etcdReady
 	})
-	if err != nil {
-		return nil, err
+	s.ready = func(ctx context.Context) error {
+		timer := time.NewTimer(startWithin)
+		defer timer.Stop()
+		select {
+		case <-ready:
+			return nil
+		case err := <-s.done:
+			return fmt.Errorf("etcd ended: %w", err)
+		case <-timer.C:
+			return fmt.Errorf("etcd is not ready within %s", startWithin)
+		case <-ctx.Done():
+			return ctx.Err()
+		}
 	}
-	timer := time.NewTimer(startWithin)
-	defer timer.Stop()
-	select {
-	case u := <-ready:
-		return &server{child: c, url: u, data: dir, readyAfter: time.Since(began)}, nil
-	case err := <-c.done:
-		return nil, fmt.Errorf("etcd ended: %w\n%s", err, c.tail.buf.String())
-	case <-timer.C:
-		err = fmt.Errorf("etcd is not ready within %s", startWithin)
-	case <-ctx.Done():
-		err = ctx.Err()
-	}
-	return nil, errors.Join(err, c.kill())
+	return s, err
 }
 
-func etcdClient(url string) (*clientv3.Client, error) {
-	return clientv3.New(clientv3.Config{Endpoints: []string{url}, DialTimeout: 10 * time.Second, Logger: zap.NewNop()})
+// etcdClient uses all of the servers that it is given.
+func etcdClient(urls ...string) (*clientv3.Client, error) {
+	return clientv3.New(clientv3.Config{Endpoints: urls, DialTimeout: 10 * time.Second, Logger: zap.NewNop()})
 }
 
 // etcdKeys are keys of which each belongs to one caller, with their revisions.
@@ -139,6 +179,16 @@ type etcdKeys struct {
 
 func newEtcdKeys(client clientv3.KV, name string, n int) *etcdKeys {
 	return &etcdKeys{client: client, name: name, revisions: make([]int64, n)}
+}
+
+// make puts all keys, as the nodes are there before their records change.
+func (k *etcdKeys) make(ctx context.Context) error {
+	for i := range k.revisions {
+		if err := k.put(ctx, i); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // put is the transaction that a command is held against: if the key is as it

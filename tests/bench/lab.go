@@ -49,40 +49,58 @@ func (r *run) newLab(ctx context.Context) (*lab, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &lab{stored: func() {}, done: make(chan error, 1)}
-	if l.store, err = openStore(ctx, dir); err != nil {
+	s, err := openStore(ctx, dir)
+	if err != nil {
 		return nil, err
 	}
+	return labOn(s, "s1", false), nil
+}
+
+// labOn is a server's store with a sequencer; a standby is one of several.
+func labOn(s *natslog.Store, server string, standby bool) *lab {
+	l := &lab{store: s, stored: func() {}, done: make(chan error, 1)}
 	l.seq = sequencer.New(sequencer.Options{
 		Config: sequencer.Config{
-			Server: "s1", Incarnation: uuid.NewString(), NewLogID: events.LogID(uuid.New()), Introduce: introduce,
+			Server: server, Incarnation: uuid.NewString(), NewLogID: events.LogID(uuid.New()), Introduce: introduce(server),
 		},
-		Log: l.store, Register: l.store.Register(), Clock: sequencer.SystemClock, Logger: quiet(),
+		Log: s, Register: s.Register(), Clock: sequencer.SystemClock, Logger: quiet(), Standby: standby,
 		OnStored: func(v sequencer.View) {
-			_ = l.store.Anchor(v.Mark) // as a server does; one that fails shows at the next start
+			_ = s.Anchor(v.Mark) // as a server does; one that fails shows at the next start
 			l.stored()
 		},
 	}, sequencer.View{})
-	return l, nil
+	return l
 }
 
 // introduce is what a server decides first.
-func introduce(m *model.Model) []commands.Request {
-	const actor = "node/s1"
-	return []commands.Request{
-		{Actor: actor, Reason: "genesis", Command: control.StartEra{Cluster: "c1"}},
-		{Actor: actor, Reason: "genesis", Command: policy.SetSession{TTL: policy.MaxSessionTTL}},
-		{Actor: actor, Reason: "server started", Command: membership.JoinServer{Node: membership.Descriptor{
-			NodeID: "s1", Role: membership.ServerRole, ClusterID: "c1", Weight: 1,
-		}}},
+func introduce(server string) func(m *model.Model) []commands.Request {
+	actor := "node/" + server
+	return func(m *model.Model) []commands.Request {
+		var first []commands.Request
+		if m.Position == 0 {
+			first = append(first,
+				commands.Request{Actor: actor, Reason: "genesis", Command: control.StartEra{Cluster: "c1"}},
+				commands.Request{Actor: actor, Reason: "genesis", Command: policy.SetSession{TTL: policy.MaxSessionTTL}})
+		}
+		return append(first, commands.Request{Actor: actor, Reason: "server started", Command: membership.JoinServer{Node: membership.Descriptor{
+			NodeID: server, Role: membership.ServerRole, ClusterID: "c1", Weight: 1,
+		}}})
 	}
 }
 
 // start runs the sequencer and waits until it leads.
 func (l *lab) start(ctx context.Context) error {
+	l.run(ctx)
+	return l.awaitAuthority(ctx)
+}
+
+func (l *lab) run(ctx context.Context) {
 	running, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	l.cancel = cancel
 	go func() { l.done <- l.seq.Run(running) }()
+}
+
+func (l *lab) awaitAuthority(ctx context.Context) error {
 	return eventually(ctx, startWithin, "the sequencer leads", func() error {
 		if !l.seq.HasAuthority() {
 			return errors.New("it has no authority")

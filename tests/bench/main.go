@@ -120,5 +120,11 @@ func groups() []group {
 		{"watch", "100 watchers at 500 events/s, both servers in processes of their own", watchers},
 		{"place", "write model, controllers and projection in process, on the real log", place},
 		{"idle", "memory and start of `omnirelay serve` and of etcd, each a process", idle},
+		{"replicas", "durable commands in process, three replicas: three stores with their sequencers, and three members of etcd, all in this process", replicatedInProcess},
+		{"anyserver", "durable commands by api/client (keys included) against clientv3 on all members, three servers on both sides, each a process", commandsAnywhere},
+		{"failover", "the leader of three servers ends, each a process: the longest time without an acknowledged command, from the signal on; attempts of at most " + attemptFor.String() + " at each of the two others", failover},
+		{"scopes", "the holder of leadership scopes falls silent, three servers, the control leader lives: time until its successor is seen; sessions and etcd's leases of " + scopeTTL.String(), scopes},
+		{"beats", "signs of life of sessions, one a second each, from clients of their own to all three servers in turn; etcd: keepalives of leases", beats},
+		{"trio", "three servers, each a process: start, and memory", threeServers},
 	}
 }

@@ -47,10 +47,7 @@ func (m *mesh) peers(ctx context.Context, n int) ([]*peer, error) {
 	out := make([]*peer, n)
 	err := parallel(ctx, 16, n, func(ctx context.Context, i int) error {
 		id := nodeName(i)
-		if _, err := m.client.Sessions.Open(ctx, &controlv1.OpenSessionRequest{
-			NodeId: id, Role: "worker", Secret: []byte("secret-of-" + id + "-in-the-bench"), Incarnation: 1,
-			Mutation: &controlv1.Mutation{Reason: "bench"},
-		}); err != nil {
+		if _, err := openSession(ctx, m.client, id); err != nil {
 			return err
 		}
 		rec, err := m.client.Peers.Get(ctx, &controlv1.GetPeerRequest{NodeId: id, Read: &controlv1.ReadOptions{

@@ -20,16 +20,16 @@ func commandsInProcess(ctx context.Context, r *run) (err error) {
 	if err := l.start(ctx); err != nil {
 		return err
 	}
-	dir, err := r.temp("etcd")
+	cfgs, err := r.etcdConfigs(1)
 	if err != nil {
 		return err
 	}
-	e, err := openEtcd(ctx, dir)
+	e, err := openEtcd(ctx, cfgs[0])
 	if err != nil {
 		return err
 	}
 	defer e.Close()
-	overGRPC, err := etcdClient("http://" + e.Clients[0].Addr().String())
+	overGRPC, err := etcdClient(cfgs[0].Client)
 	if err != nil {
 		return err
 	}

@@ -68,7 +68,12 @@ func (r *run) startEtcd(ctx context.Context) (float64, error) {
 
 // settle waits as long as an idle server may take to become so.
 func (r *run) settle(ctx context.Context) error {
-	timer := time.NewTimer(10 * time.Second / time.Duration(r.scale))
+	return pause(ctx, 10*time.Second/time.Duration(r.scale))
+}
+
+// pause waits for a time.
+func pause(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
 	case <-timer.C:

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 
 	"github.com/omnirelay/omnirelay/api/client"
 	controlv1 "github.com/omnirelay/omnirelay/api/v1"
@@ -68,10 +69,8 @@ func (r *run) withEtcd(keys int, fn func(context.Context, *etcdKeys) (float64, e
 		}
 		defer c.Close() //nolint:errcheck // its server ends with it
 		k := newEtcdKeys(c, "bench", keys)
-		for i := range k.revisions { // as the nodes are there before
-			if err := k.put(ctx, i); err != nil {
-				return 0, err
-			}
+		if err := k.make(ctx); err != nil {
+			return 0, err
 		}
 		return fn(ctx, k)
 	}
@@ -123,16 +122,16 @@ func (r *run) bigTransactions(ctx context.Context, k *etcdKeys) (float64, error)
 	return rate * float64(len(k.revisions)), err
 }
 
-// background runs something until stop, which returns what it came to.
+// background runs something until stop, which returns what it came to, each time.
 func background(ctx context.Context, run func(context.Context) error) (stop func() error) {
 	ctx, cancel := context.WithCancel(ctx)
 	done := make(chan error, 1)
 	go func() { done <- run(ctx) }()
-	return func() error {
+	return sync.OnceValue(func() error {
 		cancel()
 		if err := <-done; !errors.Is(err, context.Canceled) {
 			return err
 		}
 		return nil
-	}
+	})
 }

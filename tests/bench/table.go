@@ -18,6 +18,7 @@ const (
 	seconds               // a duration
 	mebibytes
 	count
+	ofCore // processor time by time: 1 is a whole core
 )
 
 func (u unit) text(v float64) string {
@@ -36,6 +37,8 @@ func (u unit) text(v float64) string {
 		return fmt.Sprintf("%.0f MiB", v)
 	case count:
 		return fmt.Sprintf("%.0f", v)
+	case ofCore:
+		return fmt.Sprintf("%.1f %%", 100*v)
 	}
 	if v >= 1000 {
 		return fmt.Sprintf("%.3g k/s", v/1000)
@@ -63,6 +66,11 @@ func atMost(u unit, n float64) goal {
 
 func atLeast(u unit, n float64) goal {
 	return goal{"≥ " + u.text(n), func(l line) bool { return l.ours >= n }}
+}
+
+// allOf is reached when each is.
+func allOf(a, b goal) goal {
+	return goal{a.text + ", " + b.text, func(l line) bool { return a.reach(l) && b.reach(l) }}
 }
 
 // line is one row of the table; without figures it is a heading or a failure.

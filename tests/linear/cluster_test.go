@@ -13,6 +13,7 @@ import (
 	"github.com/anishathalye/porcupine"
 
 	controlv1 "github.com/omnirelay/omnirelay/api/v1"
+	"github.com/omnirelay/omnirelay/events"
 	"github.com/omnirelay/omnirelay/tests/harness"
 	"github.com/omnirelay/omnirelay/tests/sim"
 )
@@ -156,7 +157,7 @@ func disturb(t *testing.T, c *harness.Cluster, rng *rand.Rand, lasting time.Dura
 		others := c.Except(victim).Servers()
 		d := time.Duration(300+rng.IntN(1700)) * time.Millisecond
 		kind := rng.IntN(5)
-		fault := []string{"killed", "paused", "cut off", "not heard by one", "hears nobody"}[kind]
+		fault := []string{"killed", "paused", "cut off", "not heard by one", "deaf"}[kind]
 		t.Logf("s%d is %s for %s", victim, fault, d)
 		switch kind {
 		case 0:
@@ -209,5 +210,11 @@ func checkLog(t *testing.T, c *harness.Cluster) {
 	for i := 1; i <= 3; i++ {
 		c.SameRows(log[len(log)*i/4].GetDecisionPosition())
 	}
-	t.Logf("%d events on the log", len(log))
+	leaders := 0
+	for _, e := range log {
+		if e.GetType() == "LeadershipGranted" && e.GetId() == events.GlobalScope {
+			leaders++
+		}
+	}
+	t.Logf("%d events on the log, %d control leaderships", len(log), leaders)
 }

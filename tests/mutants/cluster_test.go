@@ -16,7 +16,7 @@ func ofCluster() []mutant {
 		}, sim, "TestSimulation"},
 		{"a majority that hears the leader deposes it", step, []string{
 			"		if o.Misses {\n			n++\n		}", "		_ = o\n		n++",
-		}, sim, "TestIsolatedStandby"},
+		}, sim, "TestSimulation"},
 		{"a server that is behind campaigns", step, []string{
 			"	case s.MissedSince != 0 && v.caughtUp():", "	case s.MissedSince != 0:",
 		}, sim, "TestSimulation"},
@@ -32,9 +32,6 @@ func ofCluster() []mutant {
 		{"a candidate goes on though the leader is back", step, []string{
 			"		a.Withdraw = !a.Misses &&", "		a.Withdraw = a.Misses &&",
 		}, election, "TestStep"},
-		{"a last leader that starts again waits for itself", step, []string{
-			"	case v.Leader == \"\" || v.Leader == v.Self:", "	case v.Leader == \"\":",
-		}, election, "TestStep"},
 		{"old beats count", roster, []string{
 			"	return !m.Leaving && time.Duration(now-m.Heard) <= FreshFor", "	return !m.Leaving",
 		}, sim, "TestSimulation"},
@@ -48,7 +45,7 @@ func ofCluster() []mutant {
 			"	case c.role == candidate && after.Term != before.Term:", "	case c.role == candidate && after.Term != before.Term && c.fatal != nil:",
 		}, sim, "TestSimulation"},
 		{"a standby campaigns by itself", sequencer + "/loop.go", []string{
-			"		if !l.opts.Standby && !l.core.Leading()", "		if !l.core.Leading()",
+			"		if !l.opts.Standby && !l.core.Leading()", "		if (!l.opts.Standby || l.core.View().Mark.Position == 0) && !l.core.Leading()",
 		}, sequencer, "TestStandby"},
 		{"a standby does not follow", sequencer + "/loop.go", []string{
 			"	if l.opts.Standby {\n		l.follow(ctx)", "	if l.opts.Standby && l.follows {\n		l.follow(ctx)",
@@ -59,6 +56,12 @@ func ofCluster() []mutant {
 		{"timers go on when another leads", "ops/sessions/step.go", []string{
 			"	anew := granted || gained != l.gained", "	anew := l.term == 0 && granted",
 		}, sim, "TestSimulation"},
+		{"what was found under a former grant is done under a later one", sequencer + "/core.go", []string{
+			"c.role != leader || term != 0 && term != c.auth.term {", "c.role != leader || term == 1<<60 {",
+		}, sim, "TestLateCloseOfFormerLeader"},
+		{"a controller does not say its term", "ops/loop/run.go", []string{
+			"	if l.submitAll(ctx, control.Term, cmds) {", "	if l.submitAll(ctx, control.Term*0, cmds) {",
+		}, "ops/loop", "TestStepNamesItsTerm"},
 		{"no answer is no effect", codec, []string{
 			"	if errors.Is(err, ErrUnreachable) {", "	if errors.Is(err, err) {",
 		}, sim, "TestSimulation"},
@@ -67,10 +70,10 @@ func ofCluster() []mutant {
 		}, sequencer, "TestForward"},
 		{"an outcome that the leader does not know is no effect", sequencer + "/wire_answer.go", []string{
 			"	a := wireAnswer{Outcome: sentUnknown,", "	a := wireAnswer{Outcome: sentNotLeader,",
-		}, sim, "TestSimulation"},
+		}, sequencer, "TestWire|TestForward"},
 		{"an outcome of a newer leader is no effect", sequencer + "/wire_answer.go", []string{
 			"	sentinel := ErrOutcomeUnknown\n", "	sentinel := ErrNotLeader\n",
-		}, sim, "TestSimulation"},
+		}, sequencer, "TestWire|TestForward"},
 		{"a relayed heartbeat is answered without authority", "ops/sessions/keeper.go", []string{
 			"	if !st.Leading || now >= st.AuthorityUntil {", "	if !st.Leading {",
 		}, sim, "TestIsolatedLeader|TestSimulation"},
@@ -81,7 +84,7 @@ func ofCluster() []mutant {
 			"a.Cause == causeNone && a.TTL > 0:", "a.Cause == causeNone:",
 		}, "ops/sessions", "TestRelayWithoutAnswer"},
 		{"no authority is a rejection of the session", relay, []string{
-			"	default:\n		out.Cause, out.Detail", "	default:\n		out.Rejected = &commands.Rejected{}\n		out.Cause, out.Detail",
+			"		out.Cause, out.Detail = causeNoAuthority, err.Error()", "		out.Rejected = &commands.Rejected{}\n		out.Cause, out.Detail = causeRejected, err.Error()",
 		}, "ops/sessions", "TestRelay"},
 	}
 }

@@ -43,7 +43,7 @@ func ofLeases() []mutant {
 		}, sessions, "TestOpenOutcome$"},
 		{"an open outcome is not asked for again", step, []string{
 			"		x.unsure = true\n", "		x.unsure = false\n",
-		}, sim, "TestSimulation"},
+		}, sim, "TestLostClose"},
 		{"a close that was not tried settles an earlier one", step, []string{
 			"	case !x.unsure || errors.As(err, &rejected):", "	case !x.unsure || !errors.As(err, &rejected) || errors.As(err, &rejected):",
 		}, sessions, "TestOpenOutcome"},

@@ -16,7 +16,7 @@ func ofSequencer() []mutant {
 			"	c.evolve([]store.Message{m})\n	if c.role != leader {\n		c.stepDownQueue()", "	c.evolve([]store.Message{m})\n	f.overlay.Freeze()\n	c.view.Model = f.overlay\n	if c.role != leader {\n		c.stepDownQueue()",
 		}, sequencer, story("idempotency_refused_frame")},
 		{"a refused frame is answered from its overlay", core, []string{
-			"	c.queue = append(f.pending, c.queue...)\n	c.evolve([]store.Message{m})", "	for _, p := range f.pending {\n		c.answer(p, p.receipt, p.err)\n	}\n	c.evolve(m)",
+			"	c.queue = append(f.pending, c.queue...)\n	c.evolve([]store.Message{m})", "	for _, p := range f.pending {\n		c.answer(p, p.receipt, p.err)\n	}\n	c.evolve([]store.Message{m})",
 		}, sequencer, story("refused_leader")},
 		{"the overlay is seen before it is stored", core, []string{
 			"func (c *Core) View() View { return c.view }", "func (c *Core) View() View {\n	if c.flight != nil {\n		return View{Model: c.flight.overlay, Mark: c.view.Mark}\n	}\n	return c.view\n}",
@@ -112,7 +112,7 @@ func ofAuthority() []mutant {
 			"	case c.role >= elected && !c.holdsControl():", "	case c.role >= elected && !c.holdsControl() && c.fatal != nil:",
 		}, sequencer, story("deposed_by_log")},
 		{"it leads before its grant is stored", core, []string{
-			"	if c.role != leader {\n		return ErrNotLeader\n	}", "	if c.role == follower {\n		return ErrNotLeader\n	}",
+			"c.role != leader || term != 0 &&", "c.role == follower || term != 0 &&",
 		}, sequencer, story("not_leader")},
 		{"a stored grant leads without another proof", core, []string{
 			"			c.role = elected\n			c.auth.confirm()", "			c.role = leader",

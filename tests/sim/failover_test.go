@@ -5,6 +5,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/omnirelay/omnirelay/commands"
+	"github.com/omnirelay/omnirelay/commands/membership"
 	"github.com/omnirelay/omnirelay/commands/sequencer"
 	"github.com/omnirelay/omnirelay/events"
 )
@@ -93,6 +95,42 @@ func TestScopeOverFailover(t *testing.T) {
 		worst = max(worst, time.Duration(s.now-died))
 	}
 	t.Logf("worst %s with a TTL of %s", worst, ttl)
+}
+
+// TestLateCloseOfFormerLeader: a leader finds a session silent, and its controller
+// stands still before it asks for the close. Meanwhile another leads and answers
+// the session, and then the first one leads again: what it found under its former
+// grant closes nothing.
+func TestLateCloseOfFormerLeader(t *testing.T) {
+	for seed := uint64(1); seed <= 10; seed++ {
+		s := settled(t, seed, 3, 4, 12)
+		at, old, victim := s.position(), s.check.leader(), s.members[int(seed)%4]
+		asked, late := false, 6*time.Second
+		s.stands = func(r commands.Request) (time.Duration, bool) {
+			if _, ok := r.Command.(membership.CloseSession); !ok || asked {
+				return 0, false
+			}
+			asked = true
+			return late, false
+		}
+		s.cutOff(victim)
+		for !asked {
+			s.passes(10 * time.Millisecond)
+		}
+		s.join()
+		s.standby().campaign()
+		s.passes(2 * time.Second)
+		if old.core.Leading() || !victim.holdsLease(uint64(victim.core.Session())) {
+			t.Fatalf("seed %d: the old leader leads: %t; %s is not answered by the new one", seed, old.core.Leading(), victim.name)
+		}
+		old.campaign()
+		s.passes(late)
+		if s.check.leader() != old {
+			t.Fatalf("seed %d: the old leader does not lead again: this tests nothing", seed)
+		}
+		s.rests(5 * time.Second)
+		s.noShardEvents(at, "after a late close of a former leader")
+	}
 }
 
 // TestRetiring: a leader that is asked to stop hands over: the next one leads

@@ -234,9 +234,23 @@ func (s *server) impatient(r commands.Request, answer func(sequencer.Answer)) {
 	}
 	if s.w.fault() {
 		s.deliver(s.w.between(0, time.Second), func() { once(sequencer.Answer{Err: sequencer.ErrOutcomeUnknown}) })
-		if s.w.chance(0.5) {
+		if s.w.chance(0.3) {
 			return
 		}
+	}
+	stands := time.Duration(0) // between looking and asking
+	if s.w.stands != nil {
+		var lost bool
+		if stands, lost = s.w.stands(r); lost {
+			s.deliver(0, func() { once(sequencer.Answer{Err: sequencer.ErrOutcomeUnknown}) })
+			return
+		}
+	} else if s.w.fault() {
+		stands = s.w.between(0, 6*time.Second)
+	}
+	if stands > 0 {
+		s.deliver(stands, func() { s.submit(r, once) })
+		return
 	}
 	s.submit(r, once)
 }
@@ -264,10 +278,11 @@ func (s *server) control() {
 		}
 		r.dirty = false
 		cmds, wait := r.Step(s.core.View(), now)
+		control, _ := s.core.View().Model.Leadership.Scope(events.GlobalScope)
 		r.next = now.Boot + int64(max(wait, time.Millisecond))
 		r.outstanding = len(cmds)
 		for _, c := range cmds {
-			s.impatient(commands.Request{Actor: "node/" + s.name, Reason: r.Name(), Command: c}, func(a sequencer.Answer) {
+			s.impatient(commands.Request{Actor: "node/" + s.name, Reason: r.Name(), Command: c, Term: control.Term}, func(a sequencer.Answer) {
 				r.outstanding--
 				r.dirty = true
 				s.relay.Keeper.Answered(c, a.Err)

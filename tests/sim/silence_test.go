@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/omnirelay/omnirelay/api/member"
+	"github.com/omnirelay/omnirelay/commands"
+	"github.com/omnirelay/omnirelay/commands/membership"
 )
 
 // TestFailoverMovesNothing is L7: a control leader dies, another takes over, and
@@ -128,6 +130,25 @@ func TestNoBrakeForFew(t *testing.T) {
 		if n := s.since(at)["SessionClosed"]; n != c.die {
 			t.Errorf("%d of %d silent sessions closed within TTL and a half", n, c.die)
 		}
+	}
+}
+
+// TestLostClose: a close whose outcome is open is asked for again until the log
+// tells what became of it.
+func TestLostClose(t *testing.T) {
+	s := settled(t, 12, 3, 4, 12)
+	at, lost := s.position(), 0
+	s.stands = func(r commands.Request) (time.Duration, bool) {
+		if _, ok := r.Command.(membership.CloseSession); !ok || lost == 3 {
+			return 0, false
+		}
+		lost++
+		return 0, true
+	}
+	s.cutOff(s.members[0])
+	s.passes(2 * ttl)
+	if n := s.since(at)["SessionClosed"]; n != 1 || lost != 3 {
+		t.Errorf("%d sessions closed after %d lost closes, want 1 after 3", n, lost)
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/omnirelay/omnirelay/api/member"
+	"github.com/omnirelay/omnirelay/commands"
 	"github.com/omnirelay/omnirelay/commands/sequencer"
 	"github.com/omnirelay/omnirelay/store/memlog"
 )
@@ -72,6 +73,9 @@ type World struct {
 
 	// link decides what becomes of a message.
 	link func() (delay time.Duration, lost bool)
+	// stands is how long a controller stands still before it submits a command, or
+	// that the command is lost and its outcome open.
+	stands func(commands.Request) (d time.Duration, lost bool)
 	// answered is told of every answered heartbeat, started of every callback
 	// that starts.
 	answered func(node string)
