@@ -115,6 +115,9 @@ func (d *directory) makeReplacing(path, name, cluster, replaces string) error {
 	if err != nil {
 		return errors.Join(fmt.Errorf("data directory: write identity: %w", err), os.Remove(tmp.Name()))
 	}
+	if err := syncPath(d.path); err != nil {
+		return fmt.Errorf("data directory: write identity: %w", err)
+	}
 	return nil
 }
 

@@ -44,6 +44,14 @@ func codeOf(err error) string {
 		return "log_not_sealed"
 	case errors.Is(err, ErrNotSingle):
 		return "not_single"
+	case errors.Is(err, ErrGrowing):
+		return "growth_unfinished"
+	case errors.Is(err, ErrGivenUp):
+		return "given_up"
+	case errors.Is(err, natslog.ErrTwoGrow):
+		return "two_grow"
+	case errors.Is(err, natslog.ErrNameTaken):
+		return "name_taken"
 	case errors.Is(err, natslog.ErrOtherKind):
 		return "other_kind"
 	case errors.Is(err, natslog.ErrNotMember):

@@ -19,6 +19,7 @@ func TestExplain(t *testing.T) {
 		"log_corrupt": natslog.ErrCorrupt, "log_full": store.ErrLogFull, "disk_full": node.ErrDiskFull,
 		"other_kind": natslog.ErrOtherKind, "not_a_member": natslog.ErrNotMember, "log_diverged": election.ErrDiverged,
 		"log_not_sealed": node.ErrNotSealed, "not_single": node.ErrNotSingle, "restore_unfinished": node.ErrUnfinished,
+		"given_up": node.ErrGivenUp, "growth_unfinished": node.ErrGrowing, "two_grow": natslog.ErrTwoGrow, "name_taken": natslog.ErrNameTaken,
 	} {
 		if got := node.Explain(fmt.Errorf("start log: %w", err)); len(got) != 4 || got[0] != "code" || got[1] != code {
 			t.Errorf("%v is explained as %v, want code %s", err, got, code)

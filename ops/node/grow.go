@@ -35,6 +35,19 @@ var (
 	ErrNotSingle = errors.New("not_single: this directory holds no log of a single server")
 )
 
+// ErrGrowing: the log of this directory is being copied into a cluster.
+var ErrGrowing = errors.New("growth_unfinished: the log of this directory is aside, to be copied into a cluster")
+
+// checkGrown refuses a directory whose growth was cut off: without its log it would
+// seem to have lost it, and with it nobody would resume that.
+func (d *directory) checkGrown() error {
+	aside, err := exists(d.singleDir())
+	if err == nil && aside {
+		err = fmt.Errorf("%w: %s (allowed: --grow beside --route and --peers, as before, which does the rest)", ErrGrowing, d.singleDir())
+	}
+	return err
+}
+
 func (d *directory) singleDir() string { return filepath.Join(d.path, "log.single") }
 func (d *directory) grownDir() string  { return filepath.Join(d.path, "log.grown") }
 
@@ -50,8 +63,11 @@ func exists(path string) (bool, error) {
 // false when the log was copied before and there is nothing left to do.
 func (s *server) prepareGrowth(ctx context.Context) (grows bool, err error) {
 	aside, err := exists(s.dir.singleDir())
-	if err != nil || aside {
-		return aside, err
+	if err != nil {
+		return false, err
+	}
+	if aside {
+		return true, s.readGrownEra()
 	}
 	if done, err := exists(s.dir.grownDir()); err != nil || done {
 		return false, err
@@ -66,7 +82,18 @@ func (s *server) prepareGrowth(ctx context.Context) (grows bool, err error) {
 		return false, fmt.Errorf("move the log aside: %w", err)
 	}
 	s.log.Info("the log is moved aside, to be copied into the cluster", "from", s.dir.singleDir())
-	return true, syncPath(s.dir.path)
+	return true, errors.Join(syncPath(s.dir.path), s.readGrownEra())
+}
+
+// readGrownEra takes the era of the log that is copied: the cluster's is of the
+// same one, which names its streams.
+func (s *server) readGrownEra() error {
+	mark, anchored, err := natslog.ReadAnchor(s.dir.singleDir())
+	if err == nil && !anchored {
+		err = fmt.Errorf("%w: %s has no anchor", ErrNotSingle, s.dir.singleDir())
+	}
+	s.grownEra = mark.Era
+	return err
 }
 
 // openSingle opens the log of the single server, wherever it is.

@@ -33,6 +33,24 @@ const (
 // ErrOtherDirectory: the directory that is to be given up is not here.
 var ErrOtherDirectory = errors.New("the directory has another id")
 
+// ErrGivenUp: a reseed of the directory did not come to its end. What it held may be
+// aside, and a server that went on without it under its former name could be counted
+// for messages that it does not have.
+var ErrGivenUp = errors.New("the directory is being given up")
+
+// givenUpDir is where what the directory holds is put when it is given up.
+func (d *directory) givenUpDir() string { return filepath.Join(d.path, "given-up-"+d.ID) }
+
+// checkKept refuses a directory whose reseed was cut off.
+func (d *directory) checkKept() error {
+	begun, err := exists(d.givenUpDir())
+	if err == nil && begun {
+		err = fmt.Errorf("%w: %s has begun to be put into %s (allowed: --reseed %s again, which does the rest)",
+			ErrGivenUp, d.path, d.givenUpDir(), d.ID)
+	}
+	return err
+}
+
 // reseed puts aside what the directory holds, if its id is the one that is to be
 // given up, and gives it a new identity that remembers which it replaces.
 func (d *directory) reseed(id string) error {
@@ -43,7 +61,7 @@ func (d *directory) reseed(id string) error {
 	default:
 		return fmt.Errorf("%w: %s is %s (allowed for --reseed: that id, to give the directory up)", ErrOtherDirectory, d.path, d.ID)
 	}
-	aside := filepath.Join(d.path, "given-up-"+id)
+	aside := d.givenUpDir()
 	if err := os.MkdirAll(aside, 0o700); err != nil {
 		return fmt.Errorf("data directory: %w", err)
 	}

@@ -68,7 +68,8 @@ type server struct {
 	// election and forward are of a cluster; nil with a single server.
 	election *election.Election
 	forward  *sequencer.Forwarder
-	grows    bool // this server copies its log into the cluster
+	grows    bool   // this server copies its log into the cluster
+	grownEra uint64 // of the log that is copied
 
 	front    *front
 	waits    atomic.Pointer[string] // what the log waits for at start; nil is nothing
@@ -157,6 +158,8 @@ func (s *server) openDirectory(context.Context) error {
 			return err
 		}
 		s.log.Warn("what this directory held is given up, and a new copy of the log is asked for", "was", dir.Replaces, "is", dir.ID)
+	} else if err := dir.checkKept(); err != nil {
+		return err
 	}
 	if err := checkDisk(dir.path, leastFree); err != nil {
 		return err
@@ -178,6 +181,8 @@ func (s *server) openLog(ctx context.Context) error {
 		if s.grows, err = s.prepareGrowth(ctx); err != nil {
 			return err
 		}
+	} else if err := s.dir.checkGrown(); err != nil {
+		return err
 	}
 	s.store, err = natslog.Open(ctx, s.logConfig(snapshot, had))
 	if err != nil {
@@ -212,7 +217,7 @@ func (s *server) logConfig(snapshot sequencer.View, had bool) natslog.Config {
 	cfg.Known = store.Mark{Sequence: snapshot.Mark.Sequence, Head: events.Head{Position: snapshot.Mark.Position}}
 	cfg.Used = had
 	if s.grows { // the snapshot and the rows are of the log that is copied
-		cfg.Known, cfg.Used, cfg.Grow = store.Mark{}, false, true
+		cfg.Known, cfg.Used, cfg.Grow, cfg.Era = store.Mark{}, false, true, s.grownEra
 	}
 	if s.cfg.clustered() {
 		cfg.Route, cfg.Peers, cfg.RouteAdvertise = s.cfg.Route, s.cfg.Peers, s.cfg.RouteAdvertise

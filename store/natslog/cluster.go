@@ -55,9 +55,6 @@ func (s *Store) checkKind() error {
 // joinCluster waits until the log can be read, or may begin, and takes its
 // streams. It has no bound of its own: a majority may be down for long.
 func (s *Store) joinCluster(ctx context.Context, empty bool) error {
-	if err := s.serveHello(empty); err != nil {
-		return err
-	}
 	defer s.cfg.waiting("")
 	for {
 		heard, err := s.askHello(ctx, empty)

@@ -22,7 +22,8 @@ type Config struct {
 	Dir string
 	// Cluster names the streams: 1 to 63 letters, digits and hyphens.
 	Cluster string
-	// Era of the log. 0: the anchor's, or 1 when there is no anchor.
+	// Era of the log. 0: the anchor's, or 1 when there is no anchor; in a cluster what
+	// the other servers say, and 1 when a log begins.
 	Era uint64
 	// ServerName is the NATS name of the embedded server; "" is the cluster's.
 	ServerName string

@@ -10,12 +10,17 @@
 //     the end of the last clean stop, with the hashes that they name, and whose
 //     files are whole. Anything else is store.ErrLogMissing, or a [*CorruptError]
 //     with file, message and position, and no message file was changed (T5, V3).
+//     In a cluster the log as a whole must reach that far; Open waits for it, for as
+//     long as its caller does, and what is missing of this copy the others bring.
 //  3. JetStream never reads a block file that this process has neither written
 //     nor verified, because it silently cuts a file at a bad checksum. A stored
 //     message that cannot be read ends Load and Follow with a *CorruptError; none
 //     is passed over.
-//  4. Open creates a log only where there is no sign of an earlier one; State says
-//     so, and the caller decides whether it may begin.
+//  4. Open creates a log only where there is no sign of an earlier one, in a cluster
+//     on any of the listed servers; State says so, and the caller decides whether it
+//     may begin. A directory that was emptied takes no part until it is given the
+//     place of its former self ([Store.Replace]), which takes all other replicas to
+//     have all that is stored.
 //  5. A follower at the end gets a message of this process directly after its ack.
 //     A slow one reads from JetStream at its own pace and holds nobody up (V2).
 //  6. Publish, Load, Follow and the register survive a restart of the embedded

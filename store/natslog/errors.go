@@ -64,6 +64,8 @@ func (e *CorruptError) Unwrap() error { return e.Err }
 // JetStream error codes that jetstream does not name.
 const (
 	codeInsufficientResources jetstream.ErrorCode = 10023
+	codeNotMember             jetstream.ErrorCode = 10044
+	codeChangeInflight        jetstream.ErrorCode = 10202
 	codeStorageExceeded       jetstream.ErrorCode = 10047
 	codeStoreFailed           jetstream.ErrorCode = 10077
 )

@@ -1,6 +1,12 @@
 package natslog
 
-import "github.com/omnirelay/omnirelay/store"
+import (
+	"context"
+	"maps"
+	"slices"
+
+	"github.com/omnirelay/omnirelay/store"
+)
 
 // WalkFiles calls fn with every message in the files of a stopped store.
 func WalkFiles(dir, stream string, fn func(store.Message) error) error {
@@ -13,6 +19,30 @@ func WalkFiles(dir, stream string, fn func(store.Message) error) error {
 		return fn(store.Message{Sequence: r.sequence, Data: r.payload})
 	}}
 	return w.walkAll(blocks)
+}
+
+// HeardEmpty is what the servers of a cluster that answer say of themselves, by name:
+// that they have no sign of a log.
+func (s *Store) HeardEmpty(ctx context.Context) (empty []bool) {
+	heard, err := s.askHello(ctx, true)
+	if err != nil {
+		return nil
+	}
+	for _, name := range slices.Sorted(maps.Keys(heard)) {
+		empty = append(empty, heard[name].Empty)
+	}
+	return empty
+}
+
+// LeadsMembership tells whether this server leads what the servers agree on.
+func (s *Store) LeadsMembership() bool {
+	srv := s.server.running()
+	return srv != nil && srv.JetStreamIsLeader()
+}
+
+// RemoveServer takes a server out of the membership.
+func (s *Store) RemoveServer(ctx context.Context, name string) error {
+	return s.removeServer(ctx, name, "")
 }
 
 // StopServer stops the embedded server of a store that goes on, StartServer starts

@@ -3,6 +3,7 @@ package natslog
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -22,6 +23,8 @@ type hello struct {
 	Servers int `json:"servers"`
 	// Grows: this server fills the log before it is taken.
 	Grows bool `json:"grows,omitempty"`
+	// Era of the log, 0 while this server does not know it.
+	Era uint64 `json:"era,omitempty"`
 }
 
 const (
@@ -34,16 +37,26 @@ const (
 func (c Config) helloSubject() string { return fmt.Sprintf("mesh.%s.hello", c.Cluster) }
 
 func (s *Store) hello(empty bool) hello {
-	return hello{Server: s.cfg.name(), Empty: empty, Servers: len(s.cfg.Peers), Grows: s.cfg.Grow}
+	return s.now(hello{Server: s.cfg.name(), Empty: empty, Servers: len(s.cfg.Peers), Grows: s.cfg.Grow})
+}
+
+// now is what a server says, with what it has learnt since it was started: it is
+// asked for as long as it runs, and a log that began meanwhile is a sign of one.
+func (s *Store) now(h hello) hello {
+	_, anchored := s.anchor.get()
+	h.Empty = h.Empty && !anchored && s.tail.last() == 0
+	h.Era = s.era.Load()
+	return h
 }
 
 // serveHello answers who asks.
 func (s *Store) serveHello(empty bool) error {
-	mine, err := json.Marshal(s.hello(empty))
-	if err != nil {
-		return fmt.Errorf("natslog: hello: %w", err)
-	}
-	return s.link.subscribe(s.cfg.helloSubject(), func(m *nats.Msg) { _ = m.Respond(mine) })
+	mine := s.hello(empty)
+	return s.link.subscribe(s.cfg.helloSubject(), func(m *nats.Msg) {
+		if b, err := json.Marshal(s.now(mine)); err == nil { // numbers and texts
+			_ = m.Respond(b)
+		}
+	})
 }
 
 // askHello returns who answers within helloWait, this server included, by name.
@@ -91,12 +104,24 @@ func (s *Store) told(heard map[string]hello) string {
 	return fmt.Sprintf("%d of %d servers answer (%s)", len(heard), len(s.cfg.Peers), strings.Join(names, ", "))
 }
 
-// disagree names a server that lists another number of servers than this one.
+// ErrNameTaken: another directory is that of a server of this name.
+var ErrNameTaken = errors.New("name_taken")
+
+// disagree names a server with which this one cannot be in a cluster: it lists
+// another number of servers, has this one's name, or the log of another era.
 func (s *Store) disagree(heard map[string]hello) error {
 	for _, h := range heard {
 		if h.Servers != len(s.cfg.Peers) {
 			return fmt.Errorf("natslog: config: Peers lists %d servers here and %d on %s; allowed is the same list on every server",
 				len(s.cfg.Peers), h.Servers, h.Server)
+		}
+		if h.Server != s.cfg.name() && plainName(h.Server) == s.link.name {
+			return fmt.Errorf("natslog: open %s: %w: %s is connected, and this directory is %s; allowed is one server of a name: stop the other, or give this one a name and a directory of its own",
+				s.cfg.Dir, ErrNameTaken, h.Server, s.cfg.name())
+		}
+		if h.Era != 0 && s.era.Load() != 0 && h.Era != s.era.Load() {
+			return fmt.Errorf("natslog: open %s: the log here is of era %d, and on %s of era %d; allowed are servers of one log",
+				s.cfg.Dir, s.era.Load(), h.Server, h.Era)
 		}
 	}
 	return nil

@@ -82,13 +82,14 @@ func backend(t *testing.T, cfg natslog.Config) storetest.Backend {
 type chain struct {
 	head store.Mark
 	size int
+	era  uint64 // 0 is 1
 }
 
 func (c *chain) next(t testing.TB) []byte {
 	t.Helper()
 	id := make([]byte, 16)
 	id[0] = 7
-	f := &eventsv1.Frame{LogId: id, Era: 1, First: uint64(c.head.Position) + 1, Time: 1}
+	f := &eventsv1.Frame{LogId: id, Era: max(c.era, 1), First: uint64(c.head.Position) + 1, Time: 1}
 	if c.head.Position > 0 {
 		f.PrevHash = c.head.Hash[:]
 	}
@@ -100,7 +101,7 @@ func (c *chain) next(t testing.TB) []byte {
 		t.Fatal(err)
 	}
 	copy(c.head.LogID[:], id)
-	c.head.Era, c.head.Time = 1, 1
+	c.head.Era, c.head.Time = f.Era, 1
 	c.head.Position += 2
 	c.head.Hash = events.HashOf(data)
 	c.head.Sequence++

@@ -64,6 +64,16 @@ func (s *Store) takeLog(ctx context.Context, last uint64) error {
 		s.tail.know(last)
 		return nil
 	}
+	mark, anchored := s.anchor.get()
+	empty := last == 0 && !anchored && s.cfg.Known.Sequence == 0 && !s.cfg.Used
+	s.tail.know(max(last, mark.Sequence, s.cfg.Known.Sequence))
+	if err := s.serveHello(empty); err != nil {
+		return err
+	}
+	// Before anything else goes on beside this: what is asked for has the era in it.
+	if err := s.learnEra(ctx, empty); err != nil {
+		return err
+	}
 	s.loops.Go(s.link.watchRoutes)
 	if err := s.link.subscribe(s.cfg.storedSubject(), s.noticed); err != nil {
 		return err
@@ -71,9 +81,7 @@ func (s *Store) takeLog(ctx context.Context, last uint64) error {
 	if err := s.serveFrames(); err != nil {
 		return err
 	}
-	mark, anchored := s.anchor.get()
-	s.tail.know(max(last, mark.Sequence, s.cfg.Known.Sequence))
-	return s.joinCluster(ctx, last == 0 && !anchored && s.cfg.Known.Sequence == 0 && !s.cfg.Used)
+	return s.joinCluster(ctx, empty)
 }
 
 // prepare locks the directory and looks at its files before the server may touch
@@ -92,7 +100,7 @@ func (s *Store) prepare() (uint64, error) {
 	if err := s.chooseEra(); err != nil {
 		return 0, err
 	}
-	s.files = newBlockFiles(s.cfg.Dir, s.cfg.logStream())
+	s.files = s.filesOf(s.cfg.Era)
 	if err := s.checkKind(); err != nil {
 		return 0, err
 	}
@@ -134,20 +142,6 @@ func (s *Store) prepare() (uint64, error) {
 			"dir", s.files.dir, "message", found.last, "anchored", mark.Sequence)
 	}
 	return last, removeStopMark(s.cfg.Dir)
-}
-
-// chooseEra takes the anchor's era if the caller names none.
-func (s *Store) chooseEra() error {
-	mark, anchored := s.anchor.get()
-	switch {
-	case s.cfg.Era == 0 && anchored:
-		s.cfg.Era = mark.Era
-	case s.cfg.Era == 0:
-		s.cfg.Era = 1
-	case anchored && mark.Era != s.cfg.Era:
-		return fmt.Errorf("natslog: open %s: the anchor is of era %d, era %d was asked for", s.cfg.Dir, mark.Era, s.cfg.Era)
-	}
-	return nil
 }
 
 // inspect reads the files and tells a log that is gone from one that is cut.

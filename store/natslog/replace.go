@@ -168,8 +168,12 @@ func raftID(r Replica) string {
 	return ""
 }
 
-// removeServer takes a server out of the cluster's membership. JetStream then
-// gives its replicas to the one that has none.
+// removeWait bounds one request to take a server out: only the leader of the
+// cluster's membership answers, and it may be the very server that is gone.
+const removeWait = time.Second
+
+// removeServer takes a server out of the cluster's membership, asking until it is
+// answered. JetStream then gives its replicas to the one that has none.
 func (s *Store) removeServer(ctx context.Context, name, id string) error {
 	conn, err := s.server.connect(systemUser, nats.NoReconnect())
 	if err != nil {
@@ -180,18 +184,41 @@ func (s *Store) removeServer(ctx context.Context, name, id string) error {
 	if err != nil {
 		return err
 	}
+	for asked := 1; ; asked++ {
+		done, err := s.askRemove(ctx, conn, request)
+		// One that is not there after an answer was lost is the one that was taken out.
+		if done || asked > 1 && codeOf(err) == codeNotMember {
+			return nil
+		}
+		if err != nil && codeOf(err) != codeChangeInflight {
+			return fmt.Errorf("remove %s from the cluster: %w", name, err)
+		}
+		if err := s.wait(ctx, time.After(4*helloEvery)); err != nil {
+			return fmt.Errorf("remove %s from the cluster: nobody has answered: %w", name, context.Cause(ctx))
+		}
+	}
+}
+
+// askRemove asks once. Without an answer it is neither done nor an error.
+func (s *Store) askRemove(ctx context.Context, conn *nats.Conn, request []byte) (done bool, err error) {
+	ctx, cancel := context.WithTimeout(ctx, removeWait)
+	defer cancel()
 	msg, err := conn.RequestWithContext(ctx, server.JSApiRemoveServer, request)
-	if err != nil {
-		return fmt.Errorf("remove %s from the cluster: %w", name, err)
+	switch {
+	case errors.Is(err, nats.ErrConnectionClosed):
+		return false, err
+	case err != nil:
+		s.cfg.logger().Debug("a replica is not taken out yet", "error", err)
+		return false, nil //nolint:nilerr // asked again
 	}
 	var answer stepDownResponse
 	if err := json.Unmarshal(msg.Data, &answer); err != nil {
-		return fmt.Errorf("remove %s from the cluster: %w", name, err)
+		return false, err
 	}
 	if answer.Error != nil {
-		return fmt.Errorf("remove %s from the cluster: %w", name, answer.Error)
+		return false, answer.Error
 	}
-	return nil
+	return true, nil
 }
 
 // awaitReplica waits until a server holds a whole copy of every stream.

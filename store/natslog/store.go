@@ -29,6 +29,7 @@ type Store struct {
 	refused  jetstream.Stream
 	requests *requests
 
+	era    atomic.Uint64 // of the log, 0 while it is not known; cfg.Era from then on
 	files  blockFiles
 	unread *unreadBlocks
 	tail   *tail

@@ -11,8 +11,7 @@ const watchInterval = time.Second
 
 // watchEnd asks how far the log reaches when a publish ended without an ack, and
 // now and then: the only messages that do not come through the tail are those
-// whose ack was lost. With several servers the others' messages come this way as
-// well; then a consumer at the end, for all followers together, takes its place.
+// whose ack, or whose notice from another server, was lost.
 func (s *Store) watchEnd() {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()

@@ -2,6 +2,7 @@ package e2e_test
 
 import (
 	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -57,6 +58,43 @@ func TestClusterGrows(t *testing.T) {
 	again.AwaitMore(20)
 	again.Verify(c.Only(3).Connect())
 	c.Restart(1)
+	c.Converged(settle)
+}
+
+// TestClusterGrowsFromARestoredLog: a log of a later era than the first grows too,
+// and each server finds it again when it is started again.
+func TestClusterGrowsFromARestoredLog(t *testing.T) {
+	t.Parallel()
+	s := harness.StartServer(t)
+	createNamespace(t, harness.Connect(t, s.URL()), "demo", 8)
+	file := filepath.Join(t.TempDir(), "mesh.archive")
+	s.MustCLI(t, "mesh", "log", "backup", file)
+	s.Stop(5 * time.Second)
+	s.Data = filepath.Join(t.TempDir(), "restored")
+	s.MustCLI(t, "mesh", "log", "restore", file, "--data", s.Data, "--yes")
+	s.Restart(t)
+	harness.Eventually(t, settle, "the restored log is sealed", func() error {
+		return s.Try(t, "mesh", "log", "seal", "--yes", "--reason", "to grow")
+	})
+	s.Stop(5 * time.Second)
+
+	c := harness.StartCluster(t, 3, harness.WithGrown(s))
+	load := c.StartLoad()
+	load.AwaitMore(20)
+	for _, i := range c.Servers() {
+		c.Stop(i)
+		c.Restart(i)
+	}
+	load.AwaitMore(20)
+	load.Verify(c.Only(3).Connect())
+	c.Converged(settle)
+	c.Kill(2)
+	c.Wipe(2)
+	c.Launch(2) // a new directory hears of the era from the others
+	harness.Eventually(t, settle, "it is replaced", func() error {
+		return c.Server(1).Try(t, "mesh", "servers", "replace", "s2", "--yes", "--reason", "its disk was lost")
+	})
+	c.AwaitReady()
 	c.Converged(settle)
 }
 
