@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -36,14 +38,14 @@ type Link struct {
 	name string
 
 	mu   sync.Mutex
-	up   map[string]bool                               // servers that a route leads to
+	up   map[string]string                             // NATS names of the servers that a route leads to, by name
 	asks map[string]map[uint64]context.CancelCauseFunc // under way, by server
 	next uint64
 	busy sync.WaitGroup // handlers under way
 }
 
 func newLink(s *Store) *Link {
-	return &Link{s: s, name: plainName(s.cfg.name()), up: map[string]bool{}, asks: map[string]map[uint64]context.CancelCauseFunc{}}
+	return &Link{s: s, name: plainName(s.cfg.name()), up: map[string]string{}, asks: map[string]map[uint64]context.CancelCauseFunc{}}
 }
 
 var directorySuffix = regexp.MustCompile(`-[0-9a-f]{8}$`)
@@ -61,8 +63,11 @@ const maxHandlers = 128
 // token makes a name one token of a subject: dots separate tokens.
 func token(name string) string { return strings.ReplaceAll(name, ".", "=") }
 
-func (l *Link) askSubject(server, kind string) string {
-	return fmt.Sprintf("mesh.%s.ask.%s.%s", l.s.cfg.Cluster, token(server), kind)
+// askSubject is of a directory, not of a name: a process that was given up for dead
+// may come back beside the one that has its place, and one request must not have two
+// answers.
+func (l *Link) askSubject(directory, kind string) string {
+	return fmt.Sprintf("mesh.%s.ask.%s.%s", l.s.cfg.Cluster, token(directory), kind)
 }
 
 func (l *Link) tellSubject(kind string) string {
@@ -75,12 +80,12 @@ func (l *Link) Ask(ctx context.Context, server, kind string, request []byte) ([]
 	if err := l.s.usable(ctx); err != nil {
 		return nil, fmt.Errorf("ask %s: %w: %w", server, ErrUnreachable, err)
 	}
-	ctx, done, reachable := l.asking(ctx, server)
+	ctx, directory, done, reachable := l.asking(ctx, server)
 	if !reachable {
 		return nil, fmt.Errorf("ask %s: %w", server, ErrUnreachable)
 	}
 	defer done()
-	msg, err := l.s.conn.RequestWithContext(ctx, l.askSubject(server, kind), request)
+	msg, err := l.s.conn.RequestWithContext(ctx, l.askSubject(directory, kind), request)
 	switch {
 	case err == nil:
 		return msg.Data, nil
@@ -92,17 +97,18 @@ func (l *Link) Ask(ctx context.Context, server, kind string, request []byte) ([]
 	return nil, fmt.Errorf("ask %s: %w", server, err)
 }
 
-// asking returns a context that also ends when the route to the server does.
-func (l *Link) asking(ctx context.Context, server string) (_ context.Context, done func(), reachable bool) {
+// asking returns a context that also ends when the route to the server does, and
+// the server's NATS name.
+func (l *Link) asking(ctx context.Context, server string) (_ context.Context, name string, done func(), reachable bool) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	if server == l.name {
-		return ctx, func() { cancel(nil) }, true
+		return ctx, l.s.cfg.name(), func() { cancel(nil) }, true
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if !l.up[server] {
+	if l.up[server] == "" {
 		cancel(nil)
-		return ctx, nil, false
+		return ctx, "", nil, false
 	}
 	if l.asks[server] == nil {
 		l.asks[server] = map[uint64]context.CancelCauseFunc{}
@@ -110,7 +116,7 @@ func (l *Link) asking(ctx context.Context, server string) (_ context.Context, do
 	l.next++
 	id := l.next
 	l.asks[server][id] = cancel
-	return ctx, func() {
+	return ctx, l.up[server], func() {
 		cancel(nil)
 		l.mu.Lock()
 		defer l.mu.Unlock()
@@ -136,7 +142,7 @@ func (l *Link) Hear(kind string, fn func(message []byte)) error {
 // [maxHandlers] at a time. Their context ends when the store is closed.
 func (l *Link) Serve(kind string, fn func(ctx context.Context, request []byte) []byte) error {
 	places := make(chan struct{}, maxHandlers)
-	return l.subscribe(l.askSubject(l.name, kind), func(m *nats.Msg) {
+	return l.subscribe(l.askSubject(l.s.cfg.name(), kind), func(m *nats.Msg) {
 		select {
 		case places <- struct{}{}:
 		case <-l.s.life.Done():
@@ -162,7 +168,7 @@ func (l *Link) subscribe(subject string, fn func(*nats.Msg)) error {
 func (l *Link) Routed(server string) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return server == l.name || l.up[server]
+	return server == l.name || l.up[server] != ""
 }
 
 // routesEvery is how often the routes are looked at: nats-server tells nobody in
@@ -174,11 +180,7 @@ func (l *Link) watchRoutes() {
 	tick := time.NewTicker(routesEvery)
 	defer tick.Stop()
 	for {
-		up := map[string]bool{}
-		for name := range l.s.server.routes() {
-			up[plainName(name)] = true
-		}
-		l.see(up)
+		l.see(l.s.server.routes())
 		select {
 		case <-tick.C:
 		case <-l.s.closing:
@@ -187,12 +189,19 @@ func (l *Link) watchRoutes() {
 	}
 }
 
-// see takes the servers that routes lead to now.
-func (l *Link) see(up map[string]bool) {
+// see takes the NATS names that routes lead to now. Of two that have one server's
+// name the first that was seen is that server, for as long as it is there.
+func (l *Link) see(routes map[string]bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	up := map[string]string{}
+	for _, name := range slices.Sorted(maps.Keys(routes)) {
+		if server := plainName(name); up[server] == "" || l.up[server] == name {
+			up[server] = name
+		}
+	}
 	for server, asks := range l.asks {
-		if up[server] {
+		if up[server] == l.up[server] {
 			continue
 		}
 		for _, cancel := range asks {
@@ -201,12 +210,12 @@ func (l *Link) see(up map[string]bool) {
 		delete(l.asks, server)
 	}
 	for server := range up {
-		if !l.up[server] {
+		if l.up[server] == "" {
 			l.s.cfg.logger().Info("connected to server", "server", server)
 		}
 	}
 	for server := range l.up {
-		if !up[server] {
+		if up[server] == "" {
 			l.s.cfg.logger().Warn("connection to server lost", "server", server)
 		}
 	}
