@@ -51,9 +51,13 @@ func (s *Server) replaceServer(ctx context.Context, q *controlv1.ReplaceServerRe
 	}
 	ctx, cancel := commandContext(ctx)
 	defer cancel()
-	if err := s.deps.Replicas.Replace(ctx, q.Server, q.GetMutation().GetDryRun()); err != nil {
+	whole, err := s.deps.Replicas.Replace(ctx, q.Server, q.GetMutation().GetDryRun())
+	if err != nil {
 		return nil, err
 	}
 	receipt, err := s.mutate(ctx, q)
+	if err == nil && !receipt.GetDryRun() {
+		err = whole(ctx)
+	}
 	return &controlv1.ReplaceServerResponse{Receipt: receipt}, err
 }

@@ -55,9 +55,9 @@ type Heartbeats interface {
 type Replicas interface {
 	// List returns them by server.
 	List(ctx context.Context) (map[string]*controlv1.Replica, error)
-	// Replace gives the place of a server's lost directory to its new one, and
-	// returns when that is whole. With check it only says whether it could.
-	Replace(ctx context.Context, server string, check bool) error
+	// Replace gives the place of a server's lost directory to its new one; whole waits
+	// until that has all that is stored. With check it only says whether it could.
+	Replace(ctx context.Context, server string, check bool) (whole func(context.Context) error, err error)
 }
 
 // Deps are what the server is made of. All but Refusals, Registerer,

@@ -38,10 +38,10 @@ func stateOf(r natslog.Replica) string {
 }
 
 // Replace implements server.Replicas.
-func (r replicas) Replace(ctx context.Context, server string, check bool) error {
-	err := r.log.Replace(ctx, server, check)
+func (r replicas) Replace(ctx context.Context, server string, check bool) (whole func(context.Context) error, err error) {
+	directory, err := r.log.Replace(ctx, server, check)
 	if errors.Is(err, natslog.ErrNotReplaceable) {
-		return commands.Refuse("not_replaceable", "%v", err)
+		return nil, commands.Refuse("not_replaceable", "%v", err)
 	}
-	return err
+	return func(ctx context.Context) error { return r.log.AwaitReplica(ctx, directory) }, err
 }

@@ -23,10 +23,12 @@ import (
 // replaceKind is the kind of request by which a server asks for its former place.
 const replaceKind = "replace"
 
-// reseedWithin bounds one attempt to be given the place, and reseedEvery is the
-// pause between two.
+// reseedWithin bounds one attempt to be given the place, giveWithin what the other
+// server takes for it, so that its answer is heard; reseedEvery is the pause between
+// two.
 const (
-	reseedWithin = 30 * time.Second
+	reseedWithin = 20 * time.Second
+	giveWithin   = 15 * time.Second
 	reseedEvery  = time.Second
 )
 
@@ -110,11 +112,11 @@ func pause(ctx context.Context, d time.Duration) {
 // The answer is empty, or says why not.
 func (s *server) giveReplace(ctx context.Context, request []byte) []byte {
 	name := string(request)
-	ctx, cancel := context.WithTimeout(ctx, reseedWithin)
+	ctx, cancel := context.WithTimeout(ctx, giveWithin)
 	defer cancel()
 	err := commands.CheckName("server", name)
 	if err == nil {
-		err = s.store.Replace(ctx, name, false)
+		_, err = s.store.Replace(ctx, name, false)
 	}
 	if err == nil {
 		_, err = s.forward.Submit(ctx, commands.Request{

@@ -28,7 +28,7 @@ func (s *Store) release() error {
 		s.conn.Close() // ends the requests of the loops as well
 	}
 	s.loops.Wait()
-	s.link.busy.Wait()
+	s.link.close()
 	var errs []error
 	if s.server != nil {
 		s.server.stop()

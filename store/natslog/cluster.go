@@ -101,8 +101,7 @@ func (s *Store) takeStreams(ctx context.Context, heard map[string]hello) (missin
 		return s.told(heard) + ", and " + maker(heard) + " makes the log", nil
 	case info == nil:
 		if info, err = s.makeStreams(ctx); err != nil {
-			s.cfg.logger().Debug("the streams are not there yet", "error", err)
-			return s.told(heard) + ", and the log is being made", nil
+			return fmt.Sprintf("%s, and the log is being made: %v", s.told(heard), err), nil
 		}
 	}
 	if missing := s.outside(info); missing != "" {
@@ -175,11 +174,22 @@ func (s *Store) lookBriefly(ctx context.Context, name string) (*jetstream.Stream
 // makeStreams makes all streams, or finds that another server did.
 func (s *Store) makeStreams(ctx context.Context) (*jetstream.StreamInfo, error) {
 	for _, cfg := range []jetstream.StreamConfig{s.authConfig(), s.refusedConfig(), s.logConfig()} {
-		if _, err := s.ensure(ctx, cfg); err != nil {
+		if err := s.make(ctx, cfg); err != nil {
 			return nil, err
 		}
 	}
 	return s.lookBriefly(ctx, s.cfg.logStream())
+}
+
+// makeWait bounds one request to make a stream. Its leader may go while it does, and
+// then nobody answers; asking again finds what was made.
+const makeWait = 2 * time.Second
+
+func (s *Store) make(ctx context.Context, cfg jetstream.StreamConfig) error {
+	ctx, cancel := context.WithTimeout(ctx, makeWait)
+	defer cancel()
+	_, err := s.ensure(ctx, cfg)
+	return err
 }
 
 // logLost tells a log that is gone from one that has not begun: with every

@@ -289,11 +289,11 @@ func TestReplace(t *testing.T) {
 	for range 100 {
 		c.must(t, s[0])
 	}
-	if err := s[0].Replace(t.Context(), "s3", false); !errors.Is(err, natslog.ErrNotReplaceable) {
+	if _, err := s[0].Replace(t.Context(), "s3", false); !errors.Is(err, natslog.ErrNotReplaceable) {
 		t.Errorf("replacing a server that is well: %v", err)
 	}
 	shut(t, s[2])
-	if err := s[0].Replace(t.Context(), "s3", false); !errors.Is(err, natslog.ErrNotReplaceable) {
+	if _, err := s[0].Replace(t.Context(), "s3", false); !errors.Is(err, natslog.ErrNotReplaceable) {
 		t.Errorf("replacing a server by nobody: %v", err)
 	}
 	wiped := cfgs[2]
@@ -311,7 +311,7 @@ func TestReplace(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
 	eventually(t, "it is replaced", func() bool {
-		err := s[0].Replace(ctx, "s3", false)
+		_, err := s[0].Replace(ctx, "s3", false)
 		if errors.Is(err, natslog.ErrNotReplaceable) {
 			t.Log(err)
 			return false

@@ -41,6 +41,7 @@ type Link struct {
 	up   map[string]string                             // NATS names of the servers that a route leads to, by name
 	asks map[string]map[uint64]context.CancelCauseFunc // under way, by server
 	next uint64
+	over bool           // no handler begins any more
 	busy sync.WaitGroup // handlers under way
 }
 
@@ -148,12 +149,30 @@ func (l *Link) Serve(kind string, fn func(ctx context.Context, request []byte) [
 		case <-l.s.life.Done():
 			return
 		}
-		l.busy.Go(func() {
+		l.handle(func() {
 			defer func() { <-places }()
 			// Who asked stops waiting by itself when this does not reach it.
 			_ = m.Respond(fn(l.s.life, m.Data))
 		})
 	})
+}
+
+// handle runs a handler on a goroutine of its own, unless the store is closing: a
+// callback of the connection may still run then.
+func (l *Link) handle(fn func()) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.over {
+		l.busy.Go(fn)
+	}
+}
+
+// close returns when all handlers have ended; none begins after it.
+func (l *Link) close() {
+	l.mu.Lock()
+	l.over = true
+	l.mu.Unlock()
+	l.busy.Wait()
 }
 
 func (l *Link) subscribe(subject string, fn func(*nats.Msg)) error {

@@ -69,6 +69,9 @@ func (s *Store) Last(ctx context.Context) (uint64, error) {
 		return 0, fmt.Errorf("natslog: last message: %w", unanswered(translate(err)))
 	}
 	s.tail.know(info.State.LastSeq)
+	if s.cfg.clustered() { // what others published is counted by nobody here
+		s.used.Store(int64(info.State.Bytes))
+	}
 	return info.State.LastSeq, nil
 }
 

@@ -24,6 +24,8 @@ type Replica struct {
 	Current, Offline bool
 	// Lag is how many raft entries it is behind.
 	Lag uint64
+	// Silent is for how long the leader has not heard it; 0 for the leader.
+	Silent time.Duration
 }
 
 // ErrNotReplaceable: a replica cannot be replaced now. Nothing was changed.
@@ -49,7 +51,7 @@ func replicasOf(info *jetstream.StreamInfo) []Replica {
 	}
 	for _, r := range info.Cluster.Replicas {
 		out = append(out, Replica{
-			Server: plainName(r.Name), NATS: r.Name, Current: r.Current && !r.Offline, Offline: r.Offline, Lag: r.Lag,
+			Server: plainName(r.Name), NATS: r.Name, Current: r.Current && !r.Offline, Offline: r.Offline, Lag: r.Lag, Silent: r.Active,
 		})
 	}
 	slices.SortFunc(out, func(a, b Replica) int { return strings.Compare(a.NATS, b.NATS) })
@@ -57,41 +59,42 @@ func replicasOf(info *jetstream.StreamInfo) []Replica {
 }
 
 // Replace gives the place of a dead directory to the one that was started in its
-// stead under the same server's name, and returns when that holds a whole copy of
-// the log. It refuses, with [ErrNotReplaceable], unless the old directory is not
-// connected, exactly one new one is, and all other replicas have all that is
-// stored: a replica that is taken out counts no longer, so those that are left
-// must be a majority that lacks nothing.
+// stead under the same server's name, and returns that one's NATS name when the old
+// one is taken out: see [Store.AwaitReplica] for the rest. It refuses, with
+// [ErrNotReplaceable], unless the old directory is connected neither here nor to the
+// log's leader, exactly one new one is, and all other replicas have all that is
+// stored: a replica that is taken out counts no longer, so those that are left must
+// be a majority that lacks nothing.
 //
 // With check it only says whether it could.
-func (s *Store) Replace(ctx context.Context, name string, check bool) error {
+func (s *Store) Replace(ctx context.Context, name string, check bool) (directory string, err error) {
 	info, err := s.look(ctx, s.cfg.logStream())
 	if err != nil {
-		return err
+		return "", err
 	}
 	if info == nil || info.Cluster == nil {
-		return fmt.Errorf("natslog: replace %s: %w: the log has one replica", name, ErrNotReplaceable)
+		return "", fmt.Errorf("natslog: replace %s: %w: the log has one replica", name, ErrNotReplaceable)
 	}
 	replicas, up := replicasOf(info), s.server.routes()
 	up[s.cfg.name()] = true
 	old, err := replaceable(replicas, up, name)
 	if err != nil {
-		return fmt.Errorf("natslog: replace %s: %w", name, err)
+		return "", fmt.Errorf("natslog: replace %s: %w", name, err)
 	}
 	if _, here := s.replaced.Load(old.successor); old.gone && !here {
-		return fmt.Errorf("natslog: replace %s: %w: its replica is on %s, which is connected", name, ErrNotReplaceable, old.successor)
+		return "", fmt.Errorf("natslog: replace %s: %w: its replica is on %s, which is connected", name, ErrNotReplaceable, old.successor)
 	}
 	if check {
-		return nil
+		return "", nil
 	}
 	s.replaced.Store(old.successor, true)
 	if !old.gone {
 		s.cfg.logger().Warn("taking a replica out of the log", "replica", old.name, "id", old.id)
 		if err := s.removeServer(ctx, old.name, old.id); err != nil {
-			return fmt.Errorf("natslog: replace %s: %w", name, err)
+			return "", fmt.Errorf("natslog: replace %s: %w", name, err)
 		}
 	}
-	return s.awaitReplica(ctx, old.successor)
+	return old.successor, nil
 }
 
 // look looks for a stream until its leader answers.
@@ -106,6 +109,10 @@ func (s *Store) look(ctx context.Context, name string) (*jetstream.StreamInfo, e
 		}
 	}
 }
+
+// heardWithin is how lately the log's leader has heard a replica that is not gone: ten
+// heartbeats of raft.
+const heardWithin = time.Second
 
 // leaving is the replica that is to be taken out, and who takes its place.
 type leaving struct {
@@ -135,6 +142,10 @@ func replaceable(replicas []Replica, up map[string]bool, name string) (leaving, 
 			// is not known, its raft id is.
 			if out.name != "" {
 				return out, fmt.Errorf("%w: two replicas are missing, %s and %s", ErrNotReplaceable, out.name, r.NATS)
+			}
+			// A server that is cut off from this one may be well.
+			if r.Silent < heardWithin && !r.Offline {
+				return out, fmt.Errorf("%w: replica %s was heard by the leader %s ago", ErrNotReplaceable, r.NATS, r.Silent.Round(time.Millisecond))
 			}
 			out.name, out.id = r.NATS, raftID(r)
 		case !r.Current:
@@ -221,8 +232,9 @@ func (s *Store) askRemove(ctx context.Context, conn *nats.Conn, request []byte) 
 	return true, nil
 }
 
-// awaitReplica waits until a server holds a whole copy of every stream.
-func (s *Store) awaitReplica(ctx context.Context, name string) error {
+// AwaitReplica waits until a directory, by its NATS name, holds a whole copy of every
+// stream.
+func (s *Store) AwaitReplica(ctx context.Context, name string) error {
 	tick := time.NewTicker(4 * helloEvery)
 	defer tick.Stop()
 	missing := "nothing was asked yet"
