@@ -26,7 +26,7 @@ func (s *server) startAPI(context.Context) error {
 		Submitter: s.submitter(), Views: s.rows, Feeds: feeds, Log: s.store, Heartbeats: beats{s.relay},
 		Authenticator: auth.Insecure{User: osUser()}, Refusals: s.refused,
 		Leading: s.seq.HasAuthority, Ready: s.waitingFor, Others: s.otherServers(), Replicas: s.replicas(),
-		Head:       func() events.Position { return s.seq.View().Mark.Position },
+		Head:       s.head,
 		Registerer: s.opts.Registry, MetricsHandler: telemetry.Handler(s.opts.Registry),
 		Logger: s.log.With("component", "api"),
 	})
@@ -36,6 +36,12 @@ func (s *server) startAPI(context.Context) error {
 	s.front.open(handler)
 	s.parts.runs("watch", time.Second, s.watch)
 	return nil
+}
+
+// head is how far this server knows the log to go. The write model and the rows
+// follow it each for itself, and after a cut one may be ahead of the other.
+func (s *server) head() events.Position {
+	return max(s.seq.View().Mark.Position, s.rows.Position())
 }
 
 // submitter takes the API's commands: the sequencer, or what forwards them.

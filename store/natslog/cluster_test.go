@@ -311,10 +311,13 @@ func TestReplace(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
 	eventually(t, "it is replaced", func() bool {
-		_, err := s[0].Replace(ctx, "s3", false)
+		directory, err := s[0].Replace(ctx, "s3", false)
 		if errors.Is(err, natslog.ErrNotReplaceable) {
 			t.Log(err)
 			return false
+		}
+		if err == nil {
+			err = s[0].AwaitReplica(ctx, directory)
 		}
 		if err != nil {
 			t.Fatal(err)

@@ -24,7 +24,8 @@ type Replica struct {
 	Current, Offline bool
 	// Lag is how many raft entries it is behind.
 	Lag uint64
-	// Silent is for how long the leader has not heard it; 0 for the leader.
+	// Silent is for how long the leader has not heard it; 0 for the leader itself, and
+	// for one that it has never heard.
 	Silent time.Duration
 }
 
@@ -143,8 +144,9 @@ func replaceable(replicas []Replica, up map[string]bool, name string) (leaving, 
 			if out.name != "" {
 				return out, fmt.Errorf("%w: two replicas are missing, %s and %s", ErrNotReplaceable, out.name, r.NATS)
 			}
-			// A server that is cut off from this one may be well.
-			if r.Silent < heardWithin && !r.Offline {
+			// A server that is cut off from this one may be well. 0 is one that the leader
+			// has not heard since it leads.
+			if r.Silent > 0 && r.Silent < heardWithin && !r.Offline {
 				return out, fmt.Errorf("%w: replica %s was heard by the leader %s ago", ErrNotReplaceable, r.NATS, r.Silent.Round(time.Millisecond))
 			}
 			out.name, out.id = r.NATS, raftID(r)

@@ -141,10 +141,9 @@ func (g Group) SameLog() {
 	}
 }
 
-// log ranges over all events of a server's log.
+// log ranges over all events of a server's log, by pages.
 func (c *Cluster) log(ctx context.Context, i int) iter.Seq2[*controlv1.LogEvent, error] {
-	after := int64(0)
-	return c.clients[i-1].Log.Tail(ctx, &controlv1.TailRequest{After: &after, UntilHead: true})
+	return c.clients[i-1].Log.All(ctx, &controlv1.ListEventsRequest{})
 }
 
 // until ends a log at a position.
