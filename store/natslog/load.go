@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/omnirelay/omnirelay/store"
 )
@@ -45,11 +48,9 @@ func (s *Store) load(ctx context.Context, sequence uint64) (store.Message, error
 }
 
 func (s *Store) ask(ctx context.Context, sequence uint64) (store.Message, error) {
-	ctx, cancel := s.request(ctx)
-	defer cancel()
-	raw, err := s.log.GetMsg(ctx, sequence)
+	raw, err := patiently(ctx, s, func(ctx context.Context) (*jetstream.RawStreamMsg, error) { return s.log.GetMsg(ctx, sequence) })
 	if err != nil {
-		return store.Message{}, unanswered(translate(err))
+		return store.Message{}, err
 	}
 	if raw.Sequence != sequence {
 		return store.Message{}, fmt.Errorf("%w: the server answered with message %d", store.ErrGap, raw.Sequence)
@@ -57,16 +58,38 @@ func (s *Store) ask(ctx context.Context, sequence uint64) (store.Message, error)
 	return store.Message{Sequence: sequence, Data: raw.Data}, nil
 }
 
+// patience is how long a read of a cluster's log is asked for again while nobody
+// answers: about as long as the replicas take to elect a leader.
+const patience = 2 * time.Second
+
+// patiently asks until there is an answer. A single server is asked once: where it
+// does not answer, no other does.
+func patiently[T any](ctx context.Context, s *Store, ask func(context.Context) (T, error)) (T, error) {
+	over := time.Now().Add(patience)
+	for {
+		brief, cancel := s.request(ctx)
+		answer, err := ask(brief)
+		cancel()
+		if err == nil {
+			return answer, nil
+		}
+		if err = unanswered(translate(err)); !s.cfg.clustered() || !errors.Is(err, store.ErrUnavailable) || time.Now().After(over) || ctx.Err() != nil {
+			return answer, err
+		}
+		if stop := s.wait(ctx, time.After(retryLeast)); stop != nil {
+			return answer, errors.Join(err, stop)
+		}
+	}
+}
+
 // Last implements [store.Log].
 func (s *Store) Last(ctx context.Context) (uint64, error) {
 	if err := s.usable(ctx); err != nil {
 		return 0, fmt.Errorf("natslog: last message: %w", err)
 	}
-	ctx, cancel := s.request(ctx)
-	defer cancel()
-	info, err := s.log.Info(ctx)
+	info, err := patiently(ctx, s, func(ctx context.Context) (*jetstream.StreamInfo, error) { return s.log.Info(ctx) })
 	if err != nil {
-		return 0, fmt.Errorf("natslog: last message: %w", unanswered(translate(err)))
+		return 0, fmt.Errorf("natslog: last message: %w", err)
 	}
 	s.tail.know(info.State.LastSeq)
 	if s.cfg.clustered() { // what others published is counted by nobody here

@@ -69,7 +69,7 @@ func (s *Store) reach(ctx context.Context) error {
 		}
 		what := fmt.Sprintf("message %d was stored, and the log ends at message %d", known, last)
 		if err != nil {
-			short, what = shortage{}, fmt.Sprintf("nobody says how far the log reaches: %v", err)
+			short.since, what = time.Time{}, fmt.Sprintf("nobody says how far the log reaches: %v", err)
 		} else if short.lasts(last, known) >= s.cfg.ShortWithin {
 			if what, err = s.heal(ctx, &short); err != nil {
 				return err
@@ -93,7 +93,7 @@ func (s *Store) watchTail(ctx context.Context) error {
 		known := s.tail.last()
 		last, err := s.Last(ctx)
 		if err != nil {
-			short = shortage{} // nobody answers
+			short.since = time.Time{} // nobody answers
 			continue
 		}
 		lasts := short.lasts(last, known)
