@@ -41,6 +41,9 @@ func (s *Store) load(ctx context.Context, sequence uint64) (store.Message, error
 		return store.Message{}, s.damage(sequence)
 	}
 	if err != nil {
+		if damaged := s.refusedFor(err); damaged != nil {
+			return store.Message{}, damaged
+		}
 		return store.Message{}, err
 	}
 	s.tail.know(sequence)
@@ -96,6 +99,24 @@ func (s *Store) Last(ctx context.Context) (uint64, error) {
 		s.used.Store(int64(info.State.Bytes))
 	}
 	return info.State.LastSeq, nil
+}
+
+// refusedFor looks for damage when a single server refused a read with another code
+// than "not found": it has several for a file that it cannot read.
+func (s *Store) refusedFor(err error) error {
+	if s.cfg.clustered() || codeOf(err) == 0 {
+		return nil
+	}
+	blocks, err := s.files.list()
+	if err != nil {
+		return nil //nolint:nilerr // what the server said is told
+	}
+	w := &walker{files: s.files, next: 1, floor: s.tail.last()}
+	var damaged *CorruptError
+	if errors.As(w.walkAll(blocks), &damaged) {
+		return damaged
+	}
+	return nil
 }
 
 // damage reads the files to name the place where a stored message is missing.
