@@ -239,7 +239,7 @@ func (co *coalescer[Q, R]) send(sctx context.Context, f *flight[Q, R], pipe cond
 		} else {
 			f.slots <- struct{}{} // the first message of a stream: both are free
 		}
-		batch = co.gather(sctx, f, co.drain(append(batch[:0], first)))
+		batch = co.gather(sctx, f, watchdog.C, co.drain(append(batch[:0], first)))
 		first = nil
 		batch = f.register(batch, &co.ids)
 		if len(batch) > 0 && pipe.send(batch) != nil {
@@ -249,14 +249,17 @@ func (co *coalescer[Q, R]) send(sctx context.Context, f *flight[Q, R], pipe cond
 }
 
 // gather waits for more calls while the message is smaller than what is on its way,
-// and until that is answered.
-func (co *coalescer[Q, R]) gather(sctx context.Context, f *flight[Q, R], batch []*entry[Q, R]) []*entry[Q, R] {
+// and until that is answered; not for a server that answers nothing, whom the sender
+// has to find out.
+func (co *coalescer[Q, R]) gather(sctx context.Context, f *flight[Q, R], watchdog <-chan time.Time, batch []*entry[Q, R]) []*entry[Q, R] {
 	for len(batch) < batchMax && f.wants() > len(batch) {
 		select {
 		case e := <-co.queue:
 			batch = append(batch, e)
 		case <-f.freed:
 			batch = co.drain(batch)
+		case <-watchdog:
+			return batch
 		case <-sctx.Done():
 			return batch
 		}
