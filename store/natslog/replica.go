@@ -16,7 +16,6 @@ import (
 // What a server follows comes from the leader of the log, or from a notice; what
 // it keeps is its own copy. Both are compared: the newest message that was anchored
 // must be in this server's files, with the same hash, within Config.ReplicaWithin.
-
 //
 // A replica whose own raft log reached further than the one that the others went on
 // with answers "stored" to entries that it never stores, for ever: nats-server 2.15.2
