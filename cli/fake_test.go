@@ -248,8 +248,9 @@ func (m *mesh) GetStatus(ctx context.Context, r *connect.Request[controlv1.GetSt
 	}
 	return reply(&controlv1.MeshStatus{
 		ClusterId: "c1", Leader: "s1", Ready: true, Position: 42, Namespaces: 1, Log: "c1.1",
-		Servers: []*controlv1.ServerStatus{{Name: "s1", Role: "leader", Ready: true, Position: 42, HeadHash: "abcd"}},
-		Shards:  &controlv1.ShardCounts{Total: 64, Unowned: 1}, Peers: &controlv1.PeerCounts{Alive: 3, Failed: 1},
+		LogState: &controlv1.LogState{Sealed: r.Msg.GetRead().GetAsOfPosition(), Settling: r.Msg.GetRead().GetAsOfPosition() > 0},
+		Servers:  []*controlv1.ServerStatus{{Name: "s1", Role: "leader", Ready: true, Position: 42, HeadHash: "abcd"}},
+		Shards:   &controlv1.ShardCounts{Total: 64, Unowned: 1}, Peers: &controlv1.PeerCounts{Alive: 3, Failed: 1},
 	})
 }
 

@@ -47,14 +47,26 @@ func showStatus(c *call) error {
 			ready += ", waiting for " + strings.Join(s.GetWaitingFor(), ", ")
 		}
 	}
-	_, err = fmt.Fprintf(c.out.W, "cluster %s (log %s) is %s at position %d; leader %s\n%s; shards: %d, %d unowned, %d moving; peers: %d alive, %d suspect, %d failed\n\n",
-		s.GetClusterId(), dash(s.GetLog()), ready, s.GetPosition(), dash(s.GetLeader()),
+	_, err = fmt.Fprintf(c.out.W, "cluster %s (log %s) is %s at position %d; leader %s\n%s%s; shards: %d, %d unowned, %d moving; peers: %d alive, %d suspect, %d failed\n\n",
+		s.GetClusterId(), dash(s.GetLog()), ready, s.GetPosition(), dash(s.GetLeader()), logState(s.GetLogState()),
 		plural(int(s.GetNamespaces()), "namespace"), s.GetShards().GetTotal(), s.GetShards().GetUnowned(), s.GetShards().GetMoving(),
 		s.GetPeers().GetAlive(), s.GetPeers().GetSuspect(), s.GetPeers().GetFailed())
 	if err != nil {
 		return err
 	}
 	return render.List(c.out, serverView(), s.GetServers(), s.GetPosition(), "")
+}
+
+// logState says what keeps the log from taking every command, a line each.
+func logState(s *controlv1.LogState) string {
+	var told strings.Builder
+	if s.GetSealed() != 0 {
+		fmt.Fprintf(&told, "the log is sealed since position %d: no command is taken until it is unsealed\n", s.GetSealed())
+	}
+	if s.GetSettling() {
+		told.WriteString("the era is settling after a restore: no session is opened while a lease of the time before may live\n")
+	}
+	return told.String()
 }
 
 func serverView() render.View[*controlv1.ServerStatus] {

@@ -29,6 +29,9 @@ func (s *Server) statusPast(r *reading) (*controlv1.MeshStatus, error) {
 	if led {
 		answer.Leader, answer.Ready = token.LeaderId, true
 	}
+	if answer.LogState, err = registry.LogState(r.View, r.at); err != nil {
+		return nil, err
+	}
 	shards, err := shardmap.CountAt(r.View, "", r.at)
 	if err != nil {
 		return nil, err

@@ -41,6 +41,9 @@ func (s *Server) status(ctx context.Context, q *controlv1.GetStatusRequest) (*co
 	} else if ok {
 		answer.Leader = token.LeaderId
 	}
+	if answer.LogState, err = registry.LogState(r.View, 0); err != nil {
+		return nil, err
+	}
 	answer.Servers = s.servers(r, answer.Ready)
 	return answer, countMesh(r, answer)
 }

@@ -329,7 +329,9 @@ type MeshStatus struct {
 	Peers      *PeerCounts     `protobuf:"bytes,8,opt,name=peers,proto3" json:"peers,omitempty"`
 	Log        string          `protobuf:"bytes,9,opt,name=log,proto3" json:"log,omitempty"`
 	// What is missing while not ready.
-	WaitingFor    []string `protobuf:"bytes,10,rep,name=waiting_for,json=waitingFor,proto3" json:"waiting_for,omitempty"`
+	WaitingFor []string `protobuf:"bytes,10,rep,name=waiting_for,json=waitingFor,proto3" json:"waiting_for,omitempty"`
+	// Absent before the log's first position.
+	LogState      *LogState `protobuf:"bytes,11,opt,name=log_state,json=logState,proto3" json:"log_state,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -434,6 +436,69 @@ func (x *MeshStatus) GetWaitingFor() []string {
 	return nil
 }
 
+func (x *MeshStatus) GetLogState() *LogState {
+	if x != nil {
+		return x.LogState
+	}
+	return nil
+}
+
+// LogState is what keeps a log from taking every command.
+type LogState struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Position of the seal that is in force; 0 without one. No command is taken.
+	Sealed int64 `protobuf:"varint,1,opt,name=sealed,proto3" json:"sealed,omitempty"`
+	// The era began with a restore, and leases of the time before may live: no session
+	// is opened.
+	Settling      bool `protobuf:"varint,2,opt,name=settling,proto3" json:"settling,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LogState) Reset() {
+	*x = LogState{}
+	mi := &file_api_v1_system_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LogState) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LogState) ProtoMessage() {}
+
+func (x *LogState) ProtoReflect() protoreflect.Message {
+	mi := &file_api_v1_system_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LogState.ProtoReflect.Descriptor instead.
+func (*LogState) Descriptor() ([]byte, []int) {
+	return file_api_v1_system_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *LogState) GetSealed() int64 {
+	if x != nil {
+		return x.Sealed
+	}
+	return 0
+}
+
+func (x *LogState) GetSettling() bool {
+	if x != nil {
+		return x.Settling
+	}
+	return false
+}
+
 type ServerStatus struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Name  string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
@@ -457,7 +522,7 @@ type ServerStatus struct {
 
 func (x *ServerStatus) Reset() {
 	*x = ServerStatus{}
-	mi := &file_api_v1_system_proto_msgTypes[7]
+	mi := &file_api_v1_system_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -469,7 +534,7 @@ func (x *ServerStatus) String() string {
 func (*ServerStatus) ProtoMessage() {}
 
 func (x *ServerStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_system_proto_msgTypes[7]
+	mi := &file_api_v1_system_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -482,7 +547,7 @@ func (x *ServerStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ServerStatus.ProtoReflect.Descriptor instead.
 func (*ServerStatus) Descriptor() ([]byte, []int) {
-	return file_api_v1_system_proto_rawDescGZIP(), []int{7}
+	return file_api_v1_system_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *ServerStatus) GetName() string {
@@ -566,7 +631,7 @@ type ShardCounts struct {
 
 func (x *ShardCounts) Reset() {
 	*x = ShardCounts{}
-	mi := &file_api_v1_system_proto_msgTypes[8]
+	mi := &file_api_v1_system_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -578,7 +643,7 @@ func (x *ShardCounts) String() string {
 func (*ShardCounts) ProtoMessage() {}
 
 func (x *ShardCounts) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_system_proto_msgTypes[8]
+	mi := &file_api_v1_system_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -591,7 +656,7 @@ func (x *ShardCounts) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ShardCounts.ProtoReflect.Descriptor instead.
 func (*ShardCounts) Descriptor() ([]byte, []int) {
-	return file_api_v1_system_proto_rawDescGZIP(), []int{8}
+	return file_api_v1_system_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *ShardCounts) GetTotal() int64 {
@@ -626,7 +691,7 @@ type PeerCounts struct {
 
 func (x *PeerCounts) Reset() {
 	*x = PeerCounts{}
-	mi := &file_api_v1_system_proto_msgTypes[9]
+	mi := &file_api_v1_system_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -638,7 +703,7 @@ func (x *PeerCounts) String() string {
 func (*PeerCounts) ProtoMessage() {}
 
 func (x *PeerCounts) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_system_proto_msgTypes[9]
+	mi := &file_api_v1_system_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -651,7 +716,7 @@ func (x *PeerCounts) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PeerCounts.ProtoReflect.Descriptor instead.
 func (*PeerCounts) Descriptor() ([]byte, []int) {
-	return file_api_v1_system_proto_rawDescGZIP(), []int{9}
+	return file_api_v1_system_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *PeerCounts) GetAlive() int64 {
@@ -683,7 +748,7 @@ type GetVersionsRequest struct {
 
 func (x *GetVersionsRequest) Reset() {
 	*x = GetVersionsRequest{}
-	mi := &file_api_v1_system_proto_msgTypes[10]
+	mi := &file_api_v1_system_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -695,7 +760,7 @@ func (x *GetVersionsRequest) String() string {
 func (*GetVersionsRequest) ProtoMessage() {}
 
 func (x *GetVersionsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_system_proto_msgTypes[10]
+	mi := &file_api_v1_system_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -708,7 +773,7 @@ func (x *GetVersionsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetVersionsRequest.ProtoReflect.Descriptor instead.
 func (*GetVersionsRequest) Descriptor() ([]byte, []int) {
-	return file_api_v1_system_proto_rawDescGZIP(), []int{10}
+	return file_api_v1_system_proto_rawDescGZIP(), []int{11}
 }
 
 type Versions struct {
@@ -725,7 +790,7 @@ type Versions struct {
 
 func (x *Versions) Reset() {
 	*x = Versions{}
-	mi := &file_api_v1_system_proto_msgTypes[11]
+	mi := &file_api_v1_system_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -737,7 +802,7 @@ func (x *Versions) String() string {
 func (*Versions) ProtoMessage() {}
 
 func (x *Versions) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_system_proto_msgTypes[11]
+	mi := &file_api_v1_system_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -750,7 +815,7 @@ func (x *Versions) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Versions.ProtoReflect.Descriptor instead.
 func (*Versions) Descriptor() ([]byte, []int) {
-	return file_api_v1_system_proto_rawDescGZIP(), []int{11}
+	return file_api_v1_system_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Versions) GetMeshVersion() string {
@@ -807,7 +872,7 @@ const file_api_v1_system_proto_rawDesc = "" +
 	"\x15ReplaceServerResponse\x12<\n" +
 	"\areceipt\x18\x01 \x01(\v2\".omnirelay.mesh.control.v1.ReceiptR\areceipt\"N\n" +
 	"\x10GetStatusRequest\x12:\n" +
-	"\x04read\x18\x01 \x01(\v2&.omnirelay.mesh.control.v1.ReadOptionsR\x04read\"\x88\x03\n" +
+	"\x04read\x18\x01 \x01(\v2&.omnirelay.mesh.control.v1.ReadOptionsR\x04read\"\xca\x03\n" +
 	"\n" +
 	"MeshStatus\x12\x1d\n" +
 	"\n" +
@@ -824,7 +889,11 @@ const file_api_v1_system_proto_rawDesc = "" +
 	"\x03log\x18\t \x01(\tR\x03log\x12\x1f\n" +
 	"\vwaiting_for\x18\n" +
 	" \x03(\tR\n" +
-	"waitingFor\"\xc0\x02\n" +
+	"waitingFor\x12@\n" +
+	"\tlog_state\x18\v \x01(\v2#.omnirelay.mesh.control.v1.LogStateR\blogState\">\n" +
+	"\bLogState\x12\x16\n" +
+	"\x06sealed\x18\x01 \x01(\x03R\x06sealed\x12\x1a\n" +
+	"\bsettling\x18\x02 \x01(\bR\bsettling\"\xc0\x02\n" +
 	"\fServerStatus\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x12\n" +
 	"\x04role\x18\x02 \x01(\tR\x04role\x12\x14\n" +
@@ -876,7 +945,7 @@ func file_api_v1_system_proto_rawDescGZIP() []byte {
 	return file_api_v1_system_proto_rawDescData
 }
 
-var file_api_v1_system_proto_msgTypes = make([]protoimpl.MessageInfo, 12)
+var file_api_v1_system_proto_msgTypes = make([]protoimpl.MessageInfo, 13)
 var file_api_v1_system_proto_goTypes = []any{
 	(*ListServersRequest)(nil),    // 0: omnirelay.mesh.control.v1.ListServersRequest
 	(*ListServersResponse)(nil),   // 1: omnirelay.mesh.control.v1.ListServersResponse
@@ -885,37 +954,39 @@ var file_api_v1_system_proto_goTypes = []any{
 	(*ReplaceServerResponse)(nil), // 4: omnirelay.mesh.control.v1.ReplaceServerResponse
 	(*GetStatusRequest)(nil),      // 5: omnirelay.mesh.control.v1.GetStatusRequest
 	(*MeshStatus)(nil),            // 6: omnirelay.mesh.control.v1.MeshStatus
-	(*ServerStatus)(nil),          // 7: omnirelay.mesh.control.v1.ServerStatus
-	(*ShardCounts)(nil),           // 8: omnirelay.mesh.control.v1.ShardCounts
-	(*PeerCounts)(nil),            // 9: omnirelay.mesh.control.v1.PeerCounts
-	(*GetVersionsRequest)(nil),    // 10: omnirelay.mesh.control.v1.GetVersionsRequest
-	(*Versions)(nil),              // 11: omnirelay.mesh.control.v1.Versions
-	(*Mutation)(nil),              // 12: omnirelay.mesh.control.v1.Mutation
-	(*Receipt)(nil),               // 13: omnirelay.mesh.control.v1.Receipt
-	(*ReadOptions)(nil),           // 14: omnirelay.mesh.control.v1.ReadOptions
+	(*LogState)(nil),              // 7: omnirelay.mesh.control.v1.LogState
+	(*ServerStatus)(nil),          // 8: omnirelay.mesh.control.v1.ServerStatus
+	(*ShardCounts)(nil),           // 9: omnirelay.mesh.control.v1.ShardCounts
+	(*PeerCounts)(nil),            // 10: omnirelay.mesh.control.v1.PeerCounts
+	(*GetVersionsRequest)(nil),    // 11: omnirelay.mesh.control.v1.GetVersionsRequest
+	(*Versions)(nil),              // 12: omnirelay.mesh.control.v1.Versions
+	(*Mutation)(nil),              // 13: omnirelay.mesh.control.v1.Mutation
+	(*Receipt)(nil),               // 14: omnirelay.mesh.control.v1.Receipt
+	(*ReadOptions)(nil),           // 15: omnirelay.mesh.control.v1.ReadOptions
 }
 var file_api_v1_system_proto_depIdxs = []int32{
-	7,  // 0: omnirelay.mesh.control.v1.ListServersResponse.servers:type_name -> omnirelay.mesh.control.v1.ServerStatus
-	12, // 1: omnirelay.mesh.control.v1.ReplaceServerRequest.mutation:type_name -> omnirelay.mesh.control.v1.Mutation
-	13, // 2: omnirelay.mesh.control.v1.ReplaceServerResponse.receipt:type_name -> omnirelay.mesh.control.v1.Receipt
-	14, // 3: omnirelay.mesh.control.v1.GetStatusRequest.read:type_name -> omnirelay.mesh.control.v1.ReadOptions
-	7,  // 4: omnirelay.mesh.control.v1.MeshStatus.servers:type_name -> omnirelay.mesh.control.v1.ServerStatus
-	8,  // 5: omnirelay.mesh.control.v1.MeshStatus.shards:type_name -> omnirelay.mesh.control.v1.ShardCounts
-	9,  // 6: omnirelay.mesh.control.v1.MeshStatus.peers:type_name -> omnirelay.mesh.control.v1.PeerCounts
-	2,  // 7: omnirelay.mesh.control.v1.ServerStatus.replica:type_name -> omnirelay.mesh.control.v1.Replica
-	5,  // 8: omnirelay.mesh.control.v1.SystemService.GetStatus:input_type -> omnirelay.mesh.control.v1.GetStatusRequest
-	0,  // 9: omnirelay.mesh.control.v1.SystemService.ListServers:input_type -> omnirelay.mesh.control.v1.ListServersRequest
-	3,  // 10: omnirelay.mesh.control.v1.SystemService.ReplaceServer:input_type -> omnirelay.mesh.control.v1.ReplaceServerRequest
-	10, // 11: omnirelay.mesh.control.v1.SystemService.GetVersions:input_type -> omnirelay.mesh.control.v1.GetVersionsRequest
-	6,  // 12: omnirelay.mesh.control.v1.SystemService.GetStatus:output_type -> omnirelay.mesh.control.v1.MeshStatus
-	1,  // 13: omnirelay.mesh.control.v1.SystemService.ListServers:output_type -> omnirelay.mesh.control.v1.ListServersResponse
-	4,  // 14: omnirelay.mesh.control.v1.SystemService.ReplaceServer:output_type -> omnirelay.mesh.control.v1.ReplaceServerResponse
-	11, // 15: omnirelay.mesh.control.v1.SystemService.GetVersions:output_type -> omnirelay.mesh.control.v1.Versions
-	12, // [12:16] is the sub-list for method output_type
-	8,  // [8:12] is the sub-list for method input_type
-	8,  // [8:8] is the sub-list for extension type_name
-	8,  // [8:8] is the sub-list for extension extendee
-	0,  // [0:8] is the sub-list for field type_name
+	8,  // 0: omnirelay.mesh.control.v1.ListServersResponse.servers:type_name -> omnirelay.mesh.control.v1.ServerStatus
+	13, // 1: omnirelay.mesh.control.v1.ReplaceServerRequest.mutation:type_name -> omnirelay.mesh.control.v1.Mutation
+	14, // 2: omnirelay.mesh.control.v1.ReplaceServerResponse.receipt:type_name -> omnirelay.mesh.control.v1.Receipt
+	15, // 3: omnirelay.mesh.control.v1.GetStatusRequest.read:type_name -> omnirelay.mesh.control.v1.ReadOptions
+	8,  // 4: omnirelay.mesh.control.v1.MeshStatus.servers:type_name -> omnirelay.mesh.control.v1.ServerStatus
+	9,  // 5: omnirelay.mesh.control.v1.MeshStatus.shards:type_name -> omnirelay.mesh.control.v1.ShardCounts
+	10, // 6: omnirelay.mesh.control.v1.MeshStatus.peers:type_name -> omnirelay.mesh.control.v1.PeerCounts
+	7,  // 7: omnirelay.mesh.control.v1.MeshStatus.log_state:type_name -> omnirelay.mesh.control.v1.LogState
+	2,  // 8: omnirelay.mesh.control.v1.ServerStatus.replica:type_name -> omnirelay.mesh.control.v1.Replica
+	5,  // 9: omnirelay.mesh.control.v1.SystemService.GetStatus:input_type -> omnirelay.mesh.control.v1.GetStatusRequest
+	0,  // 10: omnirelay.mesh.control.v1.SystemService.ListServers:input_type -> omnirelay.mesh.control.v1.ListServersRequest
+	3,  // 11: omnirelay.mesh.control.v1.SystemService.ReplaceServer:input_type -> omnirelay.mesh.control.v1.ReplaceServerRequest
+	11, // 12: omnirelay.mesh.control.v1.SystemService.GetVersions:input_type -> omnirelay.mesh.control.v1.GetVersionsRequest
+	6,  // 13: omnirelay.mesh.control.v1.SystemService.GetStatus:output_type -> omnirelay.mesh.control.v1.MeshStatus
+	1,  // 14: omnirelay.mesh.control.v1.SystemService.ListServers:output_type -> omnirelay.mesh.control.v1.ListServersResponse
+	4,  // 15: omnirelay.mesh.control.v1.SystemService.ReplaceServer:output_type -> omnirelay.mesh.control.v1.ReplaceServerResponse
+	12, // 16: omnirelay.mesh.control.v1.SystemService.GetVersions:output_type -> omnirelay.mesh.control.v1.Versions
+	13, // [13:17] is the sub-list for method output_type
+	9,  // [9:13] is the sub-list for method input_type
+	9,  // [9:9] is the sub-list for extension type_name
+	9,  // [9:9] is the sub-list for extension extendee
+	0,  // [0:9] is the sub-list for field type_name
 }
 
 func init() { file_api_v1_system_proto_init() }
@@ -931,7 +1002,7 @@ func file_api_v1_system_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_api_v1_system_proto_rawDesc), len(file_api_v1_system_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   12,
+			NumMessages:   13,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -305,7 +305,7 @@ func (s *server) stored(v sequencer.View) {
 func (s *server) openRows(ctx context.Context) error {
 	cfg := projections.DefaultConfig(s.dir.rowsDir(),
 		shardmap.Table{}, registry.Peers{}, registry.Leaders{}, registry.Namespaces{},
-		registry.Candidates{}, registry.Policies{}, registry.Eras{}, audit.Table{})
+		registry.Candidates{}, registry.Policies{}, registry.Eras{}, registry.LogStates{}, audit.Table{})
 	cfg.Metrics, cfg.Logger = s.opts.Registry, s.log.With("component", "projection")
 	rows, err := projections.Open(ctx, s.store, cfg)
 	if err != nil {

@@ -266,3 +266,31 @@ func (Eras) Apply(rows *projections.Rows, rec events.Recorded) {
 		projections.Update(rows, eraCodec(), kv.Key{}.Uint64(e.Era), func(*eventsv1.EraStarted) *eventsv1.EraStarted { return e })
 	}
 }
+
+// Apply implements [projections.Table].
+func (LogStates) Apply(rows *projections.Rows, rec events.Recorded) {
+	switch e := rec.Event.GetKind().(type) {
+	case *eventsv1.Event_EraStarted:
+		// A seal ends with its era.
+		changeLogState(rows, func(s *controlv1.LogState) { s.Sealed, s.Settling = 0, e.EraStarted.RestoredPosition > 0 })
+	case *eventsv1.Event_EraSettled:
+		changeLogState(rows, func(s *controlv1.LogState) { s.Settling = false })
+	case *eventsv1.Event_LogSealed:
+		changeLogState(rows, func(s *controlv1.LogState) { s.Sealed = int64(rec.Position) })
+	case *eventsv1.Event_LogResumed:
+		changeLogState(rows, func(s *controlv1.LogState) { s.Sealed = 0 })
+	}
+}
+
+func changeLogState(rows *projections.Rows, fn func(*controlv1.LogState)) {
+	projections.Update(rows, logStateCodec(), logStateKey(), func(old *controlv1.LogState) *controlv1.LogState {
+		s := &controlv1.LogState{}
+		if old != nil {
+			s = proto.CloneOf(old)
+		}
+		fn(s)
+		return s
+	})
+}
+
+func logStateKey() kv.Key { return nameKey("log") }

@@ -143,3 +143,13 @@ type LeaderFilter struct{ Scope string }
 func (f LeaderFilter) Match(t *controlv1.LeadershipToken) bool {
 	return t != nil && (f.Scope == "" || f.Scope == t.Scope)
 }
+
+// LogState returns what kept the log from taking every command at a position (0 is
+// now). It is never nil without an error.
+func LogState(v *projections.View, at events.Position) (*controlv1.LogState, error) {
+	s, ok, err := get(v, LogStatesID, logStateCodec(), logStateKey(), at)
+	if err == nil && !ok {
+		s = &controlv1.LogState{}
+	}
+	return s, err
+}

@@ -85,6 +85,33 @@ func TestPeerStatus(t *testing.T) {
 	}
 }
 
+// TestLogState: a seal is in force until it is taken away or its era ends, and a
+// restored era is settling until it is settled.
+func TestLogState(t *testing.T) {
+	sealed := &eventsv1.Event{Kind: &eventsv1.Event_LogSealed{LogSealed: &eventsv1.LogSealed{}}}
+	v := build(t,
+		projectiontest.Decide("user/a", sealed), // 2
+		projectiontest.Decide("user/a", &eventsv1.Event{Kind: &eventsv1.Event_LogResumed{LogResumed: &eventsv1.LogResumed{Sealed: 2}}}), // 3
+		projectiontest.Decide("user/a", sealed), // 4
+		projectiontest.Decide("node/s1", &eventsv1.Event{Kind: &eventsv1.Event_EraStarted{ // 5
+			EraStarted: &eventsv1.EraStarted{ClusterId: "c1", Era: 2, RestoredPosition: 4, Next: 5}}}),
+		projectiontest.Decide("node/s1", &eventsv1.Event{Kind: &eventsv1.Event_EraSettled{EraSettled: &eventsv1.EraSettled{Era: 2}}}), // 6
+	)
+	var got []string
+	for at := events.Position(1); at <= 6; at++ {
+		s, err := registry.LogState(v, at)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got = append(got, fmt.Sprintf("sealed %d settling %t", s.GetSealed(), s.GetSettling()))
+	}
+	want := []string{"sealed 0 settling false", "sealed 2 settling false", "sealed 0 settling false",
+		"sealed 4 settling false", "sealed 0 settling true", "sealed 0 settling false"}
+	if d := cmp.Diff(want, got); d != "" {
+		t.Errorf("positions 1 to 6 (-want +got):\n%s", d)
+	}
+}
+
 // TestServerStatus: a server has no session, and is what was noted of it last.
 func TestServerStatus(t *testing.T) {
 	lost := func(cause eventsv1.ServerLossCause) *eventsv1.Event {

@@ -15,6 +15,7 @@ const (
 	CandidatesID = 23
 	PoliciesID   = 24
 	ErasID       = 25
+	LogStatesID  = 26
 )
 
 // The tables of this view. Each has its own rows and can be rebuilt alone.
@@ -31,11 +32,13 @@ type (
 	Policies struct{}
 	// Eras keeps [eventsv1.EraStarted]s by number.
 	Eras struct{}
+	// LogStates keeps one [controlv1.LogState].
+	LogStates struct{}
 )
 
 // Tables are all tables of this view.
 func Tables() []projections.Table {
-	return []projections.Table{Peers{}, Leaders{}, Namespaces{}, Candidates{}, Policies{}, Eras{}}
+	return []projections.Table{Peers{}, Leaders{}, Namespaces{}, Candidates{}, Policies{}, Eras{}, LogStates{}}
 }
 
 // Spec implements [projections.Table].
@@ -55,6 +58,9 @@ func (Policies) Spec() kv.Table { return kv.Table{ID: PoliciesID, Name: "policie
 
 // Spec implements [projections.Table].
 func (Eras) Spec() kv.Table { return kv.Table{ID: ErasID, Name: "eras", Version: 1} }
+
+// Spec implements [projections.Table].
+func (LogStates) Spec() kv.Table { return kv.Table{ID: LogStatesID, Name: "logstates", Version: 1} }
 
 // PeerCodec is the form of rows of peers.
 func PeerCodec() projections.ProtoCodec[*controlv1.Peer] {
@@ -81,6 +87,10 @@ func policyCodec() projections.ProtoCodec[*eventsv1.PolicySet] {
 
 func eraCodec() projections.ProtoCodec[*eventsv1.EraStarted] {
 	return projections.ProtoCodec[*eventsv1.EraStarted]{New: func() *eventsv1.EraStarted { return &eventsv1.EraStarted{} }}
+}
+
+func logStateCodec() projections.ProtoCodec[*controlv1.LogState] {
+	return projections.ProtoCodec[*controlv1.LogState]{New: func() *controlv1.LogState { return &controlv1.LogState{} }}
 }
 
 // nameKey is the primary key of a row that has one name.

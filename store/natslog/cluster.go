@@ -56,20 +56,24 @@ func (s *Store) checkKind() error {
 // streams. It has no bound of its own: a majority may be down for long.
 func (s *Store) joinCluster(ctx context.Context, empty bool) error {
 	defer s.cfg.waiting("")
+	ask := time.Now().Add(removedAfter)
 	for {
 		heard, err := s.askHello(ctx, empty)
 		if err != nil {
 			return err
 		}
-		if err := errors.Join(s.disagree(heard), growers(heard)); err != nil {
-			return err
+		missing, err := s.join(ctx, heard)
+		if err == nil && missing == "" {
+			return nil
 		}
-		missing, err := s.takeStreams(ctx, heard)
+		if !empty && (time.Now().After(ask) || errors.Is(err, ErrNameTaken)) {
+			if removed := s.checkPlace(ctx, heard); removed != nil {
+				return removed
+			}
+			ask = time.Now().Add(membersEvery)
+		}
 		if err != nil {
 			return err
-		}
-		if missing == "" {
-			return nil
 		}
 		s.cfg.waiting(missing)
 		select {
@@ -78,6 +82,14 @@ func (s *Store) joinCluster(ctx context.Context, empty bool) error {
 			return fmt.Errorf("natslog: open %s: %s: %w", s.cfg.Dir, missing, context.Cause(ctx))
 		}
 	}
+}
+
+// join is one attempt, with those that answer.
+func (s *Store) join(ctx context.Context, heard map[string]hello) (missing string, err error) {
+	if err := errors.Join(s.disagree(heard), growers(heard)); err != nil {
+		return "", err
+	}
+	return s.takeStreams(ctx, heard)
 }
 
 // lookWait bounds one look for a stream: without a leader nobody answers.

@@ -347,3 +347,71 @@ func TestReplace(t *testing.T) {
 		t.Errorf("%d replicas, error %v: %+v", len(replicas), err, replicas)
 	}
 }
+
+// TestRemovedEnds: a directory whose place was given away ends when it is started
+// again, and with one other server up it waits.
+func TestRemovedEnds(t *testing.T) {
+	cfgs := trio(t)
+	s := openAll(t, cfgs...)
+	c := &chain{size: 2000}
+	for range 100 {
+		c.must(t, s[0])
+	}
+	for _, s := range s {
+		if err := s.Anchor(c.head); err != nil {
+			t.Fatal(err)
+		}
+	}
+	shut(t, s[2])
+	fresh := cfgs[2]
+	fresh.Dir, fresh.ServerName = t.TempDir(), "s3-99999999"
+	opened := make(chan *natslog.Store, 1)
+	go func() { opened <- openAll(t, fresh)[0] }()
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	eventually(t, "it is replaced", func() bool {
+		directory, err := s[0].Replace(ctx, "s3", false)
+		return err == nil && s[0].AwaitReplica(ctx, directory) == nil
+	})
+	shut(t, <-opened)
+	for range 10 {
+		c.must(t, s[0])
+	}
+	for range 2 { // the second time it may know by itself
+		_, err := natslog.Open(ctx, cfgs[2])
+		if !errors.Is(err, natslog.ErrNotMember) || !strings.Contains(err.Error(), "--reseed 00000003") {
+			t.Errorf("opening what was taken out: %v", err)
+		}
+		c.must(t, s[0])
+	}
+
+	shut(t, s[1])
+	alone, stop := context.WithTimeout(t.Context(), 4*time.Second)
+	defer stop()
+	if _, err := natslog.Open(alone, cfgs[2]); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("opening it with one other there: %v; want it to wait", err)
+	}
+}
+
+// TestRemovedWhileRunning: a server that was given up for dead, and is not, ends.
+func TestRemovedWhileRunning(t *testing.T) {
+	cfgs := trio(t)
+	cfgs[2].ReplicaWithin = 200 * time.Millisecond
+	s := openAll(t, cfgs...)
+	(&chain{}).must(t, s[0])
+	guarded := make(chan error, 1)
+	go func() { guarded <- s[2].Guard(t.Context()) }()
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	if err := s[0].RemoveServer(ctx, cfgs[2].ServerName); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case err := <-guarded:
+		if !errors.Is(err, natslog.ErrNotMember) {
+			t.Errorf("the guard ended with %v", err)
+		}
+	case <-ctx.Done():
+		t.Error("a server that was taken out goes on")
+	}
+}

@@ -33,6 +33,8 @@
 //     back byte for byte from what a server still holds, or told of with who lacks
 //     what; meanwhile nothing is published. ConfirmEnd tells, from a majority, that
 //     none is missing.
+//  10. A directory whose place in the cluster was given away ends Open and Guard with
+//     ErrNotMember, when a majority of the servers says so, and never by silence.
 //
 // It decodes frames only for positions, for the chain in Guard, and to verify what is
 // put back; followers verify what they follow. It does not know who may publish.
@@ -42,6 +44,6 @@
 //
 // Open starts two, for the anchor and for the end of the log, and in a cluster those
 // of the [Link], beside those of the server and of its client; Close ends them all.
-// Follow and Guard run on their callers' goroutines, Guard with up to three of its
+// Follow and Guard run on their callers' goroutines, Guard with up to four of its
 // own that it waits for. Everything exported may be called from any goroutine.
 package natslog

@@ -51,3 +51,8 @@ func (s *Store) StopServer() { s.server.stop() }
 
 // StartServer is the other half of StopServer.
 func (s *Store) StartServer() error { return s.server.start() }
+
+// Request is the context of one request to the embedded server.
+func (s *Store) Request(ctx context.Context) (context.Context, context.CancelFunc) {
+	return s.request(ctx)
+}

@@ -180,7 +180,7 @@ func (f *follower) load(ctx context.Context, target uint64) (halt, retry error) 
 
 // read starts a consumer at the next message. stop ends it.
 func (f *follower) read(ctx context.Context) (_ jetstream.MessagesContext, stop func(), err error) {
-	ctx, cancel := context.WithTimeout(ctx, f.s.cfg.AckTimeout)
+	ctx, cancel := f.s.requests.within(ctx, f.s.cfg.AckTimeout)
 	defer cancel()
 	consumer, err := f.s.log.CreateConsumer(ctx, jetstream.ConsumerConfig{
 		DeliverPolicy:     jetstream.DeliverByStartSequencePolicy,

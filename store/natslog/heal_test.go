@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/omnirelay/omnirelay/events"
 	"github.com/omnirelay/omnirelay/store"
 	"github.com/omnirelay/omnirelay/store/natslog"
@@ -152,6 +154,9 @@ func TestLostTailIsPutBack(t *testing.T) {
 	f := forget(t)
 	want := payloads(t, f.cfgs[2])
 	f.lose(t, false, 0, 1)
+	for i := range f.cfgs {
+		f.cfgs[i].Metrics = prometheus.NewRegistry()
+	}
 	o := newOpening(t)
 	ctx := deadline(t)
 	for i, cfg := range f.cfgs[:2] {
@@ -168,6 +173,13 @@ func TestLostTailIsPutBack(t *testing.T) {
 		t.Fatal(err)
 	}
 	f.whole(t, false, o.stores...)
+	healed := 0.0
+	for _, cfg := range f.cfgs {
+		healed += value(t, cfg.Metrics.(*prometheus.Registry), "mesh_log_tail_healed_total")
+	}
+	if healed < lostFrames {
+		t.Errorf("%v messages are counted as put back, of %d", healed, lostFrames)
+	}
 	stop := f.guard(t, o.stores...)
 	c := &chain{size: 200, head: f.end}
 	c.must(t, o.stores[1])

@@ -72,6 +72,7 @@ func patiently[T any](ctx context.Context, s *Store, ask func(context.Context) (
 	for {
 		brief, cancel := s.request(ctx)
 		answer, err := ask(brief)
+		err = because(brief, err)
 		cancel()
 		if err == nil {
 			return answer, nil

@@ -4,8 +4,8 @@ import "github.com/prometheus/client_golang/prometheus"
 
 // metrics of what a store does to trust its disk.
 type metrics struct {
-	scrubbed, damaged, rounds prometheus.Counter
-	replicaLag, short, healed prometheus.Gauge
+	scrubbed, damaged, rounds, healed prometheus.Counter
+	replicaLag, short                 prometheus.Gauge
 }
 
 func newMetrics(reg prometheus.Registerer) *metrics {
@@ -21,7 +21,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		rounds:     counter("mesh_log_scrub_rounds_total", "Times that the scrub has verified all of the log's files."),
 		replicaLag: gauge("mesh_log_replica_behind", "Messages that this server has followed and its own copy of the log does not hold in time; 0 when it does."),
 		short:      gauge("mesh_log_tail_lost", "Messages that were stored and that the log has lost; 0 unless JetStream forgot some."),
-		healed:     gauge("mesh_log_tail_healed", "Messages that this server has put back on the log since it started."),
+		healed:     counter("mesh_log_tail_healed_total", "Messages that this server has put back on the log since it started."),
 	}
 	if reg != nil {
 		reg.MustRegister(m.scrubbed, m.damaged, m.rounds, m.replicaLag, m.short, m.healed)

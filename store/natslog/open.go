@@ -78,7 +78,7 @@ func (s *Store) takeLog(ctx context.Context, last uint64) error {
 	if err := s.link.subscribe(s.cfg.storedSubject(), s.noticed); err != nil {
 		return err
 	}
-	if err := s.serveFrames(); err != nil {
+	if err := errors.Join(s.serveFrames(), s.link.Serve(membersKind, s.sayMembers)); err != nil {
 		return err
 	}
 	return s.joinCluster(ctx, empty)

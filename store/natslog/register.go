@@ -39,7 +39,7 @@ func (r *Register) Read(ctx context.Context) (uint64, []byte, error) {
 	ctx, cancel := r.s.request(ctx)
 	defer cancel()
 	raw, err := r.s.auth.GetLastMsgForSubject(ctx, r.s.cfg.authSubject())
-	if err = translate(err); errors.Is(err, store.ErrNotFound) {
+	if err = translate(because(ctx, err)); errors.Is(err, store.ErrNotFound) {
 		return 0, nil, nil
 	}
 	if err != nil {

@@ -20,8 +20,9 @@ type requests struct {
 	conn *nats.Conn
 	free chan *inbox
 
-	mu   sync.Mutex
-	gone chan struct{} // closed when the connection breaks: acks under way are lost
+	mu    sync.Mutex
+	alive context.Context // ends when the connection breaks: answers under way are lost
+	end   context.CancelFunc
 }
 
 // inbox receives the acks of one publish after the other.
@@ -56,7 +57,9 @@ type ack struct {
 }
 
 func newRequests() *requests {
-	return &requests{free: make(chan *inbox, inboxes), gone: make(chan struct{})}
+	r := &requests{free: make(chan *inbox, inboxes)}
+	r.alive, r.end = context.WithCancel(context.Background())
+	return r
 }
 
 // open subscribes the inboxes. The subscriptions survive reconnects.
@@ -72,18 +75,40 @@ func (r *requests) open(conn *nats.Conn) error {
 	return nil
 }
 
-// disconnected ends the wait of all publishes that are under way.
+// disconnected ends the wait of all requests that are under way.
 func (r *requests) disconnected() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	close(r.gone)
-	r.gone = make(chan struct{})
+	r.end()
+	r.alive, r.end = context.WithCancel(context.Background())
 }
 
-func (r *requests) connection() <-chan struct{} {
+// connection ends when the connection of the moment breaks.
+func (r *requests) connection() context.Context {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.gone
+	return r.alive
+}
+
+// within bounds a request by time and by the connection: what was sent on one that
+// broke is answered by nobody, and its client waits all the same.
+func (r *requests) within(ctx context.Context, timeout time.Duration) (context.Context, context.CancelFunc) {
+	ctx, end := context.WithCancelCause(ctx)
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	forget := context.AfterFunc(r.connection(), func() { end(nats.ErrDisconnected) })
+	return ctx, func() {
+		forget()
+		cancel()
+		end(nil)
+	}
+}
+
+// because names a broken connection as what ended a request.
+func because(request context.Context, err error) error {
+	if err != nil && errors.Is(context.Cause(request), nats.ErrDisconnected) {
+		return nats.ErrDisconnected
+	}
+	return err
 }
 
 // publish returns the ack. An error that has a JetStream code is the server's;
@@ -122,7 +147,7 @@ func (r *requests) publish(ctx context.Context, p publication, timeout time.Dura
 			}
 		case <-ctx.Done():
 			return ack{}, fmt.Errorf("%w: %w", ErrNoAck, ctx.Err())
-		case <-gone:
+		case <-gone.Done():
 			return ack{}, fmt.Errorf("%w: %w", ErrNoAck, nats.ErrDisconnected)
 		case <-timer.C:
 			return ack{}, fmt.Errorf("%w within %s", ErrNoAck, timeout)

@@ -1,9 +1,12 @@
 package natslog_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"testing"
+
+	"github.com/nats-io/nats.go"
 
 	"github.com/omnirelay/omnirelay/store"
 	"github.com/omnirelay/omnirelay/store/natslog"
@@ -94,6 +97,31 @@ func TestRegisterSurvivesRestart(t *testing.T) {
 	}
 	if _, err := s.Register().Write(deadline(t), version, []byte("b")); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// TestRequestEndsWithItsConnection: the client waits on for an answer that nobody
+// can give any more; the request does not.
+func TestRequestEndsWithItsConnection(t *testing.T) {
+	s := open(t, small(t.TempDir()))
+	ctx, cancel := s.Request(deadline(t))
+	defer cancel()
+	s.StopServer()
+	<-ctx.Done()
+	if cause := context.Cause(ctx); !errors.Is(cause, nats.ErrDisconnected) {
+		t.Errorf("it ended because: %v", cause)
+	}
+	if err := s.StartServer(); err != nil {
+		t.Fatal(err)
+	}
+	after, end := s.Request(deadline(t))
+	defer end()
+	eventually(t, "the log is read again", func() bool {
+		_, err := s.Last(t.Context())
+		return err == nil
+	})
+	if after.Err() != nil {
+		t.Errorf("a request after that ended: %v", context.Cause(after))
 	}
 }
 

@@ -196,14 +196,15 @@ func (b blockFiles) stat(index uint32) (size, modified int64, err error) {
 }
 
 // Guard looks after what is stored until ctx ends: it scrubs the files, compares
-// this server's copy with what it follows, and sees when the log loses its end. Its
-// error is a [*CorruptError], after which the server must not go on (V3).
+// this server's copy with what it follows, and sees when the log loses its end, or this
+// directory its place. Its error is a [*CorruptError] or [ErrNotMember], after which the
+// server must not go on (V3).
 func (s *Store) Guard(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	watches := []func(context.Context) error{s.scrub}
 	if s.cfg.clustered() {
-		watches = append(watches, s.watchReplica, s.watchTail)
+		watches = append(watches, s.watchReplica, s.watchTail, s.watchPlace)
 	}
 	ended := make(chan error, len(watches))
 	for _, watch := range watches {

@@ -113,9 +113,10 @@ func (s *Store) closed() bool {
 	}
 }
 
-// request bounds the wait for one answer of the server.
+// request bounds the wait for one answer of the server. Its context ends with
+// nats.ErrDisconnected as its cause when the connection breaks.
 func (s *Store) request(ctx context.Context) (context.Context, context.CancelFunc) {
-	return context.WithTimeout(ctx, s.cfg.answerTimeout())
+	return s.requests.within(ctx, s.cfg.answerTimeout())
 }
 
 // syncAnchor makes anchors durable at the stated interval.

@@ -131,6 +131,54 @@ func TestClusterReplaced(t *testing.T) {
 	}
 }
 
+// TestClusterRemoved: a server whose place was given away, and that is started again
+// on its old directory, ends by itself and names what makes it a member again; that
+// does. Nobody else notices.
+func TestClusterRemoved(t *testing.T) {
+	t.Parallel()
+	c := harness.StartCluster(t, 3)
+	load := c.StartLoad()
+	load.AwaitMore(50)
+	old := c.Except(c.Leader()).Servers()[0]
+	other := c.Except(old, c.Leader()).Servers()[0]
+	s := c.Server(old)
+	id := directoryID(t, s)
+	c.Kill(old)
+	before := s.Data
+	s.Data = filepath.Join(t.TempDir(), "new")
+	c.Launch(old)
+	harness.Eventually(t, settle, "it is replaced", func() error {
+		return c.Server(other).Try(t, "mesh", "servers", "replace", s.Name, "--yes", "--reason", "it was given up for dead")
+	})
+	s.AwaitReady(t)
+	c.Kill(old)
+	s.Data = before
+	for range 2 { // also when it has learnt it from the others
+		mustRefuse(t, s, nil, "not_a_member", "--reseed "+id)
+	}
+	load.AwaitMore(20)
+	s.LaunchWith(t, "--reseed", id)
+	s.AwaitReady(t)
+	load.AwaitMore(20)
+	c.Kill(other) // it counts
+	again := c.Except(other).StartLoad()
+	again.AwaitMore(20)
+	c.Restart(other)
+	load.Verify(c.Only(old).Connect())
+	again.Verify(c.Only(old).Connect())
+	c.Converged(settle)
+}
+
+// directoryID is the id of the directory that a server was started on.
+func directoryID(t *testing.T, s *harness.Server) string {
+	t.Helper()
+	id := regexp.MustCompile(`msg="data directory" .*id=([0-9a-f]{8})`).FindStringSubmatch(s.Output())
+	if id == nil {
+		t.Fatalf("the server does not say which directory it has:\n%s", s.Output())
+	}
+	return id[1]
+}
+
 // TestClusterReseeded: a server whose copy of the log is damaged takes itself out
 // by file and position, and gets a new copy by one flag, which is left behind.
 func TestClusterReseeded(t *testing.T) {
@@ -151,12 +199,9 @@ func TestClusterReseeded(t *testing.T) {
 		t.Fatal(err)
 	}
 	mustRefuse(t, s, []string{file}, "log_corrupt", "file="+file, "position=")
-	id := regexp.MustCompile(`msg="data directory" .*id=([0-9a-f]{8})`).FindStringSubmatch(s.Output())
-	if id == nil {
-		t.Fatalf("the server does not say which directory it has:\n%s", s.Output())
-	}
+	id := directoryID(t, s)
 	for range 2 { // the second time the flag is left over
-		s.LaunchWith(t, "--reseed", id[1])
+		s.LaunchWith(t, "--reseed", id)
 		s.AwaitReady(t)
 		load.AwaitMore(20)
 		s.Stop(settle)

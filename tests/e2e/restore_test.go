@@ -144,6 +144,9 @@ func TestRestore(t *testing.T) {
 	if status.Log != "c1.2" || status.Leader != "s1" {
 		t.Errorf("status is %+v", status)
 	}
+	if out := s.MustCLI(t, "mesh", "status", "--as-of", "1000000000"); !strings.Contains(out, "the era is settling after a restore") {
+		t.Errorf("the status at the beginning of the era does not say that it settles:\n%s", out)
+	}
 	if r := s.CLI(t, "mesh", "namespaces", "get", "lost"); r.Code != 3 {
 		t.Errorf("the lost namespace is there: %d %s", r.Code, r.Stdout)
 	}
