@@ -1,6 +1,10 @@
 package natslog
 
-import "errors"
+import (
+	"errors"
+
+	"github.com/omnirelay/omnirelay/store/natslog/jsfile"
+)
 
 // Close ends every Follow with store.ErrClosed, makes the anchor durable, stops
 // the server and leaves the mark of a clean stop. It returns when all goroutines
@@ -47,11 +51,11 @@ func (s *Store) release() error {
 
 // markStop notes the files as they are now that nobody writes them.
 func (s *Store) markStop() error {
-	blocks, err := s.files.list()
+	blocks, err := s.files.List()
 	if err != nil {
 		return err
 	}
-	mark := stopMark{Stream: s.cfg.logStream(), Last: s.tail.last(), Blocks: blocks}
+	mark := jsfile.Stop{Stream: s.cfg.logStream(), Last: s.tail.last(), Blocks: blocks}
 	if s.cfg.clustered() {
 		mark.Last = 0 // the log's last message, which this replica may not have yet
 	}

@@ -2,23 +2,26 @@ package natslog
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"slices"
 
 	"github.com/omnirelay/omnirelay/store"
+	"github.com/omnirelay/omnirelay/store/natslog/jsfile"
 )
 
 // WalkFiles calls fn with every message in the files of a stopped store.
 func WalkFiles(dir, stream string, fn func(store.Message) error) error {
-	files := newBlockFiles(dir, stream)
-	blocks, err := files.list()
-	if err != nil {
+	files := jsfile.Log(dir, stream)
+	if err := files.Verify(0, 0); err != nil {
 		return err
 	}
-	w := &walker{files: files, next: 1, each: func(r record) error {
-		return fn(store.Message{Sequence: r.sequence, Data: r.payload})
-	}}
-	return w.walkAll(blocks)
+	var failed error
+	err := files.After(1, func(m store.Message) bool {
+		failed = fn(m)
+		return failed == nil
+	})
+	return errors.Join(err, failed)
 }
 
 // HeardEmpty is what the servers of a cluster that answer say of themselves, by name:

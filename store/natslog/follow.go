@@ -122,7 +122,7 @@ func (f *follower) deliver(ctx context.Context, m store.Message) error {
 // what was stored meanwhile is there, or the next round reads it here.
 func (f *follower) catchUp(ctx context.Context) (halt, retry error) {
 	target := f.s.tail.last()
-	if err := f.s.unread.verify(f.next, target); err != nil {
+	if err := f.s.unread.Verify(f.next, target); err != nil {
 		return fmt.Errorf("natslog: follow: %w", err), nil
 	}
 	if f.s.cfg.clustered() && f.next+smallGap > target {

@@ -66,7 +66,7 @@ func (s *Store) situation(end uint64, answers []framesAnswer, refuted map[string
 
 // lostFor is the error of messages that nobody has.
 func (s *Store) lostFor(ctx context.Context, end uint64, why string) error {
-	e := &CorruptError{File: s.files.dir, Offset: -1, Sequence: end + 1, Problem: why, Opened: true, Err: store.ErrLogTruncated}
+	e := &CorruptError{File: s.files.Dir, Offset: -1, Sequence: end + 1, Problem: why, Opened: true, Err: store.ErrLogTruncated}
 	if head, err := s.headAt(ctx, end); err == nil {
 		e.Position = head.Position + 1
 	}
@@ -146,7 +146,7 @@ func (s *Store) fetch(ctx context.Context, from string, end uint64, head events.
 		}
 		for _, data := range answer {
 			at := end + uint64(len(frames)) + 1
-			next, err := follow(head, data)
+			next, err := head.After(data)
 			if err == nil {
 				err = contradicts(at, next.Hash, answers)
 			}

@@ -2,15 +2,16 @@ package natslog
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"sync"
 	"time"
 
 	"github.com/omnirelay/omnirelay/events"
 	"github.com/omnirelay/omnirelay/store"
+	"github.com/omnirelay/omnirelay/store/natslog/jsfile"
 )
 
 // What a server follows comes from the leader of the log, or from a notice; what
@@ -75,7 +76,7 @@ func (s *Store) tell(place *string, what, over string) {
 // replicaWatch compares this server's copy with what was anchored.
 type replicaWatch struct {
 	s      *Store
-	look   finder
+	look   jsfile.Finder
 	wanted store.Mark // to be found
 	since  time.Time  // it is wanted
 	stood  uint64     // where the copy ended then
@@ -85,7 +86,7 @@ type replicaWatch struct {
 
 // watchReplica looks until ctx ends or this server's copy holds another message.
 func (s *Store) watchReplica(ctx context.Context) error {
-	w := &replicaWatch{s: s, look: finder{files: s.files}}
+	w := &replicaWatch{s: s, look: jsfile.Finder{Blocks: s.files}}
 	for {
 		if s.wait(ctx, time.After(s.cfg.ReplicaWithin/replicaLooks)) != nil {
 			return nil
@@ -105,7 +106,7 @@ func (w *replicaWatch) step(ctx context.Context) error {
 	if w.wanted.Sequence == 0 {
 		return nil
 	}
-	hash, last, err := w.look.hashOf(w.wanted.Sequence)
+	hash, last, err := w.look.Hash(w.wanted.Sequence)
 	if err != nil {
 		w.s.cfg.logger().Debug("this server's copy of the log cannot be read now", "error", err)
 		return nil
@@ -131,12 +132,12 @@ func (w *replicaWatch) step(ctx context.Context) error {
 // differs reports another message, unless the file was written anew between two
 // reads.
 func (w *replicaWatch) differs(hash events.Hash) error {
-	again, _, err := (&finder{files: w.s.files}).hashOf(w.wanted.Sequence)
+	again, _, err := (&jsfile.Finder{Blocks: w.s.files}).Hash(w.wanted.Sequence)
 	if err != nil || again != hash {
 		return nil //nolint:nilerr // looked at again
 	}
 	return &CorruptError{
-		File: w.s.files.dir, Offset: -1, Sequence: w.wanted.Sequence, Position: w.wanted.Position, Opened: true, Err: ErrCorrupt,
+		File: w.s.files.Dir, Offset: -1, Sequence: w.wanted.Sequence, Position: w.wanted.Position, Opened: true, Err: ErrCorrupt,
 		Problem: fmt.Sprintf("this server's copy has a message of hash %s, the log has %s", hash, w.wanted.Hash),
 	}
 }
@@ -152,12 +153,27 @@ func (w *replicaWatch) wake(ctx context.Context, last uint64) error {
 	w.restarted = true
 	w.s.cfg.logger().Warn("this server's copy of the log stands still; it begins anew with raft", "message", last)
 	w.s.server.stop()
-	err := newRaftFiles(w.s.cfg.Dir).forget(w.s.cfg.logStream())
+	err := forgetRaft(w.s.cfg.Dir, w.s.cfg.logStream())
 	err = errors.Join(err, w.s.server.start())
 	if w.s.closed() { // Close may have stopped it before it was started
 		w.s.server.stop()
 	}
 	return err
+}
+
+// forgetRaft removes what raft keeps of a stream, but for its term, its vote and its
+// peers, while the server is stopped.
+func forgetRaft(storeDir, stream string) error {
+	group, err := jsfile.RaftGroup(storeDir, stream)
+	if err != nil {
+		return err
+	}
+	for _, name := range []string{"msgs", "snapshots", "commit.idx"} {
+		if err := os.RemoveAll(filepath.Join(group, name)); err != nil {
+			return fmt.Errorf("natslog: forget raft state: %w", err)
+		}
+	}
+	return syncDir(group)
 }
 
 // othersWhole tells whether another server leads the log, and all copies but this
@@ -174,103 +190,4 @@ func (s *Store) othersWhole(ctx context.Context) bool {
 		}
 	}
 	return whole == len(s.cfg.Peers)-1
-}
-
-// finder finds messages in block files, in rising order, and reads on from where
-// the last one was.
-type finder struct {
-	files blockFiles
-
-	index  uint32 // of the block that was read; 0: none
-	offset int64  // behind the last whole record there
-	last   uint64 // its sequence
-	hash   events.Hash
-}
-
-// hashOf returns the hash of a message's bytes, and how far the files reach; the
-// hash says nothing unless they reach the message.
-func (f *finder) hashOf(sequence uint64) (hash events.Hash, last uint64, err error) {
-	blocks, err := f.files.list()
-	if err != nil {
-		return hash, 0, err
-	}
-	if f.last >= sequence || !f.resumes(blocks) {
-		*f = finder{files: f.files}
-	}
-	for _, b := range f.holding(blocks, sequence) {
-		if b.Index != f.index {
-			f.index, f.offset = b.Index, 0
-		}
-		if err := f.read(sequence); err != nil {
-			return hash, 0, err
-		}
-		if f.last >= sequence {
-			break
-		}
-	}
-	return f.hash, f.last, nil
-}
-
-// resumes tells whether the block that was read is still there and no shorter.
-func (f *finder) resumes(blocks []block) bool {
-	for _, b := range blocks {
-		if b.Index == f.index {
-			return b.Size >= f.offset
-		}
-	}
-	return false
-}
-
-// holding are the blocks from the one that was read on, or from the one that holds
-// the message.
-func (f *finder) holding(blocks []block, sequence uint64) []block {
-	from := 0
-	for i, b := range blocks {
-		if b.Index < f.index {
-			from = i + 1
-			continue
-		}
-		if first, err := f.files.first(b.Index); err == nil && first != 0 && first <= sequence {
-			from = i
-		}
-	}
-	return blocks[from:]
-}
-
-// read reads on in the block, up to a message, and verifies that one's checksum.
-func (f *finder) read(sequence uint64) error {
-	file, err := os.Open(f.files.path(f.index))
-	if err != nil {
-		return fmt.Errorf("natslog: read block: %w", err)
-	}
-	defer func() { _ = file.Close() }() // only read
-	d, err := newDigester(f.files.stream, f.index)
-	if err != nil {
-		return err
-	}
-	for f.last < sequence {
-		var head [recordHead]byte
-		if n, _ := file.ReadAt(head[:], f.offset); n < len(head) {
-			return nil // the end, for now
-		}
-		length := int64(binary.LittleEndian.Uint32(head[:]) &^ headersBit)
-		if length < recordLeast || length > recordMost {
-			return fmt.Errorf("natslog: a record in %s at byte %d claims a length of %d bytes", file.Name(), f.offset, length)
-		}
-		at := binary.LittleEndian.Uint64(head[4:])
-		if at >= sequence {
-			buf := make([]byte, length)
-			if n, _ := file.ReadAt(buf, f.offset); n < len(buf) {
-				return nil // being written
-			}
-			r, problem := d.parse(buf)
-			if problem != "" {
-				return fmt.Errorf("natslog: %s at byte %d: %s", file.Name(), f.offset, problem)
-			}
-			f.hash = events.HashOf(r.payload)
-		}
-		f.last = at
-		f.offset += length
-	}
-	return nil
 }

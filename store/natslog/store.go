@@ -11,6 +11,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/omnirelay/omnirelay/store"
+	"github.com/omnirelay/omnirelay/store/natslog/jsfile"
 )
 
 // Store is an open directory: the log, the register and the refusals. It
@@ -30,8 +31,8 @@ type Store struct {
 	requests *requests
 
 	era    atomic.Uint64 // of the log, 0 while it is not known; cfg.Era from then on
-	files  blockFiles
-	unread *unreadBlocks
+	files  jsfile.Blocks
+	unread *jsfile.Unread
 	tail   *tail
 	used   atomic.Int64 // bytes of the log, as JetStream counts them
 	// unscrubbed: some files were not read at Open.
