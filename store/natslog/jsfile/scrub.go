@@ -22,6 +22,8 @@ type Scrub struct {
 	next   uint64
 	head   events.Head
 	before []byte
+
+	read func(path string) ([]byte, error) // nil: os.ReadFile
 }
 
 // Last is the last message that was verified, 0 when none was.
@@ -45,13 +47,12 @@ func (s *Scrub) Look(index uint32) (changing bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	end, err := s.walk(index, last)
-	if err != nil {
-		_, err = s.walk(index, last) // a second time
-	}
-	if err == nil {
-		*s = end
-		return false, nil
+	for range 2 { // what one read shows may be half of what is being written
+		var end Scrub
+		if end, err = s.walk(index, last); err == nil {
+			*s = end
+			return false, nil
+		}
 	}
 	if now, serr := s.Blocks.Stat(index); serr != nil || now != before {
 		return true, nil //nolint:nilerr // it was being written, or is gone
@@ -82,7 +83,7 @@ func (s *Scrub) walk(index uint32, last bool) (end Scrub, err error) {
 		}
 		end.head, end.before = events.Head{}, nil
 	}
-	w := &walker{files: s.Blocks, next: end.next, before: end.before}
+	w := &walker{files: s.Blocks, next: end.next, before: end.before, read: s.read}
 	w.each = func(m store.Message) error {
 		head, err := end.head.After(m.Data)
 		if err != nil {

@@ -69,6 +69,24 @@ func TestScrub(t *testing.T) {
 	}
 }
 
+// TestScrubLooksAgain: what a second read does not show is no damage, neither to that
+// block nor to the one behind it.
+func TestScrubLooksAgain(t *testing.T) {
+	r := logged(t)
+	read := map[string]int{}
+	s := &Scrub{Blocks: r.Blocks, read: func(path string) ([]byte, error) {
+		b, err := os.ReadFile(path)
+		if read[path]++; path == r.Path(2) && read[path] == 1 {
+			b[len(b)/2] ^= 1
+		}
+		return b, err
+	}}
+	r.must(scrubAll(t, s))
+	if s.Last() != 2*perBlock+3 || read[r.Path(2)] != 2 {
+		t.Errorf("the last message is %d; block 2 was read %d times", s.Last(), read[r.Path(2)])
+	}
+}
+
 // TestScrubSkips: behind a block that was left out the chain begins anew.
 func TestScrubSkips(t *testing.T) {
 	r := logged(t)

@@ -26,6 +26,8 @@ type walker struct {
 	before []byte
 	// each, if set, is called with every good record; its data is of the block.
 	each func(store.Message) error
+	// read, if set, reads in place of os.ReadFile: a disk that changes its mind.
+	read func(path string) ([]byte, error)
 }
 
 // walkAll verifies the log's blocks to its end.
@@ -42,7 +44,11 @@ func (w *walker) walkAll(blocks []Block) error {
 // error is a *CorruptError when the bytes are damaged.
 func (w *walker) walk(index uint32, last bool) error {
 	path := w.files.Path(index)
-	buf, err := os.ReadFile(path)
+	read := os.ReadFile
+	if w.read != nil {
+		read = w.read
+	}
+	buf, err := read(path)
 	if err != nil {
 		return fmt.Errorf("jsfile: read block: %w", err)
 	}
