@@ -58,6 +58,9 @@ func (b Blocks) List() ([]Block, error) {
 			continue // JetStream does not read it either
 		}
 		info, err := e.Info()
+		if errors.Is(err, fs.ErrNotExist) {
+			continue // JetStream has removed it since
+		}
 		if err != nil {
 			return nil, fmt.Errorf("jsfile: list blocks: %w", err)
 		}

@@ -1,7 +1,9 @@
 package jsfile
 
 import (
+	"context"
 	"os"
+	"sync"
 	"testing"
 
 	"github.com/omnirelay/omnirelay/events"
@@ -80,4 +82,30 @@ func TestFinder(t *testing.T) {
 	if _, _, err := f.Hash(1); err == nil {
 		t.Error("the bytes of a message that does not match are taken")
 	}
+}
+
+// TestListOfFilesThatVanish: JetStream removes blocks of a replica that catches up.
+func TestListOfFilesThatVanish(t *testing.T) {
+	r := logged(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	var writer sync.WaitGroup
+	writer.Go(func() {
+		for ctx.Err() == nil {
+			for index := uint32(10); index < 40; index++ {
+				_ = os.WriteFile(r.Path(index), nil, 0o600)
+			}
+			for index := uint32(10); index < 40; index++ {
+				_ = os.Remove(r.Path(index))
+			}
+		}
+	})
+	for range 2000 {
+		blocks, err := r.List()
+		if err != nil || len(blocks) < 3 {
+			t.Errorf("%v, %v", blocks, err)
+			break
+		}
+	}
+	cancel()
+	writer.Wait()
 }
