@@ -73,8 +73,12 @@ func (s *Store) joinCluster(ctx context.Context, empty bool) error {
 	}
 }
 
-// lookWait bounds one look for a stream: without a leader nobody answers.
-const lookWait = 500 * time.Millisecond
+const (
+	// lookWait bounds one look for a stream: without a leader nobody answers.
+	lookWait = 500 * time.Millisecond
+	// lookEvery is the pause between two looks at what may take a while.
+	lookEvery = 100 * time.Millisecond
+)
 
 // takeStreams takes the streams if they are there or may be made. missing says
 // what keeps it from that for now.
@@ -221,20 +225,4 @@ func (s *Store) tellOutside(ctx context.Context, heard map[string]hello) {
 		}
 	}
 	s.cfg.Outside(ctx, s.link, others)
-}
-
-// members are the NATS names of the servers that hold replicas.
-func members(info *jetstream.StreamInfo) []string {
-	if info.Cluster == nil {
-		return nil
-	}
-	var names []string
-	if info.Cluster.Leader != "" {
-		names = append(names, info.Cluster.Leader)
-	}
-	for _, r := range info.Cluster.Replicas {
-		names = append(names, r.Name)
-	}
-	slices.Sort(names)
-	return names
 }

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/omnirelay/omnirelay/store/natslog/jsfile"
 )
@@ -89,7 +88,7 @@ func (s *Store) learnEra(ctx context.Context, empty bool) error {
 		}
 		missing := s.told(heard) + ", and none of them has seen the log: it begins when all answer and all are empty"
 		s.cfg.waiting(missing)
-		if err := s.wait(ctx, time.After(helloEvery)); err != nil {
+		if err := s.pause(ctx, helloEvery); err != nil {
 			return fmt.Errorf("natslog: open %s: %s: %w", s.cfg.Dir, missing, context.Cause(ctx))
 		}
 	}

@@ -2,27 +2,9 @@ package natslog
 
 import (
 	"context"
-	"errors"
 	"maps"
 	"slices"
-
-	"github.com/omnirelay/omnirelay/store"
-	"github.com/omnirelay/omnirelay/store/natslog/jsfile"
 )
-
-// WalkFiles calls fn with every message in the files of a stopped store.
-func WalkFiles(dir, stream string, fn func(store.Message) error) error {
-	files := jsfile.Log(dir, stream)
-	if err := files.Verify(0, 0); err != nil {
-		return err
-	}
-	var failed error
-	err := files.After(1, func(m store.Message) bool {
-		failed = fn(m)
-		return failed == nil
-	})
-	return errors.Join(err, failed)
-}
 
 // HeardEmpty is what the servers of a cluster that answer say of themselves, by name:
 // that they have no sign of a log.

@@ -173,17 +173,3 @@ func (s *Store) askFrames(ctx context.Context, server string, r framesRequest) (
 	}
 	return a, nil
 }
-
-// reachable are the other servers that a route leads to now.
-func (l *Link) reachable() []string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	var names []string
-	for name := range l.up {
-		if name != l.name {
-			names = append(names, name)
-		}
-	}
-	slices.Sort(names)
-	return names
-}

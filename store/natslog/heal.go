@@ -194,7 +194,7 @@ func (s *Store) append(ctx context.Context, expect uint64, data []byte) error {
 		case lerr == nil:
 			return fmt.Errorf("another message %d was stored meanwhile", expect+1)
 		}
-		if werr := s.wait(ctx, time.After(retryLeast)); werr != nil {
+		if werr := s.pause(ctx, retryLeast); werr != nil {
 			return errors.Join(err, werr)
 		}
 	}

@@ -79,7 +79,7 @@ func patiently[T any](ctx context.Context, s *Store, ask func(context.Context) (
 		if err = unanswered(translate(err)); !s.cfg.clustered() || !errors.Is(err, store.ErrUnavailable) || time.Now().After(over) || ctx.Err() != nil {
 			return answer, err
 		}
-		if stop := s.wait(ctx, time.After(retryLeast)); stop != nil {
+		if stop := s.pause(ctx, retryLeast); stop != nil {
 			return answer, errors.Join(err, stop)
 		}
 	}

@@ -15,6 +15,7 @@ import (
 	eventsv1 "github.com/omnirelay/omnirelay/events/v1"
 	"github.com/omnirelay/omnirelay/store"
 	"github.com/omnirelay/omnirelay/store/natslog"
+	"github.com/omnirelay/omnirelay/store/natslog/jsfile"
 	"github.com/omnirelay/omnirelay/store/storetest"
 )
 
@@ -126,9 +127,10 @@ func (c *chain) fill(t testing.TB, s *natslog.Store, n int) {
 	}
 }
 
-func msgs(dir string) string {
-	return filepath.Join(dir, "jetstream", "$G", "streams", "MESH_test_1", "msgs")
-}
+func msgs(dir string) string { return filesIn(dir).Dir }
+
+// filesIn are the log's files in a directory.
+func filesIn(dir string) jsfile.Blocks { return jsfile.Log(dir, "MESH_test_1") }
 
 func TestSecondOpenIsLockedOut(t *testing.T) {
 	cfg := small(t.TempDir())

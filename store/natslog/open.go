@@ -228,7 +228,7 @@ func (s *Store) loadMark(ctx context.Context, m store.Mark) (store.Message, erro
 			return msg, err
 		}
 		s.cfg.waiting(fmt.Sprintf("message %d, which was stored, is not there: %v", m.Sequence, err))
-		if werr := s.wait(ctx, time.After(helloEvery)); werr != nil {
+		if werr := s.pause(ctx, helloEvery); werr != nil {
 			return store.Message{}, err
 		}
 	}

@@ -78,7 +78,7 @@ func (r *scrubber) block(ctx context.Context, index uint32) error {
 		if !changing {
 			return r.pace(ctx, index)
 		}
-		if r.s.wait(ctx, time.After(scrubPause)) != nil {
+		if r.s.pause(ctx, scrubPause) != nil {
 			return nil // it ends
 		}
 	}
@@ -95,7 +95,7 @@ func (r *scrubber) pace(ctx context.Context, index uint32) error {
 	r.s.unread.Done(index)
 	r.s.metrics.scrubbed.Add(float64(b.Size))
 	took := time.Duration(float64(b.Size) / float64(r.s.cfg.ScrubRate) * float64(time.Second))
-	_ = r.s.wait(ctx, time.After(took)) // who called looks at ctx
+	_ = r.s.pause(ctx, took) // who called looks at ctx
 	return nil
 }
 

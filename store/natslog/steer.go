@@ -33,11 +33,6 @@ type stepDownRequest struct {
 	} `json:"placement"`
 }
 
-type stepDownResponse struct {
-	Error   *jetstream.APIError `json:"error"`
-	Success bool                `json:"success"`
-}
-
 // stepDownWait bounds the wait for one leader's answer: one that is going does not
 // give any.
 const stepDownWait = 500 * time.Millisecond
@@ -86,12 +81,19 @@ func (s *Store) stepDown(ctx context.Context, stream string, info *jetstream.Str
 	if err != nil {
 		return err
 	}
-	var answer stepDownResponse
-	if err := json.Unmarshal(msg.Data, &answer); err != nil {
+	return refusal(msg.Data)
+}
+
+// refusal is the error in an answer of JetStream.
+func refusal(answer []byte) error {
+	var a struct {
+		Error *jetstream.APIError `json:"error"`
+	}
+	if err := json.Unmarshal(answer, &a); err != nil {
 		return err
 	}
-	if answer.Error != nil {
-		return answer.Error
+	if a.Error != nil {
+		return a.Error
 	}
 	return nil
 }
