@@ -35,7 +35,7 @@ func (s *Store) release() error {
 	s.link.close()
 	var errs []error
 	if s.server != nil {
-		s.server.stop()
+		s.server.Stop()
 	}
 	if s.anchor != nil {
 		errs = append(errs, s.anchor.close())
@@ -65,6 +65,6 @@ func (s *Store) markStop() error {
 // Restart stops the embedded server and starts it again under the living
 // connection, which is what a test needs to see that everything survives it.
 func (s *Store) Restart() error {
-	s.server.stop()
-	return s.server.start()
+	s.server.Stop()
+	return s.server.Start()
 }

@@ -21,7 +21,7 @@ func (s *Store) HeardEmpty(ctx context.Context) (empty []bool) {
 
 // LeadsMembership tells whether this server leads what the servers agree on.
 func (s *Store) LeadsMembership() bool {
-	srv := s.server.running()
+	srv := s.server.Running()
 	return srv != nil && srv.JetStreamIsLeader()
 }
 
@@ -32,7 +32,7 @@ func (s *Store) RemoveServer(ctx context.Context, name string) error {
 
 // StopServer stops the embedded server of a store that goes on, StartServer starts
 // it again.
-func (s *Store) StopServer() { s.server.stop() }
+func (s *Store) StopServer() { s.server.Stop() }
 
 // StartServer is the other half of StopServer.
-func (s *Store) StartServer() error { return s.server.start() }
+func (s *Store) StartServer() error { return s.server.Start() }

@@ -20,7 +20,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	// nats-server's own, in a server without a client listener: see embedded.start.
+	// nats-server's own, in a server without a client listener: see embedded.Server.Start.
 	goleak.VerifyTestMain(m, goleak.IgnoreTopFunction("github.com/nats-io/nats-server/v2/server.(*Server).StartRouting"))
 }
 

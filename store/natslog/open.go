@@ -12,6 +12,7 @@ import (
 
 	"github.com/omnirelay/omnirelay/events"
 	"github.com/omnirelay/omnirelay/store"
+	"github.com/omnirelay/omnirelay/store/natslog/embedded"
 	"github.com/omnirelay/omnirelay/store/natslog/jsfile"
 )
 
@@ -183,18 +184,13 @@ func (s *Store) inspect(stop *jsfile.Stop) (jsfile.Inspection, error) {
 
 // connect starts the server and a connection that outlives its restarts.
 func (s *Store) connect() error {
-	if s.cfg.clustered() && !s.cfg.StockTiming {
-		if err := setTiming(); err != nil {
-			return fmt.Errorf("natslog: %w", err)
-		}
-	}
-	s.server = newEmbedded(s.cfg)
-	if err := s.server.start(); err != nil {
-		return err
+	s.server = embedded.New(s.cfg.server())
+	if err := s.server.Start(); err != nil {
+		return fmt.Errorf("natslog: %w", err)
 	}
 	log := s.cfg.logger().With("component", "nats")
 	s.requests = newRequests()
-	conn, err := s.server.connect(meshUser,
+	conn, err := s.server.Connect(embedded.Mesh,
 		nats.ReconnectBufSize(-1), // what is not sent now is not sent later
 		nats.MaxReconnects(-1),
 		nats.ReconnectWait(20*time.Millisecond),
@@ -206,7 +202,7 @@ func (s *Store) connect() error {
 		}),
 	)
 	if err != nil {
-		return err
+		return fmt.Errorf("natslog: %w", err)
 	}
 	s.conn = conn
 	if err := s.requests.open(conn); err != nil {

@@ -11,6 +11,8 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/omnirelay/omnirelay/store/natslog/embedded"
 )
 
 // ErrNotReplaceable: a replica cannot be replaced now. Nothing was changed.
@@ -33,7 +35,7 @@ func (s *Store) Replace(ctx context.Context, name string, check bool) (directory
 	if info == nil || info.Cluster == nil {
 		return "", fmt.Errorf("natslog: replace %s: %w: the log has one replica", name, ErrNotReplaceable)
 	}
-	replicas, up := replicasOf(info), s.server.routes()
+	replicas, up := replicasOf(info), s.server.Routes()
 	up[s.cfg.name()] = true
 	old, err := replaceable(replicas, up, name)
 	if err != nil {
@@ -145,7 +147,7 @@ const removeWait = time.Second
 // removeServer takes a server out of the cluster's membership, asking until it is
 // answered. JetStream then gives its replicas to the one that has none.
 func (s *Store) removeServer(ctx context.Context, name, id string) error {
-	conn, err := s.server.connect(systemUser, nats.NoReconnect())
+	conn, err := s.server.Connect(embedded.System, nats.NoReconnect())
 	if err != nil {
 		return err
 	}

@@ -107,11 +107,11 @@ func (w *replicaWatch) wake(ctx context.Context, last uint64) error {
 	}
 	w.restarted = true
 	w.s.cfg.logger().Warn("this server's copy of the log stands still; it begins anew with raft", "message", last)
-	w.s.server.stop()
+	w.s.server.Stop()
 	err := forgetRaft(w.s.cfg.Dir, w.s.cfg.logStream())
-	err = errors.Join(err, w.s.server.start())
+	err = errors.Join(err, w.s.server.Start())
 	if w.s.closed() { // Close may have stopped it before it was started
-		w.s.server.stop()
+		w.s.server.Stop()
 	}
 	return err
 }

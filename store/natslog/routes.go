@@ -37,7 +37,7 @@ func (l *Link) watchRoutes() {
 	tick := time.NewTicker(routesEvery)
 	defer tick.Stop()
 	for {
-		l.see(l.s.server.routes())
+		l.see(l.s.server.Routes())
 		select {
 		case <-tick.C:
 		case <-l.s.closing:

@@ -15,7 +15,7 @@ const globalAccount = "$G"
 // Hosts tells whether this server leads the replicas of the log, and those of the
 // register. A single server hosts both.
 func (s *Store) Hosts() (log, register bool) {
-	srv := s.server.running()
+	srv := s.server.Running()
 	if srv == nil {
 		return false, false
 	}

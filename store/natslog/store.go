@@ -11,6 +11,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/omnirelay/omnirelay/store"
+	"github.com/omnirelay/omnirelay/store/natslog/embedded"
 	"github.com/omnirelay/omnirelay/store/natslog/jsfile"
 )
 
@@ -21,7 +22,7 @@ type Store struct {
 	found  State
 	lock   *os.File
 	anchor *anchor
-	server *embedded
+	server *embedded.Server
 
 	conn     *nats.Conn
 	js       jetstream.JetStream

@@ -35,9 +35,10 @@ func ladder() []place {
 		rung(1, parent("commands"), "commands/commandtest"),
 
 		rung(2, nil, "store"),
-		rung(2, parent("store"), "store/natslog/jsfile", "store/memlog", "store/kv",
-			"store/mirror", "store/archive", "store/storetest"),
-		// The log reads nats-server's files before nats-server does.
+		rung(2, parent("store"), "store/memlog", "store/kv", "store/mirror", "store/archive",
+			"store/storetest"),
+		// The log reads nats-server's files before it runs nats-server.
+		rung(2, parent("store"), "store/natslog/jsfile", "store/natslog/embedded"),
 		rung(2, []string{"store", "store/natslog/*"}, "store/natslog"),
 
 		rung(3, nil, "commands/sequencer", "projections"),

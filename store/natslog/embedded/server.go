@@ -1,0 +1,217 @@
+package embedded
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/url"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
+)
+
+// Config says what a server is called, where it keeps its files and whom it is with.
+type Config struct {
+	// Name of the server, one of a cluster's; Cluster is the name of that.
+	Name, Cluster string
+	// Dir is where it keeps its files, MaxStore how many bytes they may have.
+	Dir      string
+	MaxStore int64
+	// MaxPayload bounds a message, in bytes.
+	MaxPayload int32
+	// Peers are the route addresses of all servers of a cluster, HOST:PORT, this one's
+	// included; without any this is a single server.
+	Peers []string
+	// RouteHost and RoutePort are where it listens for the other servers. They tell
+	// each other RouteAdvertise for it, "" is the same.
+	RouteHost      string
+	RoutePort      int
+	RouteAdvertise string
+	// StockTiming leaves the raft timing as nats-server has it; see timing.go.
+	StockTiming bool
+	// StartTimeout bounds the wait until the server is ready.
+	StartTimeout time.Duration
+	Logger       *slog.Logger
+}
+
+func (c Config) clustered() bool { return len(c.Peers) > 0 }
+
+// Server can be stopped and started under a living connection: [Server.InProcessConn]
+// gives the nats-server of the moment, where nats.InProcessServer would hold on to the
+// first for ever.
+type Server struct {
+	cfg Config
+
+	// secret is what the connections of this process authenticate with. Nobody else
+	// can connect: there is no listener for clients.
+	secret string
+
+	mu  sync.Mutex
+	srv *server.Server // nil while stopped
+}
+
+// User is on whose behalf a connection is made.
+type User string
+
+// The users. JetStream takes changes of a cluster's membership from the system account
+// alone.
+const (
+	Mesh   User = "mesh"
+	System User = "system"
+)
+
+// New returns a server that is to be started.
+func New(cfg Config) *Server {
+	var secret [16]byte
+	_, _ = rand.Read(secret[:]) // never fails, says its documentation
+	return &Server{cfg: cfg, secret: hex.EncodeToString(secret[:])}
+}
+
+// Connect connects as a user to the server of the moment.
+func (s *Server) Connect(user User, options ...nats.Option) (*nats.Conn, error) {
+	options = append(options, nats.InProcessServer(s), nats.Name("omnirelay"))
+	if s.cfg.clustered() {
+		options = append(options, nats.UserInfo(string(user), s.secret))
+	}
+	conn, err := nats.Connect("", options...)
+	if err != nil {
+		return nil, fmt.Errorf("connect to the embedded NATS server: %w", err)
+	}
+	return conn, nil
+}
+
+// serverMemory bounds what JetStream keeps in memory: the consumers of followers
+// that are behind.
+const serverMemory = 32 << 20
+
+// How the servers of a cluster find out that a connection between them is dead:
+// a process that was stopped keeps its connections open.
+const (
+	routePing     = 500 * time.Millisecond
+	routePings    = 3
+	routeDeadline = 2 * time.Second
+)
+
+// options are made anew for each start, because the server changes them.
+func (s *Server) options() *server.Options {
+	o := &server.Options{
+		ServerName:             s.cfg.Name,
+		DontListen:             true, // clients are in process only
+		NoSigs:                 true, // signals are the process's
+		JetStream:              true,
+		StoreDir:               s.cfg.Dir,
+		SyncAlways:             true, // an ack means on disk (A1)
+		MaxPayload:             s.cfg.MaxPayload,
+		JetStreamMaxMemory:     serverMemory,
+		JetStreamMaxStore:      s.cfg.MaxStore,
+		DisableJetStreamBanner: true,
+	}
+	if !s.cfg.clustered() {
+		return o
+	}
+	o.Cluster = server.ClusterOpts{
+		Name: s.cfg.Cluster, Host: s.cfg.RouteHost, Port: s.cfg.RoutePort, Advertise: s.cfg.RouteAdvertise, NoAdvertise: true,
+		PingInterval: routePing, MaxPingsOut: routePings, WriteDeadline: routeDeadline,
+	}
+	system := server.NewAccount(server.DEFAULT_SYSTEM_ACCOUNT)
+	o.SystemAccount, o.Accounts = server.DEFAULT_SYSTEM_ACCOUNT, []*server.Account{system}
+	o.Users = []*server.User{
+		{Username: string(Mesh), Password: s.secret}, {Username: string(System), Password: s.secret, Account: system},
+	}
+	for _, peer := range s.cfg.Peers {
+		o.Routes = append(o.Routes, &url.URL{Scheme: "nats-route", Host: peer})
+	}
+	return o
+}
+
+// Start returns when the server is ready.
+func (s *Server) Start() error {
+	if s.cfg.clustered() && !s.cfg.StockTiming {
+		if err := setTiming(); err != nil {
+			return err
+		}
+	}
+	log := &serverLog{log: s.cfg.Logger.With("component", "nats")}
+	srv, err := server.NewServer(s.options())
+	if err != nil {
+		return fmt.Errorf("embedded NATS server: %w", err)
+	}
+	srv.SetLoggerV2(log, false, false, false)
+	srv.Start() // recovers the streams before it returns
+	if s.cfg.clustered() {
+		// A server without a client listener waits for that listener before it opens
+		// its routes, for ever (2.15.2, server.go). It counts the goroutine that
+		// waits, and the call here stands for it when the server ends.
+		listening := make(chan struct{})
+		close(listening)
+		srv.StartRouting(listening)
+	}
+	ready := srv.ReadyForConnections(s.cfg.StartTimeout)
+	if fatal := log.fatal.Load(); fatal != nil {
+		err = fatal
+	} else if !ready || !srv.JetStreamEnabled() {
+		err = fmt.Errorf("embedded NATS server in %s not ready after %s", s.cfg.Dir, s.cfg.StartTimeout)
+	}
+	if err != nil {
+		srv.Shutdown()
+		srv.WaitForShutdown()
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.srv = srv
+	return nil
+}
+
+// Stop returns when the server has written and closed its files.
+func (s *Server) Stop() {
+	s.mu.Lock()
+	srv := s.srv
+	s.srv = nil
+	s.mu.Unlock()
+	if srv != nil {
+		srv.Shutdown()
+		srv.WaitForShutdown()
+	}
+}
+
+// InProcessConn implements nats.InProcessConnProvider.
+func (s *Server) InProcessConn() (net.Conn, error) {
+	srv := s.Running()
+	if srv == nil {
+		return nil, errStopped
+	}
+	return srv.InProcessConn()
+}
+
+// errStopped: the embedded server is not running now.
+var errStopped = errors.New("embedded NATS server is stopped")
+
+// Routes returns the NATS names of the servers that a route leads to.
+func (s *Server) Routes() map[string]bool {
+	up := map[string]bool{}
+	srv := s.Running()
+	if srv == nil {
+		return up
+	}
+	info, err := srv.Routez(nil)
+	if err != nil {
+		return up // it is ending
+	}
+	for _, r := range info.Routes {
+		up[r.RemoteName] = true
+	}
+	return up
+}
+
+// Running is the server of the moment; nil while it is stopped.
+func (s *Server) Running() *server.Server {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.srv
+}
