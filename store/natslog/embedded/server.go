@@ -151,13 +151,7 @@ func (s *Server) Start() error {
 		close(listening)
 		srv.StartRouting(listening)
 	}
-	ready := srv.ReadyForConnections(s.cfg.StartTimeout)
-	if fatal := log.fatal.Load(); fatal != nil {
-		err = fatal
-	} else if !ready || !srv.JetStreamEnabled() {
-		err = fmt.Errorf("embedded NATS server in %s not ready after %s", s.cfg.Dir, s.cfg.StartTimeout)
-	}
-	if err != nil {
+	if err := s.ready(srv, log); err != nil {
 		srv.Shutdown()
 		srv.WaitForShutdown()
 		return err
@@ -166,6 +160,26 @@ func (s *Server) Start() error {
 	defer s.mu.Unlock()
 	s.srv = srv
 	return nil
+}
+
+// readyLook is how long one look waits for the server to be ready.
+const readyLook = 100 * time.Millisecond
+
+// ready waits until the server is. One that cannot go on never will be: it says so in
+// its log.
+func (s *Server) ready(srv *server.Server, log *serverLog) error {
+	for end := time.Now().Add(s.cfg.StartTimeout); ; {
+		ready := srv.ReadyForConnections(min(readyLook, time.Until(end)))
+		fatal := log.fatal.Load()
+		switch {
+		case fatal != nil:
+			return fmt.Errorf("%w, in %s", fatal, s.cfg.Dir)
+		case ready && srv.JetStreamEnabled():
+			return nil
+		case ready || time.Now().After(end):
+			return fmt.Errorf("embedded NATS server in %s not ready after %s", s.cfg.Dir, s.cfg.StartTimeout)
+		}
+	}
 }
 
 // Stop returns when the server has written and closed its files.

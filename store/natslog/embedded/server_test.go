@@ -2,6 +2,9 @@ package embedded
 
 import (
 	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -52,4 +55,19 @@ func TestConnectionOutlivesServer(t *testing.T) {
 			t.Fatal("no answer after the restart")
 		}
 	}
+}
+
+// TestStartFails: what nats-server would end the process for is an error at once.
+func TestStartFails(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cfg := single(file)
+	cfg.StartTimeout = time.Hour
+	s := New(cfg)
+	if err := s.Start(); err == nil || !strings.Contains(err.Error(), "not a directory") || !strings.Contains(err.Error(), file) {
+		t.Errorf("%v; want it to say what is wrong, and where", err)
+	}
+	s.Stop()
 }
