@@ -109,6 +109,12 @@ func (s *Store) prepare() (uint64, error) {
 	if err := jsfile.Check(s.cfg.Dir); err != nil {
 		return 0, err
 	}
+	return s.readLog()
+}
+
+// readLog verifies the log's files, and copies a replica's newest aside. It returns
+// the sequence of the last message, in files or copies.
+func (s *Store) readLog() (uint64, error) {
 	stop, err := readStopMark(s.cfg.Dir, s.cfg.logStream())
 	if err != nil {
 		return 0, err
