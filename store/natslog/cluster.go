@@ -73,12 +73,8 @@ func (s *Store) joinCluster(ctx context.Context, empty bool) error {
 	}
 }
 
-const (
-	// lookWait bounds one look for a stream: without a leader nobody answers.
-	lookWait = 500 * time.Millisecond
-	// lookEvery is the pause between two looks at what may take a while.
-	lookEvery = 100 * time.Millisecond
-)
+// lookWait bounds one look for a stream: without a leader nobody answers.
+const lookWait = 500 * time.Millisecond
 
 // takeStreams takes the streams if they are there or may be made. missing says
 // what keeps it from that for now.

@@ -66,6 +66,9 @@ func members(info *jetstream.StreamInfo) []string {
 	return names
 }
 
+// lookEvery is the pause between two looks at what may take a while.
+const lookEvery = 100 * time.Millisecond
+
 // AwaitReplica waits until a directory, by its NATS name, holds a whole copy of every
 // stream.
 func (s *Store) AwaitReplica(ctx context.Context, name string) error {

@@ -73,10 +73,10 @@ func New(cfg Config) *Server {
 }
 
 // Connect connects as a user to the server of the moment.
-func (s *Server) Connect(user User, options ...nats.Option) (*nats.Conn, error) {
-	options = append(options, nats.InProcessServer(s), nats.Name("omnirelay"))
-	if s.cfg.clustered() {
-		options = append(options, nats.UserInfo(string(user), s.secret))
+func (e *Server) Connect(user User, options ...nats.Option) (*nats.Conn, error) {
+	options = append(options, nats.InProcessServer(e), nats.Name("omnirelay"))
+	if e.cfg.clustered() {
+		options = append(options, nats.UserInfo(string(user), e.secret))
 	}
 	conn, err := nats.Connect("", options...)
 	if err != nil {
@@ -98,52 +98,52 @@ const (
 )
 
 // options are made anew for each start, because the server changes them.
-func (s *Server) options() *server.Options {
+func (e *Server) options() *server.Options {
 	o := &server.Options{
-		ServerName:             s.cfg.Name,
+		ServerName:             e.cfg.Name,
 		DontListen:             true, // clients are in process only
 		NoSigs:                 true, // signals are the process's
 		JetStream:              true,
-		StoreDir:               s.cfg.Dir,
+		StoreDir:               e.cfg.Dir,
 		SyncAlways:             true, // an ack means on disk (A1)
-		MaxPayload:             s.cfg.MaxPayload,
+		MaxPayload:             e.cfg.MaxPayload,
 		JetStreamMaxMemory:     serverMemory,
-		JetStreamMaxStore:      s.cfg.MaxStore,
+		JetStreamMaxStore:      e.cfg.MaxStore,
 		DisableJetStreamBanner: true,
 	}
-	if !s.cfg.clustered() {
+	if !e.cfg.clustered() {
 		return o
 	}
 	o.Cluster = server.ClusterOpts{
-		Name: s.cfg.Cluster, Host: s.cfg.RouteHost, Port: s.cfg.RoutePort, Advertise: s.cfg.RouteAdvertise, NoAdvertise: true,
+		Name: e.cfg.Cluster, Host: e.cfg.RouteHost, Port: e.cfg.RoutePort, Advertise: e.cfg.RouteAdvertise, NoAdvertise: true,
 		PingInterval: routePing, MaxPingsOut: routePings, WriteDeadline: routeDeadline,
 	}
 	system := server.NewAccount(server.DEFAULT_SYSTEM_ACCOUNT)
 	o.SystemAccount, o.Accounts = server.DEFAULT_SYSTEM_ACCOUNT, []*server.Account{system}
 	o.Users = []*server.User{
-		{Username: string(Mesh), Password: s.secret}, {Username: string(System), Password: s.secret, Account: system},
+		{Username: string(Mesh), Password: e.secret}, {Username: string(System), Password: e.secret, Account: system},
 	}
-	for _, peer := range s.cfg.Peers {
+	for _, peer := range e.cfg.Peers {
 		o.Routes = append(o.Routes, &url.URL{Scheme: "nats-route", Host: peer})
 	}
 	return o
 }
 
 // Start returns when the server is ready.
-func (s *Server) Start() error {
-	if s.cfg.clustered() && !s.cfg.StockTiming {
+func (e *Server) Start() error {
+	if e.cfg.clustered() && !e.cfg.StockTiming {
 		if err := setTiming(); err != nil {
 			return err
 		}
 	}
-	log := &serverLog{log: s.cfg.Logger.With("component", "nats")}
-	srv, err := server.NewServer(s.options())
+	log := &serverLog{log: e.cfg.Logger.With("component", "nats")}
+	srv, err := server.NewServer(e.options())
 	if err != nil {
 		return fmt.Errorf("embedded NATS server: %w", err)
 	}
 	srv.SetLoggerV2(log, false, false, false)
 	srv.Start() // recovers the streams before it returns
-	if s.cfg.clustered() {
+	if e.cfg.clustered() {
 		// A server without a client listener waits for that listener before it opens
 		// its routes, for ever (2.15.2, server.go). It counts the goroutine that
 		// waits, and the call here stands for it when the server ends.
@@ -151,14 +151,14 @@ func (s *Server) Start() error {
 		close(listening)
 		srv.StartRouting(listening)
 	}
-	if err := s.ready(srv, log); err != nil {
+	if err := e.ready(srv, log); err != nil {
 		srv.Shutdown()
 		srv.WaitForShutdown()
 		return err
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.srv = srv
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.srv = srv
 	return nil
 }
 
@@ -167,27 +167,27 @@ const readyLook = 100 * time.Millisecond
 
 // ready waits until the server is. One that cannot go on never will be: it says so in
 // its log.
-func (s *Server) ready(srv *server.Server, log *serverLog) error {
-	for end := time.Now().Add(s.cfg.StartTimeout); ; {
+func (e *Server) ready(srv *server.Server, log *serverLog) error {
+	for end := time.Now().Add(e.cfg.StartTimeout); ; {
 		ready := srv.ReadyForConnections(min(readyLook, time.Until(end)))
 		fatal := log.fatal.Load()
 		switch {
 		case fatal != nil:
-			return fmt.Errorf("%w, in %s", fatal, s.cfg.Dir)
+			return fmt.Errorf("%w, in %s", fatal, e.cfg.Dir)
 		case ready && srv.JetStreamEnabled():
 			return nil
 		case ready || time.Now().After(end):
-			return fmt.Errorf("embedded NATS server in %s not ready after %s", s.cfg.Dir, s.cfg.StartTimeout)
+			return fmt.Errorf("embedded NATS server in %s not ready after %s", e.cfg.Dir, e.cfg.StartTimeout)
 		}
 	}
 }
 
 // Stop returns when the server has written and closed its files.
-func (s *Server) Stop() {
-	s.mu.Lock()
-	srv := s.srv
-	s.srv = nil
-	s.mu.Unlock()
+func (e *Server) Stop() {
+	e.mu.Lock()
+	srv := e.srv
+	e.srv = nil
+	e.mu.Unlock()
 	if srv != nil {
 		srv.Shutdown()
 		srv.WaitForShutdown()
@@ -195,8 +195,8 @@ func (s *Server) Stop() {
 }
 
 // InProcessConn implements nats.InProcessConnProvider.
-func (s *Server) InProcessConn() (net.Conn, error) {
-	srv := s.Running()
+func (e *Server) InProcessConn() (net.Conn, error) {
+	srv := e.Running()
 	if srv == nil {
 		return nil, errStopped
 	}
@@ -207,9 +207,9 @@ func (s *Server) InProcessConn() (net.Conn, error) {
 var errStopped = errors.New("embedded NATS server is stopped")
 
 // Routes returns the NATS names of the servers that a route leads to.
-func (s *Server) Routes() map[string]bool {
+func (e *Server) Routes() map[string]bool {
 	up := map[string]bool{}
-	srv := s.Running()
+	srv := e.Running()
 	if srv == nil {
 		return up
 	}
@@ -224,8 +224,8 @@ func (s *Server) Routes() map[string]bool {
 }
 
 // Running is the server of the moment; nil while it is stopped.
-func (s *Server) Running() *server.Server {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.srv
+func (e *Server) Running() *server.Server {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.srv
 }
