@@ -128,14 +128,11 @@ func sealedAt(ctx context.Context, log store.Log) (sealed events.Position, err e
 	var at store.Mark
 	end := errors.New("read to the end")
 	err = log.Follow(ctx, 1, func(m store.Message) error {
-		if err := at.Follows(m); err != nil {
+		frame, next, err := at.Verify(m)
+		if err != nil {
 			return err
 		}
-		frame, head, err := at.Next(m.Data)
-		if err != nil {
-			return fmt.Errorf("message %d: %w", m.Sequence, err)
-		}
-		at = store.Mark{Head: head, Sequence: m.Sequence}
+		at = next
 		_ = events.Each(frame, func(r events.Recorded) error { // fn never fails
 			switch r.Event.GetKind().(type) {
 			case *eventsv1.Event_LogSealed:
