@@ -1,6 +1,7 @@
 package natslog
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -166,7 +167,7 @@ func (s *Store) removeServer(ctx context.Context, name, id string) error {
 			return fmt.Errorf("remove %s from the cluster: %w", name, err)
 		}
 		if err := s.pause(ctx, lookEvery); err != nil {
-			return fmt.Errorf("remove %s from the cluster: nobody has answered: %w", name, context.Cause(ctx))
+			return fmt.Errorf("remove %s from the cluster: nobody has answered: %w", name, cmp.Or(context.Cause(ctx), err))
 		}
 	}
 }
