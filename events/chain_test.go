@@ -81,6 +81,27 @@ func TestChainFollows(t *testing.T) {
 	}
 }
 
+// TestAfter: a chain may be followed from any of its frames, and is verified from the
+// next one on.
+func TestAfter(t *testing.T) {
+	frames := chain(t)
+	want, err := walk(frames)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := events.Head{}
+	for _, b := range frames[2:] {
+		if h, err = h.After(b); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if h != want {
+		t.Errorf("head is %+v, want %+v", h, want)
+	}
+	_, err = h.After(frames[1])
+	wantBroken(t, err, 8, "")
+}
+
 // TestChainBreaks: every way in which one frame can be wrong is found at that
 // frame, named by position, and the head stays (T1, T5).
 func TestChainBreaks(t *testing.T) {

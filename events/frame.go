@@ -105,6 +105,17 @@ func (h Head) Next(stored []byte) (*eventsv1.Frame, Head, error) {
 	return f, next, nil
 }
 
+// After returns the head after a stored frame. It verifies that the frame is the next
+// one, see [Head.Next]; the zero head, before which nothing is known, takes it at its
+// word, see [HeadOf].
+func (h Head) After(stored []byte) (Head, error) {
+	if h == (Head{}) {
+		return HeadOf(stored)
+	}
+	_, next, err := h.Next(stored)
+	return next, err
+}
+
 func (h Head) follow(f *eventsv1.Frame, hash Hash) (Head, error) {
 	id, err := ParseLogID(f.LogId)
 	if err != nil {

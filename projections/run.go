@@ -60,14 +60,11 @@ func read(ctx context.Context, log store.Log, from store.Mark, until uint64, out
 	defer close(out)
 	at := from
 	err := log.Follow(ctx, from.Sequence+1, func(msg store.Message) error {
-		if err := at.Follows(msg); err != nil {
+		f, next, err := at.Verify(msg)
+		if err != nil {
 			return err
 		}
-		f, head, err := at.Next(msg.Data)
-		if err != nil {
-			return fmt.Errorf("message %d: %w", msg.Sequence, err)
-		}
-		at = store.Mark{Head: head, Sequence: msg.Sequence}
+		at = next
 		select {
 		case out <- verified{f, at}:
 		case <-ctx.Done():

@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/omnirelay/omnirelay/events"
+	eventsv1 "github.com/omnirelay/omnirelay/events/v1"
 )
 
 // Message is a stored frame with the sequence that the store gave it.
@@ -49,13 +50,18 @@ type Mark struct {
 	Sequence uint64
 }
 
-// Follows verifies that a message is the next one after the mark; [ErrGap] if not.
-// What the message holds is for [events.Head.Next] to verify.
-func (m Mark) Follows(msg Message) error {
+// Verify returns the frame of a message that is the next one after the mark, and the
+// mark of that. One of another sequence is [ErrGap], one that does not continue the
+// chain an [events.ChainError].
+func (m Mark) Verify(msg Message) (*eventsv1.Frame, Mark, error) {
 	if msg.Sequence != m.Sequence+1 {
-		return fmt.Errorf("%w: message %d follows message %d (position %d)", ErrGap, msg.Sequence, m.Sequence, m.Position)
+		return nil, m, fmt.Errorf("%w: message %d follows message %d (position %d)", ErrGap, msg.Sequence, m.Sequence, m.Position)
 	}
-	return nil
+	frame, head, err := m.Next(msg.Data)
+	if err != nil {
+		return nil, m, fmt.Errorf("message %d: %w", msg.Sequence, err)
+	}
+	return frame, Mark{Head: head, Sequence: msg.Sequence}, nil
 }
 
 var (

@@ -57,14 +57,11 @@ func (s *Server) walk(ctx context.Context, at *store.Mark, last uint64, answer *
 		return nil
 	}
 	err := s.deps.Log.Follow(ctx, at.Sequence+1, func(msg store.Message) error {
-		if err := at.Follows(msg); err != nil {
+		frame, next, err := at.Verify(msg)
+		if err != nil {
 			return err
 		}
-		frame, head, err := at.Next(msg.Data)
-		if err != nil {
-			return fmt.Errorf("message %d: %w", msg.Sequence, err)
-		}
-		*at = store.Mark{Head: head, Sequence: msg.Sequence}
+		*at = next
 		answer.Frames++
 		answer.Events += int64(events.CountEvents(frame))
 		if at.Sequence >= last {

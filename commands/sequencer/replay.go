@@ -1,8 +1,6 @@
 package sequencer
 
 import (
-	"fmt"
-
 	"github.com/omnirelay/omnirelay/commands/model"
 	"github.com/omnirelay/omnirelay/store"
 )
@@ -18,15 +16,12 @@ func newReplay(v View) *replay { return &replay{model: v.Model.Clone(), mark: v.
 
 // add verifies that the message follows, and evolves it.
 func (r *replay) add(m store.Message) error {
-	if err := r.mark.Follows(m); err != nil {
-		return fmt.Errorf("message %d: %w", m.Sequence, err)
-	}
-	frame, head, err := r.mark.Head.Next(m.Data)
+	frame, next, err := r.mark.Verify(m)
 	if err != nil {
-		return fmt.Errorf("message %d: %w", m.Sequence, err)
+		return err
 	}
 	r.model.EvolveFrame(frame)
-	r.mark = store.Mark{Head: head, Sequence: m.Sequence}
+	r.mark = next
 	return nil
 }
 

@@ -383,14 +383,11 @@ func markOf(t *testing.T, l *memlog.Log) store.Mark {
 	t.Helper()
 	var mark store.Mark
 	for _, m := range l.Messages(1, 100_000) {
-		if err := mark.Follows(m); err != nil {
+		_, next, err := mark.Verify(m)
+		if err != nil {
 			t.Fatal(err)
 		}
-		_, head, err := mark.Head.Next(m.Data)
-		if err != nil {
-			t.Fatalf("message %d: %v", m.Sequence, err)
-		}
-		mark = store.Mark{Head: head, Sequence: m.Sequence}
+		mark = next
 	}
 	return mark
 }

@@ -1,8 +1,15 @@
 package election
 
 import (
+	"context"
 	"errors"
+	"log/slog"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/omnirelay/omnirelay/commands/sequencer"
+	"github.com/omnirelay/omnirelay/events"
 )
 
 // The timing of elections. All servers of a cluster are of one release or its
@@ -34,3 +41,50 @@ const (
 
 // ErrDiverged: this server's log is not the leader's.
 var ErrDiverged = errors.New("log_diverged: this server shows another frame than the leader at the same position")
+
+// Candidate is what may be brought to lead: a [sequencer.Sequencer].
+type Candidate interface {
+	View() sequencer.View
+	Status() sequencer.Status
+	HasAuthority() bool
+	Campaign()
+	Withdraw()
+}
+
+// Streams are the replicated streams under the log and the register.
+type Streams interface {
+	// Hosts tells which of them this server leads.
+	Hosts() (log, register bool)
+	// MoveLeaders brings both to a server.
+	MoveLeaders(ctx context.Context, server string) error
+}
+
+// Link carries beats.
+type Link interface {
+	Tell(kind string, message []byte) error
+	Hear(kind string, fn func(message []byte)) error
+	Routed(server string) bool
+}
+
+// Config of an Election.
+type Config struct {
+	// Server is this one; Servers is how many are listed.
+	Server  string
+	Servers int
+	// Version of the release, Address of the API: for the others to show.
+	Version, Address string
+
+	Candidate Candidate
+	Streams   Streams
+	Link      Link
+	Clock     sequencer.Clock
+	Logger    *slog.Logger
+	// Metrics may be nil.
+	Metrics prometheus.Registerer
+	// Prepare, if set, is asked before each candidacy, and an error prevents it: the
+	// log may lack what other servers know to be stored.
+	Prepare func(ctx context.Context) error
+	// Waiting says what this server is not ready for, Shown the position of its reads.
+	Waiting func() []string
+	Shown   func() events.Position
+}

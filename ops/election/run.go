@@ -4,63 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"sync"
 	"sync/atomic"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
-
 	"github.com/omnirelay/omnirelay/commands/sequencer"
-	"github.com/omnirelay/omnirelay/events"
 )
-
-// Candidate is what may be brought to lead: a [sequencer.Sequencer].
-type Candidate interface {
-	View() sequencer.View
-	Status() sequencer.Status
-	HasAuthority() bool
-	Campaign()
-	Withdraw()
-}
-
-// Streams are the replicated streams under the log and the register.
-type Streams interface {
-	// Hosts tells which of them this server leads.
-	Hosts() (log, register bool)
-	// MoveLeaders brings both to a server.
-	MoveLeaders(ctx context.Context, server string) error
-}
-
-// Link carries beats.
-type Link interface {
-	Tell(kind string, message []byte) error
-	Hear(kind string, fn func(message []byte)) error
-	Routed(server string) bool
-}
-
-// Config of an Election.
-type Config struct {
-	// Server is this one; Servers is how many are listed.
-	Server  string
-	Servers int
-	// Version of the release, Address of the API: for the others to show.
-	Version, Address string
-
-	Candidate Candidate
-	Streams   Streams
-	Link      Link
-	Clock     sequencer.Clock
-	Logger    *slog.Logger
-	// Metrics may be nil.
-	Metrics prometheus.Registerer
-	// Prepare, if set, is asked before each candidacy, and an error prevents it: the
-	// log may lack what other servers know to be stored.
-	Prepare func(ctx context.Context) error
-	// Waiting says what this server is not ready for, Shown the position of its reads.
-	Waiting func() []string
-	Shown   func() events.Position
-}
 
 // Election is this server's part in elections. Run owns it; the rest may be asked
 // by anyone.
@@ -75,13 +24,12 @@ type Election struct {
 
 	// What follows belongs to Run.
 
-	state    State
-	last     Beat          // as it was last told
-	told     int64         // when
-	since    int64         // of the last campaign
-	steering chan struct{} // closed when the streams were brought here, or not; nil before the first time
-	// preparing is closed when the last Prepare has ended; nil before the first time.
-	preparing chan struct{}
+	state State
+	last  Beat  // as it was last told
+	told  int64 // when
+	since int64 // of the last campaign
+
+	steering, preparing errand
 
 	// wake is of size 1: something was heard that may not wait for the next step.
 	wake chan struct{}
@@ -108,11 +56,8 @@ func (e *Election) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer func() {
 		cancel()
-		for _, ended := range []chan struct{}{e.steering, e.preparing} {
-			if ended != nil {
-				<-ended
-			}
-		}
+		e.steering.wait()
+		e.preparing.wait()
 	}()
 	tick := time.NewTicker(StepEvery)
 	defer tick.Stop()
@@ -205,17 +150,7 @@ func (e *Election) campaign(ctx context.Context) {
 		e.cfg.Candidate.Campaign()
 		return
 	}
-	if e.preparing != nil {
-		select {
-		case <-e.preparing:
-		default:
-			return
-		}
-	}
-	done := make(chan struct{})
-	e.preparing = done
-	go func() {
-		defer close(done)
+	e.preparing.begin(func() {
 		ctx, cancel := context.WithTimeout(ctx, prepareWithin)
 		defer cancel()
 		if err := e.cfg.Prepare(ctx); err == nil {
@@ -223,7 +158,7 @@ func (e *Election) campaign(ctx context.Context) {
 		} else if !errors.Is(err, context.Canceled) {
 			e.cfg.Logger.Warn("not campaigning: the end of the log is not confirmed", "error", err)
 		}
-	}()
+	})
 }
 
 func (e *Election) tell(b Beat) {
@@ -235,24 +170,14 @@ func (e *Election) tell(b Beat) {
 // steer brings the streams here, beside the steps, one attempt at a time.
 func (e *Election) steer(ctx context.Context) {
 	e.state.AwaySince = 0
-	if e.steering != nil {
-		select {
-		case <-e.steering:
-		default:
-			return
-		}
-	}
-	e.cfg.Logger.Info("bringing the log's replicas under this leader")
-	done := make(chan struct{})
-	e.steering = done
-	go func() {
-		defer close(done)
+	e.steering.begin(func() {
+		e.cfg.Logger.Info("bringing the log's replicas under this leader")
 		ctx, cancel := context.WithTimeout(ctx, SteerAfter)
 		defer cancel()
 		if err := e.cfg.Streams.MoveLeaders(ctx, e.cfg.Server); err != nil && ctx.Err() == nil {
 			e.cfg.Logger.Warn("the log's replicas are led elsewhere; trying again", "error", err)
 		}
-	}()
+	})
 }
 
 func (e *Election) view() View {
@@ -279,51 +204,4 @@ func (e *Election) beat(misses bool) Beat {
 		b.Retiring, b.Successor = true, *s
 	}
 	return b
-}
-
-func (e *Election) successor() (string, bool) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	return e.roster.Successor(e.cfg.Clock().Boot, e.cfg.Link.Routed)
-}
-
-// Others returns what is known of the other servers, by name.
-func (e *Election) Others() []Member {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	return e.roster.Members()
-}
-
-// Last is when a server was last heard, boot time, and whether it then said that it
-// stops; false when it was not heard since this one started.
-func (e *Election) Last(server string) (heard int64, stops, ok bool) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	m, ok := e.roster.Member(server)
-	return m.Heard, m.Leaving, ok
-}
-
-// Abreast reports whether a position is at or beyond what the leader last said of
-// its log.
-func (e *Election) Abreast(position uint64) bool {
-	leader, known := e.Leader()
-	if !known || leader == e.cfg.Server {
-		return known
-	}
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	m, ok := e.roster.Member(leader)
-	return ok && position >= m.Position
-}
-
-// Alive reports whether a member's beats are coming.
-func (e *Election) Alive(m Member) bool { return m.Fresh(e.cfg.Clock().Boot) }
-
-// Leader is the server that leads with authority, as far as this one knows: it
-// does, or has heard one that does.
-func (e *Election) Leader() (string, bool) {
-	st, seq := e.cfg.Candidate.Status(), e.cfg.Candidate.View()
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	return e.roster.Leader(e.cfg.Server, st, seq, e.cfg.Clock().Boot)
 }

@@ -103,24 +103,33 @@ const introduceEvery = 100 * time.Millisecond
 // decide it. A leader says so of itself in its first frame; both decide nothing
 // when the log says so already.
 func (s *server) introduceLater(ctx context.Context) error {
-	tick := time.NewTicker(introduceEvery)
-	defer tick.Stop()
-	for {
-		if _, known := s.election.Leader(); known && s.seq.View().Model.Control.Sealed == 0 {
-			_, err := s.forward.Submit(ctx, joinServer(s.cfg, s.opts.Version))
-			if err == nil {
-				break
-			}
+	until(ctx, introduceEvery, func() bool {
+		if _, known := s.election.Leader(); !known || s.seq.View().Model.Control.Sealed != 0 {
+			return false
+		}
+		_, err := s.forward.Submit(ctx, joinServer(s.cfg, s.opts.Version))
+		if err != nil {
 			s.log.Debug("this server is not on the log yet", "error", err)
 		}
+		return err == nil
+	})
+	<-ctx.Done()
+	return nil
+}
+
+// until tries something at once, and then every so often until it is done; false when
+// ctx ends before.
+func until(ctx context.Context, every time.Duration, try func() (done bool)) bool {
+	tick := time.NewTicker(every)
+	defer tick.Stop()
+	for !try() {
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
-			return nil
+			return false
 		}
 	}
-	<-ctx.Done()
-	return nil
+	return true
 }
 
 // allStop reports whether every other server that was heard said that it stops.

@@ -128,14 +128,11 @@ func sealedAt(ctx context.Context, log store.Log) (sealed events.Position, err e
 	var at store.Mark
 	end := errors.New("read to the end")
 	err = log.Follow(ctx, 1, func(m store.Message) error {
-		if err := at.Follows(m); err != nil {
+		frame, next, err := at.Verify(m)
+		if err != nil {
 			return err
 		}
-		frame, head, err := at.Next(m.Data)
-		if err != nil {
-			return fmt.Errorf("message %d: %w", m.Sequence, err)
-		}
-		at = store.Mark{Head: head, Sequence: m.Sequence}
+		at = next
 		_ = events.Each(frame, func(r events.Recorded) error { // fn never fails
 			switch r.Event.GetKind().(type) {
 			case *eventsv1.Event_LogSealed:
@@ -194,23 +191,24 @@ const resumeEvery = 200 * time.Millisecond
 // resumeGrown takes the seal away as soon as somebody leads the cluster: where the
 // log was copied from nobody goes on. Then nothing of the growth is left to do.
 func (s *server) resumeGrown(ctx context.Context) error {
-	tick := time.NewTicker(resumeEvery)
-	defer tick.Stop()
-	for {
-		if _, known := s.election.Leader(); known && s.seq.View().Model.Control.Sealed == 0 {
-			break
-		} else if known {
-			_, err := s.forward.Submit(ctx, commands.Request{Actor: serverActor(s.cfg.Name),
-				Reason: fmt.Sprintf("the log has grown to %d servers", len(s.cfg.Peers)), Command: control.Unseal{}})
-			if err != nil {
-				s.log.Debug("the log is not resumed yet", "error", err)
-			}
+	resumed := until(ctx, resumeEvery, func() bool {
+		if _, known := s.election.Leader(); !known {
+			return false
 		}
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			return nil
+		if s.seq.View().Model.Control.Sealed == 0 {
+			return true
 		}
+		_, err := s.forward.Submit(ctx, commands.Request{
+			Actor: serverActor(s.cfg.Name), Command: control.Unseal{},
+			Reason: fmt.Sprintf("the log has grown to %d servers", len(s.cfg.Peers)),
+		})
+		if err != nil {
+			s.log.Debug("the log is not resumed yet", "error", err)
+		}
+		return false
+	})
+	if !resumed {
+		return nil
 	}
 	if err := os.Rename(s.dir.singleDir(), s.dir.grownDir()); err != nil {
 		return fmt.Errorf("put the single server's log away: %w", err)

@@ -37,7 +37,7 @@ func Copy(ctx context.Context, from, to store.Log) (store.Mark, error) {
 		return at, nil
 	}
 	err = from.Follow(ctx, 1, func(m store.Message) error {
-		if at, err = after(at, m); err != nil {
+		if _, at, err = at.Verify(m); err != nil {
 			return err
 		}
 		if m.Sequence <= have {
@@ -54,18 +54,6 @@ func Copy(ctx context.Context, from, to store.Log) (store.Mark, error) {
 		return at, fmt.Errorf("archive: copy: %w", err)
 	}
 	return at, nil
-}
-
-// after verifies that a message follows a mark, and returns its own.
-func after(at store.Mark, m store.Message) (store.Mark, error) {
-	if err := at.Follows(m); err != nil {
-		return at, err
-	}
-	_, head, err := at.Next(m.Data)
-	if err != nil {
-		return at, fmt.Errorf("message %d: %w", m.Sequence, err)
-	}
-	return store.Mark{Head: head, Sequence: m.Sequence}, nil
 }
 
 // compare wants the target to hold this very message.

@@ -116,7 +116,7 @@ func (t *target) take(ctx context.Context, m store.Message, frame *eventsv1.Fram
 }
 
 func (t *target) store(ctx context.Context, m store.Message) error {
-	next, err := after(t.at, m)
+	_, next, err := t.at.Verify(m)
 	if err != nil {
 		return err
 	}

@@ -44,12 +44,9 @@ func (a *Writer) write(b []byte) error {
 // Append adds the next message of the log. One that does not follow is a
 // store.ErrGap or an *events.ChainError, and nothing is written.
 func (a *Writer) Append(m store.Message) error {
-	if err := a.mark.Follows(m); err != nil {
-		return err
-	}
-	_, head, err := a.mark.Next(m.Data)
+	_, next, err := a.mark.Verify(m)
 	if err != nil {
-		return fmt.Errorf("message %d: %w", m.Sequence, err)
+		return err
 	}
 	record := frameHead(len(m.Data))
 	var sum [sumBytes]byte
@@ -59,7 +56,7 @@ func (a *Writer) Append(m store.Message) error {
 			return err
 		}
 	}
-	a.mark = store.Mark{Head: head, Sequence: m.Sequence}
+	a.mark = next
 	return nil
 }
 

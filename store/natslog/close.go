@@ -1,6 +1,10 @@
 package natslog
 
-import "errors"
+import (
+	"errors"
+
+	"github.com/omnirelay/omnirelay/store/natslog/jsfile"
+)
 
 // Close ends every Follow with store.ErrClosed, makes the anchor durable, stops
 // the server and leaves the mark of a clean stop. It returns when all goroutines
@@ -31,7 +35,7 @@ func (s *Store) release() error {
 	s.link.close()
 	var errs []error
 	if s.server != nil {
-		s.server.stop()
+		s.server.Stop()
 	}
 	if s.anchor != nil {
 		errs = append(errs, s.anchor.close())
@@ -47,11 +51,11 @@ func (s *Store) release() error {
 
 // markStop notes the files as they are now that nobody writes them.
 func (s *Store) markStop() error {
-	blocks, err := s.files.list()
+	blocks, err := s.files.List()
 	if err != nil {
 		return err
 	}
-	mark := stopMark{Stream: s.cfg.logStream(), Last: s.tail.last(), Blocks: blocks}
+	mark := jsfile.Stop{Stream: s.cfg.logStream(), Last: s.tail.last(), Blocks: blocks}
 	if s.cfg.clustered() {
 		mark.Last = 0 // the log's last message, which this replica may not have yet
 	}
@@ -61,6 +65,6 @@ func (s *Store) markStop() error {
 // Restart stops the embedded server and starts it again under the living
 // connection, which is what a test needs to see that everything survives it.
 func (s *Store) Restart() error {
-	s.server.stop()
-	return s.server.start()
+	s.server.Stop()
+	return s.server.Start()
 }

@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -14,6 +12,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/omnirelay/omnirelay/store"
+	"github.com/omnirelay/omnirelay/store/natslog/jsfile"
 )
 
 // ErrNotMember: a server holds none of the log's replicas.
@@ -23,21 +22,15 @@ var ErrNotMember = errors.New("not_a_member: the server holds none of the log's 
 // or the other way round. JetStream would remove what it holds.
 var ErrOtherKind = errors.New("directory_of_other_kind")
 
-// metaDir is where JetStream keeps what the servers of a cluster agree on.
-func metaDir(dir string) string {
-	return filepath.Join(dir, "jetstream", "$SYS", "_js_", "_meta_")
-}
-
 // checkKind refuses a directory that a server of the other kind has written.
 // JetStream removes the streams of a single server half a minute after it starts
 // as a member of a cluster.
 func (s *Store) checkKind() error {
-	_, err := os.Stat(metaDir(s.cfg.Dir))
-	meta := err == nil
-	if err != nil && !errors.Is(err, os.ErrNotExist) {
+	meta, err := jsfile.Clustered(s.cfg.Dir)
+	if err != nil {
 		return fmt.Errorf("natslog: open %s: %w", s.cfg.Dir, err)
 	}
-	blocks, err := s.files.list()
+	blocks, err := s.files.List()
 	if err != nil {
 		return err
 	}
@@ -240,20 +233,4 @@ func (s *Store) tellOutside(ctx context.Context, heard map[string]hello) {
 		}
 	}
 	s.cfg.Outside(ctx, s.link, others)
-}
-
-// members are the NATS names of the servers that hold replicas.
-func members(info *jetstream.StreamInfo) []string {
-	if info.Cluster == nil {
-		return nil
-	}
-	var names []string
-	if info.Cluster.Leader != "" {
-		names = append(names, info.Cluster.Leader)
-	}
-	for _, r := range info.Cluster.Replicas {
-		names = append(names, r.Name)
-	}
-	slices.Sort(names)
-	return names
 }

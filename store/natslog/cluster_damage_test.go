@@ -2,12 +2,10 @@ package natslog_test
 
 import (
 	"bytes"
-	"encoding/binary"
 	"errors"
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 
@@ -93,41 +91,28 @@ func shutAll(t *testing.T, stores ...*natslog.Store) {
 	}
 }
 
-// replicaEnd is the last sequence in a replica's files: each of its records has a
-// length, and the sequence behind that.
+// replicaEnd is the last sequence in a replica's files, which may be written now.
 func replicaEnd(t *testing.T, cfg natslog.Config) uint64 {
 	t.Helper()
-	var last uint64
-	for _, path := range blockPaths(t, cfg) {
-		b, err := os.ReadFile(path)
-		if err != nil {
-			return 0 // it went away between the two looks
-		}
-		for len(b) >= 22 {
-			n := int(binary.LittleEndian.Uint32(b) &^ (1 << 31))
-			if n < 22 || n > len(b) {
-				break
-			}
-			last, b = binary.LittleEndian.Uint64(b[4:]), b[n:]
-		}
+	last, err := filesIn(cfg.Dir).End()
+	if err != nil {
+		t.Fatal(err)
 	}
 	return last
 }
 
-func blockPaths(t *testing.T, cfg natslog.Config) []string {
+// blockPaths are the paths of the log's block files in order.
+func blockPaths(t testing.TB, cfg natslog.Config) []string {
 	t.Helper()
-	paths, err := filepath.Glob(filepath.Join(msgs(cfg.Dir), "*.blk"))
+	files := filesIn(cfg.Dir)
+	blocks, err := files.List()
 	if err != nil {
 		t.Fatal(err)
 	}
-	index := func(path string) int {
-		n, err := strconv.Atoi(strings.TrimSuffix(filepath.Base(path), ".blk"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		return n
+	var paths []string
+	for _, b := range blocks {
+		paths = append(paths, files.Path(b.Index))
 	}
-	slices.SortFunc(paths, func(a, b string) int { return index(a) - index(b) })
 	return paths
 }
 
@@ -247,10 +232,11 @@ func TestReplicaIsBroughtUp(t *testing.T) {
 func payloads(t *testing.T, cfg natslog.Config) []byte {
 	t.Helper()
 	var all []byte
-	err := natslog.WalkFiles(cfg.Dir, "MESH_test_1", func(m store.Message) error {
+	files := filesIn(cfg.Dir)
+	err := errors.Join(files.Verify(0, 0), files.After(1, func(m store.Message) bool {
 		all = append(all, m.Data...)
-		return nil
-	})
+		return true
+	}))
 	if err != nil {
 		t.Fatal(err)
 	}

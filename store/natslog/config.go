@@ -14,6 +14,7 @@ import (
 
 	"github.com/omnirelay/omnirelay/events"
 	"github.com/omnirelay/omnirelay/store"
+	"github.com/omnirelay/omnirelay/store/natslog/embedded"
 )
 
 // Config says where the log is and what it may use. Sizes are bytes.
@@ -36,7 +37,7 @@ type Config struct {
 	// is Route. Servers that are listed in Peers are always reached by that.
 	RouteAdvertise string
 	// StockTiming leaves the raft timing as nats-server has it: elections in 4 to 9
-	// seconds. It counts for the whole process; see timing.go.
+	// seconds. It counts for the whole process.
 	StockTiming bool
 	// Used tells that the caller found other signs of an earlier log in its
 	// directory: this server is not empty, and no log begins with it.
@@ -219,6 +220,18 @@ func (c Config) name() string {
 	return c.Cluster
 }
 
+// server is how the embedded server is to run.
+func (c Config) server() embedded.Config {
+	e := embedded.Config{
+		Name: c.name(), Cluster: c.Cluster, Dir: c.Dir, MaxPayload: maxPayload,
+		MaxStore: c.MaxLogBytes + c.MaxRefusalBytes + authBytes + storeSlack,
+		Peers:    c.Peers, RouteAdvertise: c.RouteAdvertise, StockTiming: c.StockTiming,
+		StartTimeout: c.StartTimeout, Logger: c.logger(),
+	}
+	e.RouteHost, e.RoutePort, _ = splitAddress(c.Route) // Validate has looked
+	return e
+}
+
 func (c Config) waiting(what string) {
 	if c.Waiting != nil {
 		c.Waiting(what)
@@ -247,6 +260,9 @@ func (c Config) storedSubject() string { return fmt.Sprintf("mesh.%s.stored.%d",
 
 // maxPayload of the server: a frame with room for its headers.
 const maxPayload = 2 * events.MaxFrameBytes
+
+// storeSlack is what the server may use on disk beside the streams' own bounds.
+const storeSlack = 64 << 20
 
 // authBytes bounds the stream of the register: one message of at most
 // maxPayload, and the next one before the old is forgotten.

@@ -6,8 +6,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -61,18 +59,10 @@ func (l logged) crash(t testing.TB) {
 // blocks returns the paths of the block files in order.
 func (l logged) blocks(t testing.TB) []string {
 	t.Helper()
-	paths, err := filepath.Glob(filepath.Join(msgs(l.cfg.Dir), "*.blk"))
-	if err != nil || len(paths) < 3 {
-		t.Fatalf("blocks %v, %v; want at least three", paths, err)
+	paths := blockPaths(t, l.cfg)
+	if len(paths) < 3 {
+		t.Fatalf("blocks %v; want at least three", paths)
 	}
-	index := func(path string) int {
-		n, err := strconv.Atoi(strings.TrimSuffix(filepath.Base(path), ".blk"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		return n
-	}
-	slices.SortFunc(paths, func(a, b string) int { return index(a) - index(b) })
 	return paths
 }
 

@@ -38,7 +38,7 @@
 //
 // It decodes frames only for positions, for the chain in Guard, and to verify what is
 // put back; followers verify what they follow. It does not know who may publish.
-// DESIGN.md says what is odd here and why.
+// Package jsfile reads the files. DESIGN.md says what is odd here and why.
 //
 // # Goroutines
 //

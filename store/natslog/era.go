@@ -3,10 +3,10 @@ package natslog
 import (
 	"context"
 	"fmt"
-	"path/filepath"
 	"strconv"
 	"strings"
-	"time"
+
+	"github.com/omnirelay/omnirelay/store/natslog/jsfile"
 )
 
 // The era names the log's stream. A cluster whose log was restored before it grew
@@ -44,15 +44,16 @@ func (s *Store) chooseEra() error {
 // replica is there before its first anchor.
 func (s *Store) eraOfFiles() (uint64, error) {
 	prefix := fmt.Sprintf("MESH_%s_", s.cfg.Cluster)
-	dirs, err := filepath.Glob(filepath.Join(s.cfg.Dir, "jetstream", "$G", "streams", prefix+"*"))
+	streams, err := jsfile.Streams(s.cfg.Dir)
 	if err != nil {
-		return 0, fmt.Errorf("natslog: list streams: %w", err)
+		return 0, err
 	}
 	var found uint64
-	for _, dir := range dirs {
-		era, err := strconv.ParseUint(strings.TrimPrefix(filepath.Base(dir), prefix), 10, 64)
+	for _, stream := range streams {
+		number, ours := strings.CutPrefix(stream, prefix)
+		era, err := strconv.ParseUint(number, 10, 64)
 		switch {
-		case err != nil: // the register, or the refusals
+		case !ours || err != nil: // the register, or the refusals
 		case found != 0:
 			return 0, fmt.Errorf("natslog: open %s: it has streams of the eras %d and %d, and no anchor says which is the log (allowed: one)", s.cfg.Dir, found, era)
 		default:
@@ -83,12 +84,11 @@ func (s *Store) learnEra(ctx context.Context, empty bool) error {
 		if era != 0 {
 			s.cfg.Era, s.files = era, s.filesOf(era)
 			s.era.Store(era)
-			s.unread, err = newUnread(s.files, nil, 0)
-			return err
+			return nil
 		}
 		missing := s.told(heard) + ", and none of them has seen the log: it begins when all answer and all are empty"
 		s.cfg.waiting(missing)
-		if err := s.wait(ctx, time.After(helloEvery)); err != nil {
+		if err := s.pause(ctx, helloEvery); err != nil {
 			return fmt.Errorf("natslog: open %s: %s: %w", s.cfg.Dir, missing, context.Cause(ctx))
 		}
 	}
@@ -96,8 +96,8 @@ func (s *Store) learnEra(ctx context.Context, empty bool) error {
 }
 
 // filesOf are the files of the log of an era.
-func (s *Store) filesOf(era uint64) blockFiles {
+func (s *Store) filesOf(era uint64) jsfile.Blocks {
 	cfg := s.cfg
 	cfg.Era = era
-	return newBlockFiles(cfg.Dir, cfg.logStream())
+	return jsfile.Log(cfg.Dir, cfg.logStream())
 }

@@ -3,63 +3,22 @@ package natslog
 import (
 	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/nats-io/nats.go/jetstream"
 
-	"github.com/omnirelay/omnirelay/events"
 	"github.com/omnirelay/omnirelay/store"
+	"github.com/omnirelay/omnirelay/store/natslog/jsfile"
 )
+
+// CorruptError names the place at which a log is damaged.
+type CorruptError = jsfile.CorruptError
 
 // ErrCorrupt: stored bytes are not what was stored. Always inside a
 // [*CorruptError].
-var ErrCorrupt = errors.New("log_corrupt: stored bytes are damaged")
+var ErrCorrupt = jsfile.ErrCorrupt //nolint:gochecknoglobals // a sentinel, under the name that callers of this package know
 
 // ErrNoAck: no answer came to a publish. It says nothing about the outcome.
 var ErrNoAck = errors.New("no acknowledgement from the log")
-
-// CorruptError names the place at which a log is damaged. It wraps
-// [ErrCorrupt] or store.ErrLogTruncated. No message was repaired or removed by us.
-type CorruptError struct {
-	// File holds the damage; a directory when no single file does.
-	File string
-	// Offset of the damaged record in File, -1 when not known.
-	Offset int64
-	// Sequence of the first message that cannot be served; 0 when the damage is to
-	// no message.
-	Sequence uint64
-	// Position of its first event; 0 when the frame before does not say.
-	Position events.Position
-	// Problem says what was found.
-	Problem string
-	// Opened: JetStream had the files open, and may have written them.
-	Opened bool
-	// Err is ErrCorrupt or store.ErrLogTruncated.
-	Err error
-}
-
-func (e *CorruptError) Error() string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "%v:", e.Err)
-	if e.Sequence != 0 {
-		fmt.Fprintf(&b, " message %d", e.Sequence)
-	}
-	if e.Position != 0 {
-		fmt.Fprintf(&b, " (position %d)", e.Position)
-	}
-	fmt.Fprintf(&b, " in %s", e.File)
-	if e.Offset >= 0 {
-		fmt.Fprintf(&b, " at byte %d", e.Offset)
-	}
-	fmt.Fprintf(&b, ": %s", e.Problem)
-	if !e.Opened {
-		b.WriteString("; no message file was changed")
-	}
-	return b.String()
-}
-
-// Unwrap lets errors.Is see the kind of damage.
-func (e *CorruptError) Unwrap() error { return e.Err }
 
 // JetStream error codes that jetstream does not name.
 const (

@@ -4,22 +4,7 @@ import (
 	"context"
 	"maps"
 	"slices"
-
-	"github.com/omnirelay/omnirelay/store"
 )
-
-// WalkFiles calls fn with every message in the files of a stopped store.
-func WalkFiles(dir, stream string, fn func(store.Message) error) error {
-	files := newBlockFiles(dir, stream)
-	blocks, err := files.list()
-	if err != nil {
-		return err
-	}
-	w := &walker{files: files, next: 1, each: func(r record) error {
-		return fn(store.Message{Sequence: r.sequence, Data: r.payload})
-	}}
-	return w.walkAll(blocks)
-}
 
 // HeardEmpty is what the servers of a cluster that answer say of themselves, by name:
 // that they have no sign of a log.
@@ -36,7 +21,7 @@ func (s *Store) HeardEmpty(ctx context.Context) (empty []bool) {
 
 // LeadsMembership tells whether this server leads what the servers agree on.
 func (s *Store) LeadsMembership() bool {
-	srv := s.server.running()
+	srv := s.server.Running()
 	return srv != nil && srv.JetStreamIsLeader()
 }
 
@@ -47,10 +32,10 @@ func (s *Store) RemoveServer(ctx context.Context, name string) error {
 
 // StopServer stops the embedded server of a store that goes on, StartServer starts
 // it again.
-func (s *Store) StopServer() { s.server.stop() }
+func (s *Store) StopServer() { s.server.Stop() }
 
 // StartServer is the other half of StopServer.
-func (s *Store) StartServer() error { return s.server.start() }
+func (s *Store) StartServer() error { return s.server.Start() }
 
 // Request is the context of one request to the embedded server.
 func (s *Store) Request(ctx context.Context) (context.Context, context.CancelFunc) {

@@ -55,21 +55,21 @@ func (s *Store) Follow(ctx context.Context, from uint64, fn func(store.Message) 
 			continue
 		}
 		s.cfg.logger().Debug("a follower lost the server; it reads again", "next", f.next, "error", retry)
-		if err := s.wait(ctx, time.After(pause)); err != nil {
+		if err := s.pause(ctx, pause); err != nil {
 			return err
 		}
 		pause = min(2*pause, retryMost)
 	}
 }
 
-// wait returns nil when the event has come first.
-func (s *Store) wait(ctx context.Context, event <-chan time.Time) error {
+// pause returns nil when the time is over, unless ctx ends or the store closes first.
+func (s *Store) pause(ctx context.Context, d time.Duration) error {
 	select {
 	case <-ctx.Done():
 		return ctx.Err()
 	case <-s.closing:
 		return store.ErrClosed
-	case <-event:
+	case <-time.After(d):
 		return nil
 	}
 }
@@ -122,7 +122,7 @@ func (f *follower) deliver(ctx context.Context, m store.Message) error {
 // what was stored meanwhile is there, or the next round reads it here.
 func (f *follower) catchUp(ctx context.Context) (halt, retry error) {
 	target := f.s.tail.last()
-	if err := f.s.unread.verify(f.next, target); err != nil {
+	if err := f.s.unread.Verify(f.next, target); err != nil {
 		return fmt.Errorf("natslog: follow: %w", err), nil
 	}
 	if f.s.cfg.clustered() && f.next+smallGap > target {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/omnirelay/omnirelay/events"
 	"github.com/omnirelay/omnirelay/store"
+	"github.com/omnirelay/omnirelay/store/natslog/jsfile"
 )
 
 // framesKind is the kind of request by which servers ask each other how far the log
@@ -106,9 +107,9 @@ func (s *Store) held(from uint64, fn func(data []byte) bool) (next uint64, err e
 			}
 			continue
 		}
-		for _, files := range []blockFiles{s.files, salvageFiles(s.cfg.Dir, s.cfg.logStream())} {
-			err := files.after(next, func(r record) bool {
-				if more = fn(r.payload); more {
+		for _, files := range []jsfile.Blocks{s.files, salvageFiles(s.cfg.Dir, s.cfg.logStream())} {
+			err := files.After(next, func(m store.Message) bool {
+				if more = fn(m.Data); more {
 					next++
 				}
 				return more
@@ -171,18 +172,4 @@ func (s *Store) askFrames(ctx context.Context, server string, r framesRequest) (
 		return a, fmt.Errorf("natslog: ask %s for messages: unreadable answer: %w", server, err)
 	}
 	return a, nil
-}
-
-// reachable are the other servers that a route leads to now.
-func (l *Link) reachable() []string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	var names []string
-	for name := range l.up {
-		if name != l.name {
-			names = append(names, name)
-		}
-	}
-	slices.Sort(names)
-	return names
 }

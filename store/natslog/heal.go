@@ -66,7 +66,7 @@ func (s *Store) situation(end uint64, answers []framesAnswer, refuted map[string
 
 // lostFor is the error of messages that nobody has.
 func (s *Store) lostFor(ctx context.Context, end uint64, why string) error {
-	e := &CorruptError{File: s.files.dir, Offset: -1, Sequence: end + 1, Problem: why, Opened: true, Err: store.ErrLogTruncated}
+	e := &CorruptError{File: s.files.Dir, Offset: -1, Sequence: end + 1, Problem: why, Opened: true, Err: store.ErrLogTruncated}
 	if head, err := s.headAt(ctx, end); err == nil {
 		e.Position = head.Position + 1
 	}
@@ -146,7 +146,7 @@ func (s *Store) fetch(ctx context.Context, from string, end uint64, head events.
 		}
 		for _, data := range answer {
 			at := end + uint64(len(frames)) + 1
-			next, err := follow(head, data)
+			next, err := head.After(data)
 			if err == nil {
 				err = contradicts(at, next.Hash, answers)
 			}
@@ -194,7 +194,7 @@ func (s *Store) append(ctx context.Context, expect uint64, data []byte) error {
 		case lerr == nil:
 			return fmt.Errorf("another message %d was stored meanwhile", expect+1)
 		}
-		if werr := s.wait(ctx, time.After(retryLeast)); werr != nil {
+		if werr := s.pause(ctx, retryLeast); werr != nil {
 			return errors.Join(err, werr)
 		}
 	}

@@ -28,7 +28,7 @@ func (s *Store) load(ctx context.Context, sequence uint64) (store.Message, error
 	if sequence == 0 {
 		return store.Message{}, store.ErrNotFound
 	}
-	if err := s.unread.verify(sequence, sequence); err != nil {
+	if err := s.unread.Verify(sequence, sequence); err != nil {
 		return store.Message{}, err
 	}
 	m, err := s.ask(ctx, sequence)
@@ -80,7 +80,7 @@ func patiently[T any](ctx context.Context, s *Store, ask func(context.Context) (
 		if err = unanswered(translate(err)); !s.cfg.clustered() || !errors.Is(err, store.ErrUnavailable) || time.Now().After(over) || ctx.Err() != nil {
 			return answer, err
 		}
-		if stop := s.wait(ctx, time.After(retryLeast)); stop != nil {
+		if stop := s.pause(ctx, retryLeast); stop != nil {
 			return answer, errors.Join(err, stop)
 		}
 	}
@@ -108,34 +108,20 @@ func (s *Store) refusedFor(err error) error {
 	if s.cfg.clustered() || codeOf(err) == 0 {
 		return nil
 	}
-	blocks, err := s.files.list()
-	if err != nil {
-		return nil //nolint:nilerr // what the server said is told
-	}
-	w := &walker{files: s.files, next: 1, floor: s.tail.last()}
 	var damaged *CorruptError
-	if errors.As(w.walkAll(blocks), &damaged) {
+	if errors.As(s.files.Verify(0, s.tail.last()), &damaged) {
 		return damaged
 	}
-	return nil
+	return nil // what the server said is told
 }
 
 // damage reads the files to name the place where a stored message is missing.
 func (s *Store) damage(sequence uint64) error {
-	blocks, err := s.files.list()
-	if err != nil {
+	if err := s.files.Verify(sequence, s.tail.last()); err != nil {
 		return err
 	}
-	w := &walker{files: s.files, next: 1, floor: s.tail.last()}
-	if err := w.walkAll(blocks); err != nil {
-		return err
-	}
-	e := &CorruptError{
-		File: s.files.dir, Offset: -1, Sequence: sequence, Err: ErrCorrupt,
+	return &CorruptError{
+		File: s.files.Dir, Offset: -1, Sequence: sequence, Err: ErrCorrupt,
 		Problem: "the message was stored and the server does not find it",
 	}
-	if w.next <= sequence {
-		return s.files.truncated(blocks, w, sequence)
-	}
-	return e
 }

@@ -77,7 +77,7 @@ func (s *Store) reach(ctx context.Context) error {
 			s.shortIs(known-last, what)
 		}
 		s.cfg.waiting(what)
-		if err := s.wait(ctx, time.After(4*helloEvery)); err != nil {
+		if err := s.pause(ctx, lookEvery); err != nil {
 			return err
 		}
 	}
@@ -87,7 +87,7 @@ func (s *Store) reach(ctx context.Context) error {
 func (s *Store) watchTail(ctx context.Context) error {
 	var short shortage
 	for {
-		if s.wait(ctx, time.After(min(watchInterval, s.cfg.ShortWithin/4))) != nil {
+		if s.pause(ctx, min(watchInterval, s.cfg.ShortWithin/4)) != nil {
 			return nil
 		}
 		known := s.tail.last()
@@ -151,7 +151,7 @@ func (s *Store) ConfirmEnd(ctx context.Context) error {
 		if err == nil {
 			return nil
 		}
-		if werr := s.wait(ctx, time.After(helloEvery)); werr != nil {
+		if werr := s.pause(ctx, helloEvery); werr != nil {
 			return fmt.Errorf("natslog: confirm the log's end: %w", err)
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/omnirelay/omnirelay/store"
+	"github.com/omnirelay/omnirelay/store/natslog/jsfile"
 )
 
 // A notice tells the other servers of a frame that is stored: its sequence, 8
@@ -33,6 +34,6 @@ func (s *Store) noticed(m *nats.Msg) {
 		return
 	}
 	sequence, data := binary.BigEndian.Uint64(m.Data), m.Data[noticeHead:]
-	s.used.Add(recordBytes(s.cfg.logSubject(), headerBytes, len(data)))
+	s.used.Add(jsfile.RecordBytes(s.cfg.logSubject(), headerBytes, len(data)))
 	s.tail.add(store.Message{Sequence: sequence, Data: data})
 }

@@ -12,6 +12,8 @@ import (
 
 	"github.com/omnirelay/omnirelay/events"
 	"github.com/omnirelay/omnirelay/store"
+	"github.com/omnirelay/omnirelay/store/natslog/embedded"
+	"github.com/omnirelay/omnirelay/store/natslog/jsfile"
 )
 
 // Open takes the directory, verifies what it holds, and starts the embedded
@@ -104,9 +106,15 @@ func (s *Store) prepare() (uint64, error) {
 	if err := s.checkKind(); err != nil {
 		return 0, err
 	}
-	if err := errors.Join(checkDescriptions(s.cfg.Dir), newRaftFiles(s.cfg.Dir).check()); err != nil {
+	if err := jsfile.Check(s.cfg.Dir); err != nil {
 		return 0, err
 	}
+	return s.readLog()
+}
+
+// readLog verifies the log's files, and copies a replica's newest aside. It returns
+// the sequence of the last message, in files or copies.
+func (s *Store) readLog() (uint64, error) {
 	stop, err := readStopMark(s.cfg.Dir, s.cfg.logStream())
 	if err != nil {
 		return 0, err
@@ -115,37 +123,37 @@ func (s *Store) prepare() (uint64, error) {
 	if err != nil {
 		return 0, err
 	}
-	s.unscrubbed = len(found.unread) > 0
-	if s.cfg.clustered() {
-		// JetStream may write a replica's files anew, from the others: what was not
-		// read now is for the scrub.
-		found.unread = nil
-	}
-	if s.unread, err = newUnread(s.files, found.unread, found.read); err != nil {
-		return 0, err
+	s.unscrubbed = len(found.Skipped) > 0
+	s.unread = &jsfile.Unread{}
+	// JetStream may write a replica's files anew, from the others: what was not read
+	// now is for the scrub then.
+	if !s.cfg.clustered() {
+		if s.unread, err = s.files.Unread(found); err != nil {
+			return 0, err
+		}
 	}
 	s.found = Existing
-	if found.last == 0 {
+	if found.Last == 0 {
 		s.found = Genesis
 	}
-	last := found.last
+	last := found.Last
 	if s.cfg.clustered() {
-		if last, err = s.salvage(found.last); err != nil {
+		if last, err = s.salvage(found.Last); err != nil {
 			return 0, err
 		}
 		if err := s.readHealing(); err != nil {
 			return 0, err
 		}
 	}
-	if mark, _ := s.anchor.get(); found.last < mark.Sequence {
+	if mark, _ := s.anchor.get(); found.Last < mark.Sequence {
 		s.cfg.logger().Warn("this server's copy of the log ends before what was known to be stored; the other servers have to bring the rest",
-			"dir", s.files.dir, "message", found.last, "anchored", mark.Sequence)
+			"dir", s.files.Dir, "message", found.Last, "anchored", mark.Sequence)
 	}
 	return last, removeStopMark(s.cfg.Dir)
 }
 
 // inspect reads the files and tells a log that is gone from one that is cut.
-func (s *Store) inspect(stop *stopMark) (inspection, error) {
+func (s *Store) inspect(stop *jsfile.Stop) (jsfile.Inspection, error) {
 	mark, _ := s.anchor.get()
 	floor := max(mark.Sequence, s.cfg.Known.Sequence)
 	if s.cfg.clustered() {
@@ -153,9 +161,9 @@ func (s *Store) inspect(stop *stopMark) (inspection, error) {
 		// a replica syncs its files later than that.
 		floor = 0
 	}
-	blocks, err := s.files.list()
+	blocks, err := s.files.List()
 	if err != nil {
-		return inspection{}, err
+		return jsfile.Inspection{}, err
 	}
 	if stop != nil {
 		floor = max(floor, stop.Last)
@@ -165,10 +173,10 @@ func (s *Store) inspect(stop *stopMark) (inspection, error) {
 		size += b.Size
 	}
 	if size == 0 && floor > 0 {
-		return inspection{}, fmt.Errorf("natslog: open %s: %w: message %d was stored in %s, position %d is anchored",
-			s.cfg.Dir, store.ErrLogMissing, floor, s.files.dir, mark.Position)
+		return jsfile.Inspection{}, fmt.Errorf("natslog: open %s: %w: message %d was stored in %s, position %d is anchored",
+			s.cfg.Dir, store.ErrLogMissing, floor, s.files.Dir, mark.Position)
 	}
-	found, err := s.files.inspect(floor, stop)
+	found, err := s.files.Inspect(floor, stop)
 	var damaged *CorruptError
 	if errors.As(err, &damaged) && damaged.Sequence == mark.Sequence+1 && damaged.Position == 0 && mark.Position > 0 {
 		damaged.Position = mark.Position + 1
@@ -182,18 +190,13 @@ func (s *Store) inspect(stop *stopMark) (inspection, error) {
 
 // connect starts the server and a connection that outlives its restarts.
 func (s *Store) connect() error {
-	if s.cfg.clustered() && !s.cfg.StockTiming {
-		if err := setTiming(); err != nil {
-			return fmt.Errorf("natslog: %w", err)
-		}
-	}
-	s.server = newEmbedded(s.cfg)
-	if err := s.server.start(); err != nil {
-		return err
+	s.server = embedded.New(s.cfg.server())
+	if err := s.server.Start(); err != nil {
+		return fmt.Errorf("natslog: %w", err)
 	}
 	log := s.cfg.logger().With("component", "nats")
 	s.requests = newRequests()
-	conn, err := s.server.connect(meshUser,
+	conn, err := s.server.Connect(embedded.Mesh,
 		nats.ReconnectBufSize(-1), // what is not sent now is not sent later
 		nats.MaxReconnects(-1),
 		nats.ReconnectWait(20*time.Millisecond),
@@ -205,7 +208,7 @@ func (s *Store) connect() error {
 		}),
 	)
 	if err != nil {
-		return err
+		return fmt.Errorf("natslog: %w", err)
 	}
 	s.conn = conn
 	if err := s.requests.open(conn); err != nil {
@@ -227,7 +230,7 @@ func (s *Store) loadMark(ctx context.Context, m store.Mark) (store.Message, erro
 			return msg, err
 		}
 		s.cfg.waiting(fmt.Sprintf("message %d, which was stored, is not there: %v", m.Sequence, err))
-		if werr := s.wait(ctx, time.After(helloEvery)); werr != nil {
+		if werr := s.pause(ctx, helloEvery); werr != nil {
 			return store.Message{}, err
 		}
 	}
@@ -255,7 +258,7 @@ func (s *Store) verifyMarks(ctx context.Context) error {
 		}
 		if got := events.HashOf(msg.Data); got != m.Hash {
 			return &CorruptError{
-				File: s.files.dir, Offset: -1, Sequence: m.Sequence, Position: m.Position, Err: ErrCorrupt,
+				File: s.files.Dir, Offset: -1, Sequence: m.Sequence, Position: m.Position, Err: ErrCorrupt,
 				Problem: fmt.Sprintf("the message has hash %s, %s was stored (anchored: %t)", got, m.Hash, anchored && m == mark),
 			}
 		}

@@ -6,6 +6,7 @@ import (
 
 	"github.com/omnirelay/omnirelay/events"
 	"github.com/omnirelay/omnirelay/store"
+	"github.com/omnirelay/omnirelay/store/natslog/jsfile"
 )
 
 // headerBytes is about what the expectation takes as a header.
@@ -33,7 +34,7 @@ func (s *Store) Publish(ctx context.Context, expect uint64, data []byte) error {
 		s.lookAtEnd()
 		return fmt.Errorf("natslog: publish after message %d: %w", expect, s.explain(err, len(data)))
 	}
-	s.used.Add(recordBytes(s.cfg.logSubject(), headerBytes, len(data)))
+	s.used.Add(jsfile.RecordBytes(s.cfg.logSubject(), headerBytes, len(data)))
 	s.tail.add(store.Message{Sequence: expect + 1, Data: data})
 	s.notify(expect+1, data)
 	return nil
@@ -45,7 +46,7 @@ func (s *Store) explain(err error, payload int) error {
 	if codeOf(err) != codeStoreFailed {
 		return translate(err)
 	}
-	if s.used.Load()+recordBytes(s.cfg.logSubject(), 2*headerBytes, payload) > s.cfg.MaxLogBytes {
+	if s.used.Load()+jsfile.RecordBytes(s.cfg.logSubject(), 2*headerBytes, payload) > s.cfg.MaxLogBytes {
 		return fmt.Errorf("%w: %w", store.ErrLogFull, err)
 	}
 	return err

@@ -96,7 +96,7 @@ func without(self string, servers int, said map[string][]string) bool {
 // watchPlace looks until ctx ends or this directory was taken out of the log.
 func (s *Store) watchPlace(ctx context.Context) error {
 	for {
-		if s.wait(ctx, time.After(s.cfg.ReplicaWithin)) != nil {
+		if s.pause(ctx, s.cfg.ReplicaWithin) != nil {
 			return nil
 		}
 		info, err := s.lookBriefly(ctx, s.cfg.logStream())

@@ -1,63 +1,23 @@
 package natslog
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
-)
 
-// Replica is a copy of the log and the server that holds it.
-type Replica struct {
-	// Server is the plain name, NATS the name with the directory's id.
-	Server, NATS string
-	// Leads: it leads the replicas of the log.
-	Leads bool
-	// Current: it has all that is stored. Offline: it is not connected.
-	Current, Offline bool
-	// Lag is how many raft entries it is behind.
-	Lag uint64
-	// Silent is for how long the leader has not heard it; 0 for the leader itself, and
-	// for one that it has never heard.
-	Silent time.Duration
-}
+	"github.com/omnirelay/omnirelay/store/natslog/embedded"
+)
 
 // ErrNotReplaceable: a replica cannot be replaced now. Nothing was changed.
 var ErrNotReplaceable = errors.New("not_replaceable")
-
-// Replicas returns where the copies of the log are, as its leader knows. A single
-// server has one.
-func (s *Store) Replicas(ctx context.Context) ([]Replica, error) {
-	info, err := s.lookUp(ctx, s.cfg.logStream())
-	if err != nil {
-		return nil, err
-	}
-	if info == nil || info.Cluster == nil {
-		return []Replica{{Server: s.link.name, NATS: s.cfg.name(), Leads: true, Current: true}}, nil
-	}
-	return replicasOf(info), nil
-}
-
-func replicasOf(info *jetstream.StreamInfo) []Replica {
-	var out []Replica
-	if leader := info.Cluster.Leader; leader != "" {
-		out = append(out, Replica{Server: plainName(leader), NATS: leader, Leads: true, Current: true})
-	}
-	for _, r := range info.Cluster.Replicas {
-		out = append(out, Replica{
-			Server: plainName(r.Name), NATS: r.Name, Current: r.Current && !r.Offline, Offline: r.Offline, Lag: r.Lag, Silent: r.Active,
-		})
-	}
-	slices.SortFunc(out, func(a, b Replica) int { return strings.Compare(a.NATS, b.NATS) })
-	return out
-}
 
 // Replace gives the place of a dead directory to the one that was started in its
 // stead under the same server's name, and returns that one's NATS name when the old
@@ -76,7 +36,7 @@ func (s *Store) Replace(ctx context.Context, name string, check bool) (directory
 	if info == nil || info.Cluster == nil {
 		return "", fmt.Errorf("natslog: replace %s: %w: the log has one replica", name, ErrNotReplaceable)
 	}
-	replicas, up := replicasOf(info), s.server.routes()
+	replicas, up := replicasOf(info), s.server.Routes()
 	up[s.cfg.name()] = true
 	old, err := replaceable(replicas, up, name)
 	if err != nil {
@@ -105,7 +65,7 @@ func (s *Store) look(ctx context.Context, name string) (*jetstream.StreamInfo, e
 		if !errors.Is(err, errNobody) {
 			return info, err
 		}
-		if err := s.wait(ctx, time.After(4*helloEvery)); err != nil {
+		if err := s.pause(ctx, lookEvery); err != nil {
 			return nil, fmt.Errorf("natslog: look for stream %s: %w", name, err)
 		}
 	}
@@ -188,7 +148,7 @@ const removeWait = time.Second
 // removeServer takes a server out of the cluster's membership, asking until it is
 // answered. JetStream then gives its replicas to the one that has none.
 func (s *Store) removeServer(ctx context.Context, name, id string) error {
-	conn, err := s.server.connect(systemUser, nats.NoReconnect())
+	conn, err := s.server.Connect(embedded.System, nats.NoReconnect())
 	if err != nil {
 		return err
 	}
@@ -206,8 +166,8 @@ func (s *Store) removeServer(ctx context.Context, name, id string) error {
 		if err != nil && codeOf(err) != codeChangeInflight {
 			return fmt.Errorf("remove %s from the cluster: %w", name, err)
 		}
-		if err := s.wait(ctx, time.After(4*helloEvery)); err != nil {
-			return fmt.Errorf("remove %s from the cluster: nobody has answered: %w", name, context.Cause(ctx))
+		if err := s.pause(ctx, lookEvery); err != nil {
+			return fmt.Errorf("remove %s from the cluster: nobody has answered: %w", name, cmp.Or(context.Cause(ctx), err))
 		}
 	}
 }
@@ -224,43 +184,6 @@ func (s *Store) askRemove(ctx context.Context, conn *nats.Conn, request []byte) 
 		s.cfg.logger().Debug("a replica is not taken out yet", "error", err)
 		return false, nil //nolint:nilerr // asked again
 	}
-	var answer stepDownResponse
-	if err := json.Unmarshal(msg.Data, &answer); err != nil {
-		return false, err
-	}
-	if answer.Error != nil {
-		return false, answer.Error
-	}
-	return true, nil
-}
-
-// AwaitReplica waits until a directory, by its NATS name, holds a whole copy of every
-// stream.
-func (s *Store) AwaitReplica(ctx context.Context, name string) error {
-	tick := time.NewTicker(4 * helloEvery)
-	defer tick.Stop()
-	missing := "nothing was asked yet"
-	for {
-		missing = ""
-		for _, stream := range []string{s.cfg.logStream(), s.cfg.authStream(), s.cfg.refusedStream()} {
-			info, err := s.lookBriefly(ctx, stream)
-			if err != nil || info == nil || info.Cluster == nil {
-				missing = fmt.Sprintf("stream %s does not answer", stream)
-				break
-			}
-			at := slices.IndexFunc(replicasOf(info), func(r Replica) bool { return r.NATS == name })
-			if at < 0 || !replicasOf(info)[at].Current {
-				missing = fmt.Sprintf("stream %s is not whole there", stream)
-				break
-			}
-		}
-		if missing == "" {
-			return nil
-		}
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			return fmt.Errorf("natslog: %s is not a whole replica yet: %s: %w", name, missing, context.Cause(ctx))
-		}
-	}
+	err = refusal(msg.Data)
+	return err == nil, err
 }

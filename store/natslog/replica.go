@@ -2,15 +2,15 @@ package natslog
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"os"
-	"sync"
+	"path/filepath"
 	"time"
 
 	"github.com/omnirelay/omnirelay/events"
 	"github.com/omnirelay/omnirelay/store"
+	"github.com/omnirelay/omnirelay/store/natslog/jsfile"
 )
 
 // What a server follows comes from the leader of the log, or from a notice; what
@@ -28,54 +28,10 @@ import (
 // replicaLooks is how many times within ReplicaWithin the files are looked at.
 const replicaLooks = 4
 
-// troubles are what keeps a store from being trusted with its part of the log, for
-// whoever asks whether this server is ready.
-type troubles struct {
-	mu     sync.Mutex
-	behind string // this server's copy is behind
-	short  string // the log ends before what was stored
-}
-
-// Trouble says what is wrong with the log or with this server's copy of it; "" when
-// nothing is. The server is to be counted as not ready while something is.
-func (s *Store) Trouble() string {
-	t := &s.troubles
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.short != "" {
-		return t.short
-	}
-	return t.behind
-}
-
-// tellBehind keeps what to say of this server's copy, and logs it when it changes.
-func (s *Store) tellBehind(what string) {
-	s.tell(&s.troubles.behind, what, "this server's copy of the log is up to date again")
-}
-
-func (s *Store) tellShort(what string) {
-	s.tell(&s.troubles.short, what, "the log reaches what was stored again")
-}
-
-func (s *Store) tell(place *string, what, over string) {
-	s.troubles.mu.Lock()
-	before := *place
-	*place = what
-	s.troubles.mu.Unlock()
-	switch {
-	case before == "" && what != "":
-		s.cfg.logger().Error(what)
-	case before != "" && what == "":
-		s.cfg.logger().Info(over)
-	case before != what:
-		s.cfg.logger().Warn(what)
-	}
-}
-
 // replicaWatch compares this server's copy with what was anchored.
 type replicaWatch struct {
 	s      *Store
-	look   finder
+	look   jsfile.Finder
 	wanted store.Mark // to be found
 	since  time.Time  // it is wanted
 	stood  uint64     // where the copy ended then
@@ -85,9 +41,9 @@ type replicaWatch struct {
 
 // watchReplica looks until ctx ends or this server's copy holds another message.
 func (s *Store) watchReplica(ctx context.Context) error {
-	w := &replicaWatch{s: s, look: finder{files: s.files}}
+	w := &replicaWatch{s: s, look: jsfile.Finder{Blocks: s.files}}
 	for {
-		if s.wait(ctx, time.After(s.cfg.ReplicaWithin/replicaLooks)) != nil {
+		if s.pause(ctx, s.cfg.ReplicaWithin/replicaLooks) != nil {
 			return nil
 		}
 		if err := w.step(ctx); err != nil {
@@ -105,7 +61,7 @@ func (w *replicaWatch) step(ctx context.Context) error {
 	if w.wanted.Sequence == 0 {
 		return nil
 	}
-	hash, last, err := w.look.hashOf(w.wanted.Sequence)
+	hash, last, err := w.look.Hash(w.wanted.Sequence)
 	if err != nil {
 		w.s.cfg.logger().Debug("this server's copy of the log cannot be read now", "error", err)
 		return nil
@@ -131,12 +87,12 @@ func (w *replicaWatch) step(ctx context.Context) error {
 // differs reports another message, unless the file was written anew between two
 // reads.
 func (w *replicaWatch) differs(hash events.Hash) error {
-	again, _, err := (&finder{files: w.s.files}).hashOf(w.wanted.Sequence)
+	again, _, err := (&jsfile.Finder{Blocks: w.s.files}).Hash(w.wanted.Sequence)
 	if err != nil || again != hash {
 		return nil //nolint:nilerr // looked at again
 	}
 	return &CorruptError{
-		File: w.s.files.dir, Offset: -1, Sequence: w.wanted.Sequence, Position: w.wanted.Position, Opened: true, Err: ErrCorrupt,
+		File: w.s.files.Dir, Offset: -1, Sequence: w.wanted.Sequence, Position: w.wanted.Position, Opened: true, Err: ErrCorrupt,
 		Problem: fmt.Sprintf("this server's copy has a message of hash %s, the log has %s", hash, w.wanted.Hash),
 	}
 }
@@ -151,13 +107,28 @@ func (w *replicaWatch) wake(ctx context.Context, last uint64) error {
 	}
 	w.restarted = true
 	w.s.cfg.logger().Warn("this server's copy of the log stands still; it begins anew with raft", "message", last)
-	w.s.server.stop()
-	err := newRaftFiles(w.s.cfg.Dir).forget(w.s.cfg.logStream())
-	err = errors.Join(err, w.s.server.start())
+	w.s.server.Stop()
+	err := forgetRaft(w.s.cfg.Dir, w.s.cfg.logStream())
+	err = errors.Join(err, w.s.server.Start())
 	if w.s.closed() { // Close may have stopped it before it was started
-		w.s.server.stop()
+		w.s.server.Stop()
 	}
 	return err
+}
+
+// forgetRaft removes what raft keeps of a stream, but for its term, its vote and its
+// peers, while the server is stopped.
+func forgetRaft(storeDir, stream string) error {
+	group, err := jsfile.RaftGroup(storeDir, stream)
+	if err != nil {
+		return err
+	}
+	for _, name := range []string{"msgs", "snapshots", "commit.idx"} {
+		if err := os.RemoveAll(filepath.Join(group, name)); err != nil {
+			return fmt.Errorf("natslog: forget raft state: %w", err)
+		}
+	}
+	return syncDir(group)
 }
 
 // othersWhole tells whether another server leads the log, and all copies but this
@@ -174,103 +145,4 @@ func (s *Store) othersWhole(ctx context.Context) bool {
 		}
 	}
 	return whole == len(s.cfg.Peers)-1
-}
-
-// finder finds messages in block files, in rising order, and reads on from where
-// the last one was.
-type finder struct {
-	files blockFiles
-
-	index  uint32 // of the block that was read; 0: none
-	offset int64  // behind the last whole record there
-	last   uint64 // its sequence
-	hash   events.Hash
-}
-
-// hashOf returns the hash of a message's bytes, and how far the files reach; the
-// hash says nothing unless they reach the message.
-func (f *finder) hashOf(sequence uint64) (hash events.Hash, last uint64, err error) {
-	blocks, err := f.files.list()
-	if err != nil {
-		return hash, 0, err
-	}
-	if f.last >= sequence || !f.resumes(blocks) {
-		*f = finder{files: f.files}
-	}
-	for _, b := range f.holding(blocks, sequence) {
-		if b.Index != f.index {
-			f.index, f.offset = b.Index, 0
-		}
-		if err := f.read(sequence); err != nil {
-			return hash, 0, err
-		}
-		if f.last >= sequence {
-			break
-		}
-	}
-	return f.hash, f.last, nil
-}
-
-// resumes tells whether the block that was read is still there and no shorter.
-func (f *finder) resumes(blocks []block) bool {
-	for _, b := range blocks {
-		if b.Index == f.index {
-			return b.Size >= f.offset
-		}
-	}
-	return false
-}
-
-// holding are the blocks from the one that was read on, or from the one that holds
-// the message.
-func (f *finder) holding(blocks []block, sequence uint64) []block {
-	from := 0
-	for i, b := range blocks {
-		if b.Index < f.index {
-			from = i + 1
-			continue
-		}
-		if first, err := f.files.first(b.Index); err == nil && first != 0 && first <= sequence {
-			from = i
-		}
-	}
-	return blocks[from:]
-}
-
-// read reads on in the block, up to a message, and verifies that one's checksum.
-func (f *finder) read(sequence uint64) error {
-	file, err := os.Open(f.files.path(f.index))
-	if err != nil {
-		return fmt.Errorf("natslog: read block: %w", err)
-	}
-	defer func() { _ = file.Close() }() // only read
-	d, err := newDigester(f.files.stream, f.index)
-	if err != nil {
-		return err
-	}
-	for f.last < sequence {
-		var head [recordHead]byte
-		if n, _ := file.ReadAt(head[:], f.offset); n < len(head) {
-			return nil // the end, for now
-		}
-		length := int64(binary.LittleEndian.Uint32(head[:]) &^ headersBit)
-		if length < recordLeast || length > recordMost {
-			return fmt.Errorf("natslog: a record in %s at byte %d claims a length of %d bytes", file.Name(), f.offset, length)
-		}
-		at := binary.LittleEndian.Uint64(head[4:])
-		if at >= sequence {
-			buf := make([]byte, length)
-			if n, _ := file.ReadAt(buf, f.offset); n < len(buf) {
-				return nil // being written
-			}
-			r, problem := d.parse(buf)
-			if problem != "" {
-				return fmt.Errorf("natslog: %s at byte %d: %s", file.Name(), f.offset, problem)
-			}
-			f.hash = events.HashOf(r.payload)
-		}
-		f.last = at
-		f.offset += length
-	}
-	return nil
 }

@@ -3,23 +3,15 @@ package natslog
 import (
 	"context"
 	"errors"
-	"fmt"
-	"io/fs"
-	"os"
 	"time"
 
-	"github.com/omnirelay/omnirelay/events"
 	"github.com/omnirelay/omnirelay/store"
+	"github.com/omnirelay/omnirelay/store/natslog/jsfile"
 )
 
 // The scrub reads all of the log's files in the background, at Config.ScrubRate,
-// every Config.ScrubEvery; the first time at once if some were not read at Open. It
-// verifies the checksum of each record, that the sequences have no gap, and that
-// each frame names the hash of the one before.
-//
-// In a cluster JetStream may remove or rewrite the files of a replica while it
-// catches up. So damage counts only when the file is the same afterwards and shows
-// it a second time.
+// every Config.ScrubEvery; the first time at once if some were not read at Open. What
+// it verifies says [jsfile.Scrub].
 
 const (
 	// scrubLooks is how often a file that changes under the scrub is read before
@@ -31,12 +23,8 @@ const (
 
 // scrubber is one round.
 type scrubber struct {
-	s *Store
-	// head and next follow the last message that was verified, before is that; next
-	// 0: none was.
-	head   events.Head
-	next   uint64
-	before []byte
+	s     *Store
+	files jsfile.Scrub
 }
 
 // scrub runs rounds until ctx ends or damage is found.
@@ -55,7 +43,7 @@ func (s *Store) scrub(ctx context.Context) error {
 			return nil
 		case <-time.After(wait):
 		}
-		if err := (&scrubber{s: s}).round(ctx); err != nil {
+		if err := (&scrubber{s: s, files: jsfile.Scrub{Blocks: s.files}}).round(ctx); err != nil {
 			return err
 		}
 		wait = s.cfg.ScrubEvery
@@ -65,7 +53,7 @@ func (s *Store) scrub(ctx context.Context) error {
 // round verifies all files once.
 func (r *scrubber) round(ctx context.Context) error {
 	began := time.Now()
-	blocks, err := r.s.files.list()
+	blocks, err := r.s.files.List()
 	if err != nil {
 		return err
 	}
@@ -75,124 +63,40 @@ func (r *scrubber) round(ctx context.Context) error {
 		}
 	}
 	r.s.metrics.rounds.Inc()
-	r.s.cfg.logger().Debug("the log's files are verified", "message", r.next-1, "took", time.Since(began).Round(time.Millisecond))
+	r.s.cfg.logger().Debug("the log's files are verified", "message", r.files.Last(), "took", time.Since(began).Round(time.Millisecond))
 	return nil
 }
 
 // block verifies one file, as often as it changes under the look.
 func (r *scrubber) block(ctx context.Context, index uint32) error {
 	for range scrubLooks {
-		again, err := r.look(index)
+		changing, err := r.files.Look(index)
 		if err != nil {
 			r.s.metrics.damaged.Inc()
 			return err
 		}
-		if !again {
+		if !changing {
 			return r.pace(ctx, index)
 		}
-		if r.s.wait(ctx, time.After(scrubPause)) != nil {
+		if r.s.pause(ctx, scrubPause) != nil {
 			return nil // it ends
 		}
 	}
-	r.next = 0 // the chain begins anew behind it
+	r.files.Skip()
 	return nil
 }
 
-// pace pauses for as long as the block's bytes take at the rate.
+// pace counts a block that is whole, and pauses for as long as the block's bytes take at the rate.
 func (r *scrubber) pace(ctx context.Context, index uint32) error {
-	size, _, err := r.s.files.stat(index)
-	if err != nil || size == 0 {
+	b, err := r.s.files.Stat(index)
+	if err != nil {
 		return nil //nolint:nilerr // it is gone by now, and was whole
 	}
-	r.s.metrics.scrubbed.Add(float64(size))
-	took := time.Duration(float64(size) / float64(r.s.cfg.ScrubRate) * float64(time.Second))
-	_ = r.s.wait(ctx, time.After(took)) // who called looks at ctx
+	r.s.unread.Done(index)
+	r.s.metrics.scrubbed.Add(float64(b.Size))
+	took := time.Duration(float64(b.Size) / float64(r.s.cfg.ScrubRate) * float64(time.Second))
+	_ = r.s.pause(ctx, took) // who called looks at ctx
 	return nil
-}
-
-// look verifies a file as it is now. again: it changed meanwhile, and what was
-// found in it says nothing.
-func (r *scrubber) look(index uint32) (again bool, err error) {
-	size, modified, err := r.s.files.stat(index)
-	if errors.Is(err, fs.ErrNotExist) {
-		return false, nil
-	}
-	if err != nil {
-		return false, err
-	}
-	last, err := r.isLast(index)
-	if err != nil {
-		return false, err
-	}
-	end, err := r.walk(index, last)
-	if err != nil {
-		_, err = r.walk(index, last) // a second time
-	}
-	if err == nil {
-		*r = end
-		r.s.unread.done(index)
-		return false, nil
-	}
-	if size2, modified2, serr := r.s.files.stat(index); serr != nil || size2 != size || modified2 != modified {
-		return true, nil //nolint:nilerr // it was being written, or is gone
-	}
-	var damaged *CorruptError
-	if !errors.As(err, &damaged) {
-		return false, err
-	}
-	if again, lerr := r.isLast(index); lerr == nil && again != last {
-		return true, nil // JetStream has begun another one after it
-	}
-	damaged.Opened = true
-	return false, damaged
-}
-
-func (r *scrubber) isLast(index uint32) (bool, error) {
-	blocks, err := r.s.files.list()
-	return len(blocks) == 0 || blocks[len(blocks)-1].Index == index, err
-}
-
-// walk verifies a file that follows what was verified before. The last one may end
-// within a record: that one is being written.
-func (r *scrubber) walk(index uint32, last bool) (end scrubber, err error) {
-	end = *r
-	if end.next == 0 {
-		if end.next, err = r.s.files.first(index); err != nil || end.next == 0 {
-			return *r, err
-		}
-		end.head, end.before = events.Head{}, nil
-	}
-	w := &walker{files: r.s.files, next: end.next, before: end.before}
-	w.each = func(m record) error {
-		head, err := follow(end.head, m.payload)
-		if err != nil {
-			return w.damage(r.s.files.path(index), -1, err.Error())
-		}
-		end.head, end.next = head, m.sequence+1
-		return nil
-	}
-	err = w.walk(index, last)
-	end.before = w.before
-	return end, err
-}
-
-// follow is the head after a message; the zero head is before one that nothing is
-// known of.
-func follow(h events.Head, data []byte) (events.Head, error) {
-	if h == (events.Head{}) {
-		return events.HeadOf(data)
-	}
-	_, next, err := h.Next(data)
-	return next, err
-}
-
-// stat returns a block's size and time of change, Unix nanoseconds.
-func (b blockFiles) stat(index uint32) (size, modified int64, err error) {
-	info, err := os.Stat(b.path(index))
-	if err != nil {
-		return 0, 0, fmt.Errorf("natslog: read block: %w", err)
-	}
-	return info.Size(), info.ModTime().UnixNano(), nil
 }
 
 // Guard looks after what is stored until ctx ends: it scrubs the files, compares

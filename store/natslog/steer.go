@@ -15,7 +15,7 @@ const globalAccount = "$G"
 // Hosts tells whether this server leads the replicas of the log, and those of the
 // register. A single server hosts both.
 func (s *Store) Hosts() (log, register bool) {
-	srv := s.server.running()
+	srv := s.server.Running()
 	if srv == nil {
 		return false, false
 	}
@@ -31,11 +31,6 @@ type stepDownRequest struct {
 	Placement struct {
 		Preferred string `json:"preferred"`
 	} `json:"placement"`
-}
-
-type stepDownResponse struct {
-	Error   *jetstream.APIError `json:"error"`
-	Success bool                `json:"success"`
 }
 
 // stepDownWait bounds the wait for one leader's answer: one that is going does not
@@ -86,12 +81,19 @@ func (s *Store) stepDown(ctx context.Context, stream string, info *jetstream.Str
 	if err != nil {
 		return err
 	}
-	var answer stepDownResponse
-	if err := json.Unmarshal(msg.Data, &answer); err != nil {
+	return refusal(msg.Data)
+}
+
+// refusal is the error in an answer of JetStream.
+func refusal(answer []byte) error {
+	var a struct {
+		Error *jetstream.APIError `json:"error"`
+	}
+	if err := json.Unmarshal(answer, &a); err != nil {
 		return err
 	}
-	if answer.Error != nil {
-		return answer.Error
+	if a.Error != nil {
+		return a.Error
 	}
 	return nil
 }

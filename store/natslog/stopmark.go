@@ -7,21 +7,16 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+
+	"github.com/omnirelay/omnirelay/store/natslog/jsfile"
 )
 
-// stopMark is left by a clean stop and taken away by the next start: the state
-// of the files after the server had ended.
-type stopMark struct {
-	Stream string  `json:"stream"`
-	Last   uint64  `json:"last"`
-	Blocks []block `json:"blocks"`
-}
-
+// The mark of a clean stop is taken away by the next start.
 func stopMarkPath(dir string) string { return filepath.Join(dir, "clean") }
 
 // readStopMark returns nil when the last stop was not clean, or was one of
 // another stream, or the mark does not say: then everything is read.
-func readStopMark(dir, stream string) (*stopMark, error) {
+func readStopMark(dir, stream string) (*jsfile.Stop, error) {
 	b, err := os.ReadFile(stopMarkPath(dir))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
@@ -29,7 +24,7 @@ func readStopMark(dir, stream string) (*stopMark, error) {
 	if err != nil {
 		return nil, fmt.Errorf("natslog: read mark of the last stop: %w", err)
 	}
-	m := &stopMark{}
+	m := &jsfile.Stop{}
 	if err := json.Unmarshal(b, m); err != nil || m.Stream != stream {
 		return nil, nil //nolint:nilerr // an unreadable mark is no mark
 	}
@@ -45,7 +40,7 @@ func removeStopMark(dir string) error {
 	return syncDir(dir)
 }
 
-func writeStopMark(dir string, m stopMark) error {
+func writeStopMark(dir string, m jsfile.Stop) error {
 	b, err := json.Marshal(m)
 	if err != nil {
 		return fmt.Errorf("natslog: write mark of this stop: %w", err)

@@ -11,6 +11,8 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/omnirelay/omnirelay/store"
+	"github.com/omnirelay/omnirelay/store/natslog/embedded"
+	"github.com/omnirelay/omnirelay/store/natslog/jsfile"
 )
 
 // Store is an open directory: the log, the register and the refusals. It
@@ -20,7 +22,7 @@ type Store struct {
 	found  State
 	lock   *os.File
 	anchor *anchor
-	server *embedded
+	server *embedded.Server
 
 	conn     *nats.Conn
 	js       jetstream.JetStream
@@ -30,8 +32,8 @@ type Store struct {
 	requests *requests
 
 	era    atomic.Uint64 // of the log, 0 while it is not known; cfg.Era from then on
-	files  blockFiles
-	unread *unreadBlocks
+	files  jsfile.Blocks
+	unread *jsfile.Unread
 	tail   *tail
 	used   atomic.Int64 // bytes of the log, as JetStream counts them
 	// unscrubbed: some files were not read at Open.

@@ -25,7 +25,7 @@ func (s *Store) openStreams(ctx context.Context, last uint64) error {
 	}
 	if has != last || (info != nil && info.State.Msgs != last) {
 		return &CorruptError{
-			File: s.files.dir, Offset: -1, Sequence: min(has, last) + 1, Err: ErrCorrupt,
+			File: s.files.Dir, Offset: -1, Sequence: min(has, last) + 1, Err: ErrCorrupt,
 			Problem: fmt.Sprintf("the files hold %d messages, JetStream finds %d", last, has),
 		}
 	}

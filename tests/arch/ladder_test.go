@@ -35,8 +35,11 @@ func ladder() []place {
 		rung(1, parent("commands"), "commands/commandtest"),
 
 		rung(2, nil, "store"),
-		rung(2, parent("store"), "store/natslog", "store/memlog", "store/kv",
-			"store/mirror", "store/archive", "store/storetest"),
+		rung(2, parent("store"), "store/memlog", "store/kv", "store/mirror", "store/archive",
+			"store/storetest"),
+		// The log reads nats-server's files before it runs nats-server.
+		rung(2, parent("store"), "store/natslog/jsfile", "store/natslog/embedded"),
+		rung(2, []string{"store", "store/natslog/*"}, "store/natslog"),
 
 		rung(3, nil, "commands/sequencer", "projections"),
 		// Views never import each other.
@@ -95,11 +98,11 @@ type refusal struct {
 }
 
 func refusals() []refusal {
-	server := []string{"api/server", "api/auth", "api/console", "store", "store/*",
+	server := []string{"api/server", "api/auth", "api/console", "store", "store/*", "store/*/*",
 		"projections", "projections/*", "ops/*"}
 	return []refusal{
 		{
-			from: []string{"store", "store/*"},
+			from: []string{"store", "store/*", "store/*/*"},
 			to:   []string{"commands", "commands/*"},
 			why:  "the store keeps frames and rows, it knows no rules",
 		},

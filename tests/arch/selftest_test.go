@@ -83,12 +83,12 @@ func TestLadderReports(t *testing.T) {
 			"commands/shard/a.go":       imports("shard", "commands", "commands/membership"),
 			"ops/placer/a.go":           imports("placer", "ops/sessions"),
 			"projections/registry/a.go": imports("registry", "projections", "projections/audit"),
-			"store/natslog/a.go":        imports("natslog", "store", "store/kv"),
+			"store/archive/a.go":        imports("archive", "store", "store/kv"),
 		}, want: []string{
 			"commands/shard/a.go:3: of its own rung commands/shard may import only [commands commands/placement]",
 			"ops/placer/a.go:2: may import only [ops/loop]",
 			"projections/registry/a.go:3: may import only [projections]",
-			"store/natslog/a.go:3: may import only [store]",
+			"store/archive/a.go:3: may import only [store]",
 		}},
 		{name: "the parent of its child", files: map[string]string{
 			"commands/a.go": imports("commands", "commands/shard"),

@@ -63,15 +63,12 @@ func (h *history) read(ctx context.Context) (float64, error) {
 	began := time.Now()
 	var at store.Mark
 	err := h.store.Follow(ctx, 1, func(m store.Message) error {
-		if err := at.Follows(m); err != nil {
-			return err
-		}
-		_, head, err := at.Next(m.Data)
+		_, next, err := at.Verify(m)
 		if err != nil {
 			return err
 		}
-		at = store.Mark{Head: head, Sequence: m.Sequence}
-		if head.Position >= h.head.Position {
+		at = next
+		if at.Position >= h.head.Position {
 			return end
 		}
 		return nil

@@ -52,15 +52,12 @@ func newChecker(w *World) *checker {
 // log checks every message that was stored since the last look.
 func (c *checker) log() {
 	for _, m := range c.w.log.Messages(c.mark.Sequence+1, 1000) {
-		frame, head, err := c.mark.Head.Next(m.Data)
-		if err == nil {
-			err = c.mark.Follows(m)
-		}
+		frame, next, err := c.mark.Verify(m)
 		if err != nil {
 			c.w.fail("T1: %v", err)
 			return
 		}
-		c.mark = store.Mark{Head: head, Sequence: m.Sequence}
+		c.mark = next
 		c.replica.EvolveFrame(frame)
 		_ = events.Each(frame, func(r events.Recorded) error { c.event(r); return nil })
 		c.counts()

@@ -24,11 +24,11 @@ func (s *scenario) backup(sequence uint64) []byte {
 	var mark store.Mark
 	all := s.log.Messages(1, int(sequence))
 	for _, m := range all {
-		_, head, err := mark.Next(m.Data)
+		_, next, err := mark.Verify(m)
 		if err != nil {
 			s.t.Fatal(err)
 		}
-		mark = store.Mark{Head: head, Sequence: m.Sequence}
+		mark = next
 	}
 	w, err := archive.NewWriter(&b, archive.Header{Cluster: "c1", Created: epoch + s.now, Mark: mark})
 	if err != nil {

@@ -1,4 +1,4 @@
-package natslog
+package embedded
 
 import (
 	"context"
@@ -29,8 +29,8 @@ func (l *serverLog) Warnf(format string, v ...any) { l.tell(slog.LevelWarn, form
 func (l *serverLog) Errorf(format string, v ...any) { l.tell(slog.LevelError, format, v) }
 
 // expected knows, by how it begins, what a server of a cluster says at every start,
-// and for as long as another one is down. [Link] and Config.Waiting say it once,
-// and in our words. That a later release words it otherwise costs a few lines.
+// and for as long as another one is down. Package natslog says it once, and in our words.
+// That a later release words it otherwise costs a few lines.
 func expected(text string) bool {
 	for _, beginning := range []string{
 		"Error trying to connect to route", "Waiting for routing to be established",

@@ -1,4 +1,4 @@
-package natslog
+package jsfile
 
 import (
 	"bytes"
@@ -40,12 +40,8 @@ type record struct {
 type digester struct{ hash *highwayhash.Digest64 }
 
 func newDigester(stream string, block uint32) (digester, error) {
-	key := sha256.Sum256(fmt.Appendf(nil, "%s-%d", stream, block))
-	h, err := highwayhash.NewDigest64(key[:])
-	if err != nil {
-		return digester{}, fmt.Errorf("natslog: checksum of block %d: %w", block, err)
-	}
-	return digester{h}, nil
+	h, err := keyed(fmt.Sprintf("%s-%d", stream, block))
+	return digester{h}, err
 }
 
 // parse reads the record at the start of buf. problem says what is wrong with
@@ -91,11 +87,31 @@ func (d digester) parse(buf []byte) (r record, problem string) {
 	return r, ""
 }
 
-// recordBytes is what a message takes in a block file.
-func recordBytes(subject string, header, payload int) int64 {
+// RecordBytes is what a message takes in a block file.
+func RecordBytes(subject string, header, payload int) int64 {
 	n := recordLeast + len(subject) + payload
 	if header > 0 {
 		n += headersLength + header
 	}
 	return int64(n)
+}
+
+// digest is the checksum that nats-server gives to what is kept under a name.
+func digest(name string, data []byte) ([]byte, error) {
+	h, err := keyed(name)
+	if err != nil {
+		return nil, err
+	}
+	_, _ = h.Write(data)
+	return h.Sum(nil), nil
+}
+
+// keyed is the hash of what nats-server keeps under a name.
+func keyed(name string) (*highwayhash.Digest64, error) {
+	key := sha256.Sum256([]byte(name))
+	h, err := highwayhash.NewDigest64(key[:])
+	if err != nil {
+		return nil, fmt.Errorf("jsfile: checksum of %s: %w", name, err)
+	}
+	return h, nil
 }

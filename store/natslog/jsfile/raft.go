@@ -1,9 +1,7 @@
-package natslog
+package jsfile
 
 import (
 	"bytes"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -12,8 +10,6 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-
-	"github.com/minio/highwayhash"
 )
 
 // What raft keeps of a stream's replica lies beside it, one directory per group:
@@ -29,7 +25,7 @@ import (
 // raftFiles reads the raft state in a store's directory.
 type raftFiles struct{ dir string } // …/jetstream/$SYS/_js_
 
-func newRaftFiles(storeDir string) raftFiles {
+func raftOf(storeDir string) raftFiles {
 	return raftFiles{filepath.Join(storeDir, "jetstream", "$SYS", "_js_")}
 }
 
@@ -41,7 +37,7 @@ func (r raftFiles) check() error {
 		return nil
 	}
 	if err != nil {
-		return fmt.Errorf("natslog: read raft state: %w", err)
+		return fmt.Errorf("jsfile: read raft state: %w", err)
 	}
 	for _, g := range groups {
 		if !g.IsDir() {
@@ -58,8 +54,8 @@ func (r raftFiles) check() error {
 }
 
 func (r raftFiles) checkLog(group string) error {
-	files := blockFiles{filepath.Join(r.dir, group, "msgs"), group}
-	blocks, err := files.list()
+	files := Blocks{filepath.Join(r.dir, group, "msgs"), group}
+	blocks, err := files.List()
 	if err != nil {
 		return err
 	}
@@ -75,13 +71,13 @@ func (r raftFiles) checkLog(group string) error {
 // from time to time, so that entries may be missing or erased, but they rise. An
 // entry that was cut off at the very end was never acknowledged: each is fsynced
 // first.
-func (b blockFiles) checkEntries(index uint32, last bool) error {
-	path := b.path(index)
+func (b Blocks) checkEntries(index uint32, last bool) error {
+	path := b.Path(index)
 	buf, err := os.ReadFile(path)
 	if err != nil {
-		return fmt.Errorf("natslog: read raft state: %w", err)
+		return fmt.Errorf("jsfile: read raft state: %w", err)
 	}
-	d, err := newDigester(b.stream, index)
+	d, err := newDigester(b.Stream, index)
 	if err != nil {
 		return err
 	}
@@ -96,7 +92,7 @@ func (b blockFiles) checkEntries(index uint32, last bool) error {
 			problem = fmt.Sprintf("entry %d follows entry %d", sequence, before)
 		}
 		if problem != "" {
-			return raftDamage(path, int64(offset), fmt.Sprintf("raft's log of group %s: %s", b.stream, problem))
+			return damageOf(path, int64(offset), fmt.Sprintf("raft's log of group %s: %s", b.Stream, problem))
 		}
 		before = max(before, sequence)
 		offset += r.length
@@ -104,12 +100,13 @@ func (b blockFiles) checkEntries(index uint32, last bool) error {
 	return nil
 }
 
-// forget removes what raft keeps of a stream, but for its term, its vote and its
-// peers, while the server is stopped.
-func (r raftFiles) forget(stream string) error {
+// RaftGroup is the directory in which raft keeps what it has of a stream: msgs,
+// snapshots and commit.idx, and its term, its vote and its peers.
+func RaftGroup(storeDir, stream string) (string, error) {
+	r := raftOf(storeDir)
 	groups, err := os.ReadDir(r.dir)
 	if err != nil {
-		return fmt.Errorf("natslog: read raft state: %w", err)
+		return "", fmt.Errorf("jsfile: read raft state: %w", err)
 	}
 	for _, g := range groups {
 		dir := filepath.Join(r.dir, g.Name())
@@ -117,17 +114,24 @@ func (r raftFiles) forget(stream string) error {
 		var description struct {
 			Metadata map[string]string `json:"metadata"`
 		}
-		if err != nil || json.Unmarshal(b, &description) != nil || description.Metadata["stream"] != stream || description.Metadata["type"] != "stream" {
-			continue
+		if err == nil && json.Unmarshal(b, &description) == nil && description.Metadata["stream"] == stream && description.Metadata["type"] == "stream" {
+			return dir, nil
 		}
-		for _, name := range []string{"msgs", "snapshots", "commit.idx"} {
-			if err := os.RemoveAll(filepath.Join(dir, name)); err != nil {
-				return fmt.Errorf("natslog: forget raft state: %w", err)
-			}
-		}
-		return syncDir(dir)
 	}
-	return fmt.Errorf("natslog: forget raft state: no group of stream %s in %s", stream, r.dir)
+	return "", fmt.Errorf("jsfile: read raft state: no group of stream %s in %s", stream, r.dir)
+}
+
+// Clustered tells whether a server of a cluster has written a store's directory:
+// that keeps there what the servers agree on.
+func Clustered(storeDir string) (bool, error) {
+	_, err := os.Stat(filepath.Join(raftOf(storeDir).dir, "_meta_"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("jsfile: read raft state: %w", err)
+	}
+	return true, nil
 }
 
 // snapshotLeast is the shortest snapshot: term 8, index 8, length of the peers 4,
@@ -141,17 +145,17 @@ func (r raftFiles) checkSnapshot(group string) error {
 	}
 	b, err := os.ReadFile(path)
 	if err != nil {
-		return fmt.Errorf("natslog: read raft state: %w", err)
+		return fmt.Errorf("jsfile: read raft state: %w", err)
 	}
 	if len(b) < snapshotLeast {
-		return raftDamage(path, 0, fmt.Sprintf("raft's snapshot of group %s has %d bytes", group, len(b)))
+		return damageOf(path, 0, fmt.Sprintf("raft's snapshot of group %s has %d bytes", group, len(b)))
 	}
 	sum, err := digest(group, b[:len(b)-recordSum])
 	if err != nil {
 		return err
 	}
 	if !bytes.Equal(sum, b[len(b)-recordSum:]) {
-		return raftDamage(path, 0, fmt.Sprintf("raft's snapshot of group %s: its checksum does not match", group))
+		return damageOf(path, 0, fmt.Sprintf("raft's snapshot of group %s: its checksum does not match", group))
 	}
 	return nil
 }
@@ -161,7 +165,7 @@ func (r raftFiles) newestSnapshot(group string) (string, error) {
 	dir := filepath.Join(r.dir, group, "snapshots")
 	entries, err := os.ReadDir(dir)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return "", fmt.Errorf("natslog: read raft state: %w", err)
+		return "", fmt.Errorf("jsfile: read raft state: %w", err)
 	}
 	var newest string
 	var atTerm, atIndex uint64
@@ -187,47 +191,4 @@ func snapshotName(name string) (term, index uint64, ok bool) {
 	term, err := strconv.ParseUint(t, 10, 64)
 	index, err2 := strconv.ParseUint(i, 10, 64)
 	return term, index, err == nil && err2 == nil
-}
-
-func raftDamage(path string, offset int64, problem string) *CorruptError {
-	return &CorruptError{File: path, Offset: offset, Problem: problem, Err: ErrCorrupt}
-}
-
-// digest is the checksum that nats-server gives to what is kept under a name.
-func digest(name string, data []byte) ([]byte, error) {
-	key := sha256.Sum256([]byte(name))
-	h, err := highwayhash.NewDigest64(key[:])
-	if err != nil {
-		return nil, fmt.Errorf("natslog: checksum of %s: %w", name, err)
-	}
-	_, _ = h.Write(data)
-	return h.Sum(nil), nil
-}
-
-// checkDescriptions verifies what says how each stream of a directory is kept. A
-// server of a cluster that cannot read one makes the stream anew, over its files.
-func checkDescriptions(storeDir string) error {
-	dirs, err := filepath.Glob(filepath.Join(storeDir, "jetstream", "$G", "streams", "*"))
-	if err != nil {
-		return fmt.Errorf("natslog: list streams: %w", err)
-	}
-	for _, dir := range dirs {
-		meta, sum := filepath.Join(dir, "meta.inf"), filepath.Join(dir, "meta.sum")
-		b, err := os.ReadFile(meta)
-		want, err2 := os.ReadFile(sum)
-		if errors.Is(err, fs.ErrNotExist) && errors.Is(err2, fs.ErrNotExist) {
-			continue // it was being made, and holds nothing
-		}
-		if err := errors.Join(err, err2); err != nil {
-			return raftDamage(dir, -1, fmt.Sprintf("the stream's description cannot be read: %v", err))
-		}
-		got, err := digest(filepath.Base(dir), b)
-		if err != nil {
-			return err
-		}
-		if hex.EncodeToString(got) != string(want) {
-			return raftDamage(meta, 0, "the checksum of the stream's description does not match")
-		}
-	}
-	return nil
 }

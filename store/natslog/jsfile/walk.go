@@ -1,93 +1,21 @@
-package natslog
+package jsfile
 
 import (
 	"encoding/binary"
-	"errors"
 	"fmt"
-	"io"
-	"io/fs"
 	"os"
-	"path/filepath"
 	"slices"
-	"strconv"
-	"strings"
 
 	"google.golang.org/protobuf/proto"
 
 	"github.com/omnirelay/omnirelay/events"
 	eventsv1 "github.com/omnirelay/omnirelay/events/v1"
+	"github.com/omnirelay/omnirelay/store"
 )
-
-// block is one file of the log: records in the order of their sequences.
-type block struct {
-	Index    uint32 `json:"index"`
-	Size     int64  `json:"size"`
-	Modified int64  `json:"modified"` // Unix nanoseconds
-}
-
-// blockFiles reads the block files of one stream, and never writes.
-type blockFiles struct {
-	dir    string // …/jetstream/$G/streams/<stream>/msgs
-	stream string
-}
-
-func newBlockFiles(storeDir, stream string) blockFiles {
-	return blockFiles{filepath.Join(storeDir, "jetstream", "$G", "streams", stream, "msgs"), stream}
-}
-
-func (b blockFiles) path(index uint32) string {
-	return filepath.Join(b.dir, strconv.FormatUint(uint64(index), 10)+".blk")
-}
-
-// list returns the blocks in order; none when there is no directory.
-func (b blockFiles) list() ([]block, error) {
-	entries, err := os.ReadDir(b.dir)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, fmt.Errorf("natslog: list blocks: %w", err)
-	}
-	var out []block
-	for _, e := range entries {
-		name, ok := strings.CutSuffix(e.Name(), ".blk")
-		if !ok {
-			continue
-		}
-		index, err := strconv.ParseUint(name, 10, 32)
-		if err != nil {
-			continue // JetStream does not read it either
-		}
-		info, err := e.Info()
-		if err != nil {
-			return nil, fmt.Errorf("natslog: list blocks: %w", err)
-		}
-		out = append(out, block{uint32(index), info.Size(), info.ModTime().UnixNano()})
-	}
-	slices.SortFunc(out, func(x, y block) int { return int(int64(x.Index) - int64(y.Index)) })
-	return out, nil
-}
-
-// first reads the sequence of a block's first record, 0 when the file is too
-// short for one.
-func (b blockFiles) first(index uint32) (uint64, error) {
-	f, err := os.Open(b.path(index))
-	if err != nil {
-		return 0, fmt.Errorf("natslog: read block: %w", err)
-	}
-	defer func() { _ = f.Close() }() // only read
-	var head [recordHead]byte
-	if _, err := io.ReadFull(f, head[:]); errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-		return 0, nil
-	} else if err != nil {
-		return 0, fmt.Errorf("natslog: read block: %w", err)
-	}
-	return binary.LittleEndian.Uint64(head[4:]) &^ (erasedBit | tombstoneBit), nil
-}
 
 // walker verifies blocks one after the other.
 type walker struct {
-	files blockFiles
+	files Blocks
 	// next is the sequence that the next record must have.
 	next uint64
 	// floor: a record that was cut off at the very end of the last block is
@@ -96,12 +24,14 @@ type walker struct {
 	floor uint64
 	// before holds the payload of the last good record, for its position.
 	before []byte
-	// each, if set, is called with every good record; its payload is of the block.
-	each func(record) error
+	// each, if set, is called with every good record; its data is of the block.
+	each func(store.Message) error
+	// read, if set, reads in place of os.ReadFile: a disk that changes its mind.
+	read func(path string) ([]byte, error)
 }
 
 // walkAll verifies the log's blocks to its end.
-func (w *walker) walkAll(blocks []block) error {
+func (w *walker) walkAll(blocks []Block) error {
 	for i, b := range blocks {
 		if err := w.walk(b.Index, i == len(blocks)-1); err != nil {
 			return err
@@ -113,12 +43,16 @@ func (w *walker) walkAll(blocks []block) error {
 // walk verifies one block, to its end. last tells that no block follows. The
 // error is a *CorruptError when the bytes are damaged.
 func (w *walker) walk(index uint32, last bool) error {
-	path := w.files.path(index)
-	buf, err := os.ReadFile(path)
-	if err != nil {
-		return fmt.Errorf("natslog: read block: %w", err)
+	path := w.files.Path(index)
+	read := os.ReadFile
+	if w.read != nil {
+		read = w.read
 	}
-	d, err := newDigester(w.files.stream, index)
+	buf, err := read(path)
+	if err != nil {
+		return fmt.Errorf("jsfile: read block: %w", err)
+	}
+	d, err := newDigester(w.files.Stream, index)
 	if err != nil {
 		return err
 	}
@@ -134,7 +68,7 @@ func (w *walker) walk(index uint32, last bool) error {
 			return w.damage(path, int64(offset), problem)
 		}
 		if w.each != nil {
-			if err := w.each(r); err != nil {
+			if err := w.each(store.Message{Sequence: r.sequence, Data: r.payload}); err != nil {
 				return err
 			}
 		}

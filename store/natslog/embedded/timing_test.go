@@ -1,4 +1,4 @@
-package natslog
+package embedded
 
 import (
 	"testing"
