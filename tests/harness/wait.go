@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net"
+	"runtime"
 	"testing"
 	"time"
 )
@@ -41,8 +42,12 @@ func FreeAddress(t testing.TB) string {
 	t.Helper()
 	var err error
 	for range 100 {
+		port := 10_000 + rand.IntN(22_000)
+		if !reserve(t, port) {
+			continue
+		}
 		var l net.Listener
-		l, err = net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", 10_000+rand.IntN(22_000)))
+		l, err = net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
 		if err != nil {
 			continue
 		}
@@ -51,4 +56,19 @@ func FreeAddress(t testing.TB) string {
 	}
 	t.Fatalf("no port is free: %v", err)
 	return ""
+}
+
+// reserve keeps a port for a test until it ends, from all that ask here, in this
+// process and in others: two looks may find one port free before either is used. The
+// name in the kernel's own space for sockets goes with its process.
+func reserve(t testing.TB, port int) bool {
+	if runtime.GOOS != "linux" {
+		return true // a look has to do
+	}
+	l, err := net.Listen("unix", fmt.Sprintf("@omnirelay-test-port-%d", port))
+	if err != nil {
+		return false
+	}
+	t.Cleanup(func() { _ = l.Close() })
+	return true
 }
