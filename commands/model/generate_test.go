@@ -174,6 +174,14 @@ func (d draw) pending() commands.Command {
 		}
 		return true
 	})
+	d.m.Shard.EachSilent(func(ns *shard.Namespace, node string, session events.Position) bool {
+		all = append(all, shard.ExpireOwnership{NodeID: node, Session: session, Namespaces: []string{ns.Name, d.name()}})
+		if ids := ns.SilentShards(node, session); len(ids) > 0 {
+			ids = ids[d.int(len(ids)):]
+			all = append(all, shard.Rebind{Namespace: ns.Name, NodeID: node, From: session, Session: d.session(node), Shards: ids})
+		}
+		return true
+	})
 	if len(all) == 0 {
 		return nil
 	}
@@ -245,7 +253,7 @@ func (d draw) namespace() commands.Command {
 	case 0, 1:
 		name = d.name()
 		// Above and below the size of a page of shards.
-		return shard.Create{Namespace: name, Spec: shard.Spec{ShardCount: uint32([]int{1, 5, 140}[d.int(3)])}}
+		return shard.Create{Namespace: name, Spec: d.mode(shard.Spec{ShardCount: uint32([]int{1, 5, 140}[d.int(3)])})}
 	case 2:
 		count := uint32(d.int(160))
 		return shard.Update{Namespace: name, ShardCount: &count}
@@ -264,6 +272,18 @@ func (d draw) namespace() commands.Command {
 	return shard.Resume{Namespace: name, Shards: d.shards(name, func(sh *shard.Shard) bool { return sh.Paused })}
 }
 
+// mode is how a namespace is owned, half of them by a plain lease.
+func (d draw) mode(sp shard.Spec) shard.Spec {
+	if d.int(2) == 0 {
+		return sp
+	}
+	sp.Ownership = eventsv1.Ownership(1 + d.int(3))
+	if sp.Ownership != eventsv1.Ownership_OWNERSHIP_STICKY {
+		sp.OwnershipTTL = time.Duration(d.int(2)) * 10 * time.Second
+	}
+	return sp
+}
+
 func (d draw) target(ids []uint32) shard.Target {
 	id := d.live()
 	return shard.Target{NodeID: id, Session: d.session(id), Shards: ids}
@@ -275,7 +295,7 @@ func (d draw) ownership() commands.Command {
 	case 0, 1, 2, 10:
 		return shard.Assign{Namespace: name, Targets: []shard.Target{d.target(d.shards(name, unowned))}}
 	case 3:
-		return shard.Move{Namespace: name, Shards: d.shards(name, func(sh *shard.Shard) bool { return !sh.Paused && !sh.Moving() }), To: d.live()}
+		return shard.Move{Namespace: name, Shards: d.shards(name, func(sh *shard.Shard) bool { return !sh.Paused && !sh.Moving() }), To: d.live(), Force: d.int(3) == 0}
 	case 4:
 		from := d.owner(name)
 		ids := d.shards(name, func(sh *shard.Shard) bool { return sh.Owner == from && ownedShard(sh) })
