@@ -184,7 +184,7 @@ func standing(sh *shard.Shard, at func(string) int32, logTime int64) (where int3
 		return at(sh.MoveTo), sh.Paused
 	}
 	where = at(sh.Owner)
-	return where, sh.Paused || sh.HeldUntil > logTime || where == placement.NoOwner
+	return where, sh.Paused || sh.Silent || sh.HeldUntil > logTime || where == placement.NoOwner
 }
 
 // diff turns the difference between what is and what should be into commands of
