@@ -102,6 +102,9 @@ func (s *server) introduce(m *model.Model) []commands.Request {
 		rs = append(rs, commands.Request{Actor: actor, Command: control.StartEra{Cluster: "c1"}},
 			commands.Request{Actor: actor, Command: policy.SetSession{TTL: s.w.cfg.TTL}},
 			commands.Request{Actor: actor, Command: shard.Create{Namespace: "demo", Spec: shard.Spec{ShardCount: s.w.cfg.Shards}}})
+		for _, c := range s.w.modes() {
+			rs = append(rs, commands.Request{Actor: actor, Command: c})
+		}
 	}
 	return append(rs, commands.Request{Actor: actor, Command: membership.JoinServer{Node: membership.Descriptor{NodeID: s.name, ClusterID: "c1", Weight: 1}}})
 }
