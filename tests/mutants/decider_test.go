@@ -84,7 +84,7 @@ func ofControllers() []mutant {
 	const placer, loop, sim = "ops/placer/step.go", "ops/loop", "tests/sim"
 	return []mutant{
 		{"the last owner is forgotten", placer, []string{
-			"			where = at(sh.LastOwner)", "			where = placement.NoOwner",
+			"			return at(sh.LastOwner), sh.Paused", "			return placement.NoOwner, sh.Paused",
 		}, sim, "TestQuickRestartKeepsItsShards"},
 		{"the target of a dead owner's move is forgotten", placer, []string{
 			"		if where = at(sh.MoveTo); where == placement.NoOwner {", "		if where = placement.NoOwner; where == placement.NoOwner {",
