@@ -36,8 +36,8 @@ func ofDeciders() []mutant {
 		{"a held shard is moved for balance", owner, []string{
 			"			case sh.HeldUntil > meta.Time:", "			case sh.HeldUntil > 1<<62:",
 		}, shard, "TestRebalanceRefused|TestFailMoves"},
-		{"a session that closes releases nothing", "commands/shard/evolve.go", []string{
-			"					if sh.Session == session {", "					if sh.Session == 1<<60 {",
+		{"a session that closes releases nothing", "commands/shard/ownership.go", []string{
+			"				if sh.Session == of.session {", "				if sh.Session == 1<<60 {",
 		}, shard, "TestSessionClosed"},
 		{"a cordoned node is given shards", "commands/model/nodes.go", []string{
 			"	case node.Cordoned:", "	case node.Cordoned && id == \"\":",
