@@ -277,9 +277,9 @@ func (w *witness) seeShards(r events.Recorded) {
 		for _, a := range e.ShardsReleased.Releases {
 			touch(e.ShardsReleased.Namespace, a.Shards, func(key string, ns *namespace, sh *row) {
 				w.must(sh.Owner == a.NodeId && sh.Session == events.Position(a.Session), r, "%s is not %s's to release (S7)", key, a.NodeId)
-				if e.ShardsReleased.Cause == eventsv1.ShardCause_SHARD_CAUSE_FORCED && sh.Silent {
+				if r.Meta.Command == (shard.Move{}).CommandName() { // and no report of its owner
 					lease := ns.spec.Ownership == eventsv1.Ownership_OWNERSHIP_LEASE
-					w.must(!lease && sh.Cause == e.ShardsReleased.Cause, r, "%s is passed over, owned by lease: %t (S1)", key, lease)
+					w.must(!lease && sh.Silent && sh.Cause == e.ShardsReleased.Cause, r, "%s is passed over, owned by lease: %t (S1)", key, lease)
 				}
 				sh.Owner, sh.Session, sh.Silent = "", 0, false
 				w.back[key] = release{a.NodeId, r.Decision}

@@ -228,7 +228,7 @@ func (c *checker) released(r events.Recorded, e *eventsv1.ShardsReleased) {
 			if o.node != a.NodeId || o.session != a.Session {
 				c.w.fail("S7: %s/%d released at %d by %s, owned by %s", e.Namespace, id, r.Position, a.NodeId, o.node)
 			}
-			if e.Cause == eventsv1.ShardCause_SHARD_CAUSE_FORCED && o.silent {
+			if r.Meta.Command == (shard.Move{}).CommandName() && o.silent { // and no report of its owner
 				c.passedOver(ref)
 				delete(c.owners, ref)
 				return
