@@ -165,6 +165,10 @@ func (d draw) pending() commands.Command {
 	})
 	d.m.Shard.EachNamespace(func(ns *shard.Namespace) bool {
 		moves := d.shards(ns.Name, movingShard)
+		if id := d.owner(ns.Name); ns.Owned(id) > 0 && (ns.Spec.OwnershipTTL > 0 || ns.Spec.Ownership == eventsv1.Ownership_OWNERSHIP_STICKY) {
+			n, _ := d.m.Membership.Node(id)
+			all = append(all, membership.CloseSession{NodeID: id, Session: n.Session, Cause: eventsv1.SessionCloseCause_SESSION_CLOSE_CAUSE_EXPIRED})
+		}
 		switch {
 		case ns.Deleting && ns.Unowned() == int(ns.Len()):
 			all = append(all, shard.FinishDelete{Namespace: ns.Name})
@@ -176,9 +180,14 @@ func (d draw) pending() commands.Command {
 	})
 	d.m.Shard.EachSilent(func(ns *shard.Namespace, node string, session events.Position) bool {
 		all = append(all, shard.ExpireOwnership{NodeID: node, Session: session, Namespaces: []string{ns.Name, d.name()}})
-		if ids := ns.SilentShards(node, session); len(ids) > 0 {
+		if n, _ := d.m.Membership.Node(node); n.Session == 0 {
+			all = append(all, membership.OpenSession{
+				Node:       membership.Descriptor{NodeID: node, Role: "worker", Weight: 1},
+				SecretHash: d.secret(node), Incarnation: n.Incarnation + 1,
+			})
+		} else if ids := ns.SilentShards(node, session); len(ids) > 0 {
 			ids = ids[d.int(len(ids)):]
-			all = append(all, shard.Rebind{Namespace: ns.Name, NodeID: node, From: session, Session: d.session(node), Shards: ids})
+			all = append(all, shard.Rebind{Namespace: ns.Name, NodeID: node, From: session, Session: n.Session, Shards: ids}, shard.Rebind{Namespace: ns.Name, NodeID: node, From: session, Session: d.session(node), Shards: ids})
 		}
 		return true
 	})
