@@ -27,7 +27,8 @@ func namespacesCommand() *cli.Command {
 				name: "create", usage: "make a namespace and its shards", args: "NAMESPACE", min: 1, max: 1, run: createNamespace,
 				flags: mutateFlags(strategy, role, capacity,
 					&cli.IntFlag{Name: "shards", Required: true, Usage: "`N` shards, 1 to 1000000, with ids 0 to N-1"},
-					&cli.StringFlag{Name: "ownership", Usage: "`MODE`: lease, also if not given; fenced and sticky are refused by this release"}),
+					&cli.StringFlag{Name: "ownership", Usage: "`MODE`, what an owner may do while no server answers it: lease, also if not given, stops; fenced goes on, another may too, and resources tell them apart by fences; sticky goes on, and silence gives its shards to nobody"},
+					&cli.DurationFlag{Name: "ownership-ttl", Usage: "how long ownership goes on after the owner was last answered, `TTL`: the session's time to live, also if not given, to 1h; not with sticky"}),
 			}.command(),
 			verb{
 				name: "update", usage: "change a namespace", args: "NAMESPACE", min: 1, max: 1, run: updateNamespace,
@@ -46,6 +47,7 @@ func namespaceView() render.View[*controlv1.Namespace] {
 			{Name: "SHARDS", Value: func(n *controlv1.Namespace) string { return number(int64(n.GetShardCount())) }},
 			{Name: "STRATEGY", Value: (*controlv1.Namespace).GetStrategyId},
 			{Name: "OWNERSHIP", Value: func(n *controlv1.Namespace) string { return v1json.EnumWord(n.GetOwnership()) }},
+			{Name: "OWNERSHIP TTL", Wide: true, Value: func(n *controlv1.Namespace) string { return ownershipTTL(n.GetOwnershipTtlMs()) }},
 			{Name: "ROLE", Value: (*controlv1.Namespace).GetEligibleRole},
 			{Name: "STATUS", Value: func(n *controlv1.Namespace) string { return v1json.EnumWord(n.GetStatus()) }},
 			{Name: "CAPACITY", Wide: true, Value: func(n *controlv1.Namespace) string { return decimal(n.GetCapacityHint()) }},
@@ -175,7 +177,7 @@ func createNamespace(c *call) error {
 	}
 	req := &controlv1.CreateNamespaceRequest{
 		Namespace: name, ShardCount: shards, StrategyId: c.String("strategy"), EligibleRole: c.String("role"),
-		CapacityHint: c.Float64("capacity-hint"), Mutation: c.mutation(),
+		CapacityHint: c.Float64("capacity-hint"), OwnershipTtlMs: c.Duration("ownership-ttl").Milliseconds(), Mutation: c.mutation(),
 	}
 	if word := c.String("ownership"); word != "" {
 		modes, err := enums[controlv1.OwnershipMode]("ownership", controlv1.OwnershipMode(0).Descriptor(), []string{word})
@@ -189,6 +191,14 @@ func createNamespace(c *call) error {
 		return err
 	}
 	return c.receipt(r, "namespace "+name+" created with "+plural(int(shards), "shard"))
+}
+
+// ownershipTTL is - where the session's time to live is meant, or no time.
+func ownershipTTL(ms int64) string {
+	if ms == 0 {
+		return "-"
+	}
+	return (time.Duration(ms) * time.Millisecond).String()
 }
 
 // shardCount checks only what the wire cannot carry; how many are allowed is

@@ -38,6 +38,7 @@ func shardsCommand() *cli.Command {
 			), run: simulateShards}.command(),
 			verb{name: "move", usage: "move shards to a node, where they are held for 10 minutes", args: "NS/ID…", min: 1, max: -1, run: moveShards, flags: mutateFlags(
 				&cli.StringFlag{Name: "to", Required: true, Usage: "the `NODE` that shall own them"},
+				&cli.BoolFlag{Name: "force", Usage: "take them from owners that do not release: the session of a live owner is closed, a silent one is passed over as the ownership mode allows"},
 			)}.command(),
 			verb{name: "cancel-move", usage: "leave shards that are being moved where they are", args: "NS/ID…", min: 1, max: -1, flags: mutateFlags(), run: cancelMoves}.command(),
 			verb{name: "pause", usage: "keep shards with their owners until they are resumed, and unowned if those die", args: "NS/ID…", min: 1, max: -1, flags: mutateFlags(), run: pauseShards}.command(),
@@ -59,6 +60,9 @@ func shardView() render.View[*controlv1.ShardRecord] {
 			{Name: "STRATEGY", Wide: true, Value: (*controlv1.ShardRecord).GetStrategyId},
 			{Name: "FENCE", Value: func(s *controlv1.ShardRecord) string { return known(s.GetFenceToken()) }},
 			{Name: "SESSION", Wide: true, Value: func(s *controlv1.ShardRecord) string { return known(s.GetSessionId()) }},
+			{Name: "OWNERSHIP", Wide: true, Value: func(s *controlv1.ShardRecord) string { return v1json.EnumWord(s.GetOwnership()) }},
+			{Name: "OWNERSHIP TTL", Wide: true, Value: func(s *controlv1.ShardRecord) string { return ownershipTTL(s.GetOwnershipTtlMs()) }},
+			{Name: "SILENT", Wide: true, Value: func(s *controlv1.ShardRecord) string { return yesOrDash(s.GetOwnerSilent()) }},
 			{Name: "VERSION", Value: func(s *controlv1.ShardRecord) string { return number(s.GetVersion()) }},
 			{Name: "MOVE TO", Value: func(s *controlv1.ShardRecord) string { return dash(s.GetMoveToNodeId()) }},
 			{Name: "HELD UNTIL", Wide: true, Value: func(s *controlv1.ShardRecord) string { return clock(s.GetHeldUntil()) }},

@@ -53,10 +53,14 @@ func moveShards(c *call) error {
 		return err
 	}
 	to := c.String("to")
-	if err := c.confirm("move %s of %s to %s?", plural(len(ids), "shard"), namespace, to); err != nil {
+	question := "move %s of %s to %s?"
+	if c.Bool("force") {
+		question = "take %s of %s from their owners, for %s? Sessions of live owners are closed"
+	}
+	if err := c.confirm(question, plural(len(ids), "shard"), namespace, to); err != nil {
 		return err
 	}
-	r, err := c.client.Shards.Move(c.ctx, &controlv1.MoveShardsRequest{Namespace: namespace, ShardIds: ids, ToNodeId: to, Mutation: c.mutation()})
+	r, err := c.client.Shards.Move(c.ctx, &controlv1.MoveShardsRequest{Namespace: namespace, ShardIds: ids, ToNodeId: to, Force: c.Bool("force"), Mutation: c.mutation()})
 	if err != nil {
 		return err
 	}

@@ -34,6 +34,13 @@ func dash(s string) string {
 	return s
 }
 
+func yesOrDash(yes bool) string {
+	if yes {
+		return "yes"
+	}
+	return "-"
+}
+
 func clock(t *timestamppb.Timestamp) string {
 	if t == nil {
 		return "-"

@@ -106,6 +106,9 @@ func describeMembership(e *eventsv1.Event) (Description, bool) {
 	case *eventsv1.Event_SessionOpened:
 		s := k.SessionOpened
 		return describef(c, s.NodeId, "session of %s opened, TTL %d ms", s.NodeId, s.TtlMs), true
+	case *eventsv1.Event_SessionClosing:
+		s := k.SessionClosing
+		return describef(c, s.NodeId, "session %d of %s is going to be closed: %s", s.Session, s.NodeId, enumWord(s.Cause.String(), "SESSION_CLOSE_CAUSE_")), true
 	case *eventsv1.Event_SessionClosed:
 		s := k.SessionClosed
 		return describef(c, s.NodeId, "session %d of %s closed: %s", s.Session, s.NodeId, enumWord(s.Cause.String(), "SESSION_CLOSE_CAUSE_")), true
@@ -177,6 +180,9 @@ func describeShards(e *eventsv1.Event) (Description, bool) {
 		return shardsDescription(k.ShardsPaused.Namespace, "paused", 0, []part{{set: k.ShardsPaused.Shards}}), true
 	case *eventsv1.Event_ShardsResumed:
 		return shardsDescription(k.ShardsResumed.Namespace, "resumed", 0, []part{{set: k.ShardsResumed.Shards}}), true
+	case *eventsv1.Event_OwnershipExpired:
+		o := k.OwnershipExpired
+		return describef("shard", o.NodeId, "ownership of %s by its session %d expired in %s", o.NodeId, o.Session, nameSome(o.Namespaces)), true
 	}
 	return Description{}, false
 }
@@ -226,6 +232,14 @@ func shardsDescription(ns, verb string, cause eventsv1.ShardCause, parts []part)
 		d.Summary += " (" + enumWord(cause.String(), "SHARD_CAUSE_") + ")"
 	}
 	return d
+}
+
+// nameSome names the first of many.
+func nameSome(names []string) string {
+	if len(names) <= maxParts {
+		return strings.Join(names, ", ")
+	}
+	return fmt.Sprintf("%s and %d more", strings.Join(names[:maxParts], ", "), len(names)-maxParts)
 }
 
 func abbreviate(s string) string {

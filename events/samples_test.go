@@ -39,6 +39,7 @@ func samples() []proto.Message {
 		&eventsv1.NodeCordoned{NodeId: "n1"},
 		&eventsv1.NodeUncordoned{NodeId: "n1"},
 		&eventsv1.SessionOpened{NodeId: "n1", TtlMs: 5000, SecretHash: []byte(strings.Repeat("\x5a", events.HashSize)), Incarnation: 7},
+		&eventsv1.SessionClosing{NodeId: "n1", Session: 17, Cause: eventsv1.SessionCloseCause_SESSION_CLOSE_CAUSE_FORCED},
 		&eventsv1.SessionClosed{NodeId: "n1", Session: 17, Cause: eventsv1.SessionCloseCause_SESSION_CLOSE_CAUSE_EXPIRED},
 		&eventsv1.ServerLost{NodeId: "s2", Cause: eventsv1.ServerLossCause_SERVER_LOSS_CAUSE_SILENT},
 		&eventsv1.ServerReturned{NodeId: "s2"},
@@ -65,6 +66,7 @@ func samples() []proto.Message {
 		&eventsv1.ShardMoveCancelled{Namespace: "demo", Shards: some, Cause: eventsv1.ShardCause_SHARD_CAUSE_TARGET_LOST},
 		&eventsv1.ShardsPaused{Namespace: "demo", Shards: some},
 		&eventsv1.ShardsResumed{Namespace: "demo", Shards: some},
+		&eventsv1.OwnershipExpired{NodeId: "n1", Session: 17, Namespaces: []string{"demo", "ride"}},
 	}
 }
 

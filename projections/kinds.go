@@ -29,6 +29,8 @@ func (k kinds) of(e *eventsv1.Event) (kind, cause int32) {
 // holds the types complete.
 func causeOf(e *eventsv1.Event) int32 {
 	switch k := e.GetKind().(type) {
+	case *eventsv1.Event_SessionClosing:
+		return int32(k.SessionClosing.GetCause())
 	case *eventsv1.Event_SessionClosed:
 		return int32(k.SessionClosed.GetCause())
 	case *eventsv1.Event_ServerLost:

@@ -3,14 +3,21 @@
 //
 // What it promises to the code that it runs:
 //
-//  1. A shard is owned only while the lease lives, by an assignment to the
+//  1. Owning begins only while the lease lives, by an assignment to the
 //     present session, read at a position not older than the newest seen, with a
 //     fence above every one that was released here (S1, L2). The lease is
 //     counted from the sending of the answered heartbeat, on this machine's
-//     boot-time clock, and ends TTL/8 before the server's timer can.
+//     boot-time clock, and ends TTL/8 before the server's timer can. How long
+//     owning goes on is the mode of the namespace. lease: as long as the lease lives,
+//     or until ownershipTTL − ownershipTTL/8 after the last answered heartbeat of the
+//     session that the assignment names, if that is later, whatever becomes of the
+//     session. fenced and sticky: until the log, as this member hears it, says
+//     otherwise; [Ownership.Stale] is true from where a lease would have ended.
 //  2. The context of an ownership ends when the ownership does: on release with
 //     [ErrReleased], at the end of the lease with [ErrLeaseEnded], when the
-//     assignment is gone with [ErrReassigned]. A lease that is answered again in
+//     assignment is gone with [ErrReassigned], and with [ErrRebound] when the node's
+//     next session has it: then it begins again, with the new fence, when the callback
+//     has returned. A lease that is answered again in
 //     time resumes its ownerships with the same fence, and no event. After a
 //     suspension of the machine contexts end within 250 ms;
 //     [Ownership.Check] knows at once.
@@ -54,8 +61,8 @@
 // Why fences are checked as they are, and what that costs, is in DESIGN.md.
 //
 // What it does not do: it does not tell who may show which fence to a resource,
-// it keeps no ownership past a lease (modes fenced and sticky are to come), and it
-// does not say who should own what.
+// it does not say who should own what, and a leave that finds no session says nothing
+// to the servers: what outlives sessions then ends as after a silence.
 //
 // [Core] is the part that must not be wrong: pure, stepped, without clock or
 // goroutine; the simulator drives it directly. [Member] is its shell.

@@ -10,6 +10,9 @@ var (
 	ErrLeaseEnded = errors.New("member: the lease ended")
 	// ErrReassigned: the log gives it to another, or the session is no more.
 	ErrReassigned = errors.New("member: no longer assigned to this session")
+	// ErrRebound: the log bound it to this node's next session; it is owned again, with
+	// a new fence, when the callback has returned.
+	ErrRebound = errors.New("member: bound to the next session")
 	// ErrReturned: the callback of the shard has returned.
 	ErrReturned = errors.New("member: the callback has returned")
 	// ErrStopped: the member has stopped.

@@ -132,6 +132,7 @@ func rowOf(rec *controlv1.ShardRecord) (Row, error) {
 	return Row{
 		Ref:   Ref{Namespace: rec.GetNamespace(), Shard: id},
 		Owner: rec.GetOwnerNodeId(), Session: rec.GetSessionId(), Fence: rec.GetFenceToken(),
+		Mode: Mode(rec.GetOwnership()), TTL: rec.GetOwnershipTtlMs() * int64(time.Millisecond),
 		Draining: rec.GetMoveToNodeId() != "" ||
 			rec.GetStatus() == controlv1.ShardStatus_SHARD_STATUS_DRAINING ||
 			rec.GetStatus() == controlv1.ShardStatus_SHARD_STATUS_DISABLED,

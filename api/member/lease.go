@@ -28,6 +28,7 @@ type lease struct {
 
 	mu      sync.Mutex
 	epoch   *epoch // nil while there is none
+	rides   rides
 	stopped bool
 	changed chan struct{}
 }
@@ -65,19 +66,24 @@ func (l *lease) extend(session, until int64) bool {
 	return true
 }
 
-// expire ends an epoch whose time is over, and says how long the present one
-// has; 0 without one.
+// expire ends what is over, the epoch and rides, and says how long it is until the
+// next of them is; 0 without one.
 func (l *lease) expire() time.Duration {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.epoch == nil {
+	now := l.clock()
+	next := l.rides.expire(now)
+	if l.epoch != nil {
+		if until := l.epoch.until.Load(); now < until {
+			next = sooner(next, until)
+		} else {
+			l.endLocked(ErrLeaseEnded)
+		}
+	}
+	if next == 0 {
 		return 0
 	}
-	if left := l.epoch.until.Load() - l.clock(); left > 0 {
-		return time.Duration(left)
-	}
-	l.endLocked(ErrLeaseEnded)
-	return 0
+	return time.Duration(next - now)
 }
 
 // end ends the present epoch.
@@ -92,6 +98,7 @@ func (l *lease) stop() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.endLocked(ErrStopped)
+	l.rides.end(ErrStopped)
 	if !l.stopped {
 		l.stopped = true
 		l.notify()

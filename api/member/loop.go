@@ -162,7 +162,7 @@ func (l *loop) tick() {
 	if l.closeAt != 0 && now >= l.closeAt {
 		l.closeAt = 0
 	}
-	if l.core.Session() != 0 || l.stopping {
+	if l.core.Session() != 0 || l.stopping || l.wake != 0 && now >= l.wake {
 		l.step(Tick{})
 	}
 }
@@ -187,7 +187,8 @@ func (l *loop) step(in Input) {
 	now := l.now()
 	if a, ok := in.(Answered); ok && a.Session == l.core.Session() && a.Session != 0 {
 		l.ttl = a.TTL
-		if !l.m.lease.extend(a.Session, leaseEnd(a.SentAt, a.TTL)) {
+		inTime := l.m.lease.extend(a.Session, leaseEnd(a.SentAt, a.TTL))
+		if !l.m.lease.prolong(a.Session, a.SentAt, a.TTL) || !inTime {
 			now = l.now() // so that the Core sees as well that it was too late
 		}
 	}
@@ -249,7 +250,12 @@ func (l *loop) do(o Output, t *tally) {
 // start hands a shard to its callback. The Core starts nothing without a live
 // lease, so there is an epoch.
 func (l *loop) start(s Start, t *tally) {
-	g := newGrip(l.life, l.m.clock, l.epoch)
+	term := l.epoch.term()
+	if s.Mode != Leased || s.TTL > 0 {
+		ttl := int64(s.TTL)
+		term = l.m.lease.ride(l.life, l.core.Session(), ttl, l.core.Term(ttl), s.Mode == Leased)
+	}
+	g := newGrip(l.life, l.m.clock, term)
 	l.owned[s.Ref] = g
 	o := Ownership{Namespace: s.Ref.Namespace, Shard: s.Ref.Shard, Fence: s.Fence, grip: g}
 	t.add(&t.started, s.Ref)
@@ -288,7 +294,7 @@ func (l *loop) release() {
 // tally counts what a step did, for one line each.
 type tally struct {
 	started crowd
-	ended   [EndReassigned + 1]crowd
+	ended   [EndRebound + 1]crowd
 }
 
 type crowd struct {

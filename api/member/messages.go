@@ -77,11 +77,14 @@ type (
 	Start struct {
 		Ref   Ref
 		Fence int64
+		Mode  Mode
+		TTL   time.Duration
 	}
 	// End tells an ownership to end; Ended follows when the callback has
 	// returned. After EndReleased the callback may act until it returns; should
 	// the lease or the assignment end before, a second End says so, and from
-	// then on it may not.
+	// then on it may not. EndRebound lets it act as EndReleased does, and a Start
+	// follows it.
 	End struct {
 		Ref   Ref
 		Fence int64

@@ -23,7 +23,7 @@ type Ownership struct {
 // grip is the ownership's life.
 type grip struct {
 	clock func() int64
-	epoch *epoch
+	until until
 	// may ends when nothing may be done any more; told, its child, when the
 	// ownership is to end.
 	may, told    context.Context
@@ -34,20 +34,20 @@ type grip struct {
 	returned atomic.Bool
 }
 
-func newGrip(life context.Context, clock func() int64, e *epoch) *grip {
-	g := &grip{clock: clock, epoch: e}
-	g.may, g.forbid = context.WithCancelCause(e.ctx)
+func newGrip(life context.Context, clock func() int64, u until) *grip {
+	g := &grip{clock: clock, until: u}
+	g.may, g.forbid = context.WithCancelCause(u.ctx)
 	g.told, g.tell = context.WithCancelCause(g.may)
 	g.over, g.end = context.WithCancel(life)
 	return g
 }
 
 // Context ends when the ownership is to end, with [ErrReleased],
-// [ErrLeaseEnded] or [ErrReassigned] as its cause.
+// [ErrLeaseEnded], [ErrReassigned] or [ErrRebound] as its cause.
 func (o Ownership) Context() context.Context { return o.grip.told }
 
-// Permit ends when the owner may act no more. On a release it outlives Context
-// until the callback has returned, so that the last writes can be made.
+// Permit ends when the owner may act no more. On a release, and when it is bound
+// anew, it outlives Context until the callback has returned, so that the last writes can be made.
 func (o Ownership) Permit() context.Context { return o.grip.may }
 
 // Check returns nil while the owner may act, and why not otherwise. It looks at
@@ -60,10 +60,19 @@ func (o Ownership) Check() error {
 		return context.Cause(g.may)
 	case g.returned.Load():
 		return ErrReturned
-	case g.clock() >= g.epoch.until.Load():
+	case g.until.hard && g.clock() >= g.until.at.Load():
 		return ErrLeaseEnded
 	}
 	return nil
+}
+
+// Stale reports whether the shard may be another's by now, where the mode of its
+// namespace, fenced or sticky, lets this owner go on all the same: no server has
+// answered within the time for which the ownership was good. What it writes then
+// must pass a resource that checks fences.
+func (o Ownership) Stale() bool {
+	u := o.grip.until
+	return !u.hard && o.grip.clock() >= u.at.Load()
 }
 
 // String names the shard and the fence.
@@ -77,6 +86,8 @@ func (c EndCause) err() error {
 		return ErrReleased
 	case EndLease:
 		return ErrLeaseEnded
+	case EndRebound:
+		return ErrRebound
 	}
 	return ErrReassigned
 }
@@ -85,7 +96,7 @@ func (c EndCause) err() error {
 func (g *grip) apply(cause EndCause) {
 	g.end()
 	g.tell(cause.err())
-	if cause != EndReleased {
+	if cause != EndReleased && cause != EndRebound {
 		g.forbid(cause.err())
 	}
 }

@@ -2,6 +2,7 @@ package member
 
 import (
 	"fmt"
+	"math"
 	"testing"
 	"time"
 
@@ -23,10 +24,12 @@ type world struct {
 	session  int64 // 0 without one
 	ttl      time.Duration
 	lease    int64
-	rows     map[Ref]Row // as the core was last told at a position it had to believe
+	heard    map[int64]int64 // session → when the last answered heartbeat was sent
+	rows     map[Ref]Row     // as the core was last told at a position it had to believe
 	believed int64
 	running  map[Ref]int64
-	ended    map[Ref]bool // told to end
+	of       map[Ref]int64 // the session that it runs for
+	ended    map[Ref]bool  // told to end
 	released map[Ref]int64
 	leaving  bool
 }
@@ -34,16 +37,55 @@ type world struct {
 func newWorld(t *rapid.T) *world {
 	return &world{
 		t: t, core: NewCore("n1"), twin: NewCore("n1"), ttl: 8 * time.Second,
-		rows: map[Ref]Row{}, running: map[Ref]int64{}, ended: map[Ref]bool{}, released: map[Ref]int64{},
+		rows: map[Ref]Row{}, heard: map[int64]int64{}, running: map[Ref]int64{}, of: map[Ref]int64{}, ended: map[Ref]bool{}, released: map[Ref]int64{},
 	}
 }
 
 func (w *world) ref() Ref {
-	return Ref{Namespace: rapid.SampledFrom([]string{"a", "b"}).Draw(w.t, "ns"), Shard: uint32(rapid.IntRange(0, 2).Draw(w.t, "shard"))}
+	return Ref{Namespace: rapid.SampledFrom([]string{"a", "b", "fenced", "ride", "sticky"}).Draw(w.t, "ns"), Shard: uint32(rapid.IntRange(0, 1).Draw(w.t, "shard"))}
+}
+
+// longRide is for how long ownerships of the namespace "ride" go on.
+const longRide = 30 * time.Second
+
+// mode is how a namespace is owned.
+func mode(namespace string) (Mode, int64) {
+	switch namespace {
+	case "fenced":
+		return Fenced, int64(longRide)
+	case "ride":
+		return Leased, int64(longRide)
+	case "sticky":
+		return Sticky, 0
+	}
+	return Leased, 0
+}
+
+// until is when what runs may act no more, by the rules and the world's own notes.
+func (w *world) until(ref Ref) int64 {
+	session := w.of[ref]
+	lease := int64(0)
+	if sent, ok := w.heard[session]; ok && session == w.session {
+		lease = sent + int64(w.ttl) - int64(w.ttl)/8
+	}
+	switch m, ttl := mode(ref.Namespace); {
+	case m != Leased:
+		return math.MaxInt64
+	case ttl > 0:
+		return max(lease, w.heard[session]+ttl-ttl/8)
+	}
+	return lease
+}
+
+// mine reports whether the log, as far as is known here, gives a shard to what runs.
+func (w *world) mine(ref Ref) bool {
+	r, ok := w.rows[ref]
+	return ok && r.Owner == "n1" && r.Session == w.of[ref] && r.Fence == w.running[ref]
 }
 
 func (w *world) row() Row {
 	r := Row{Ref: w.ref(), Owner: rapid.SampledFrom([]string{"n1", "n1", "n1", "n2"}).Draw(w.t, "owner")}
+	r.Mode, r.TTL = mode(r.Namespace)
 	r.Session = w.session
 	if rapid.IntRange(0, 4).Draw(w.t, "other session") == 0 {
 		r.Session = max(1, w.session-1)
@@ -80,7 +122,7 @@ func (w *world) step(in Input) []Output {
 	out, wake := w.core.Step(w.now, in)
 	w.twin.all = true
 	twin, twinWake := w.twin.Step(w.now, in)
-	if diff := cmp.Diff(twin, out); diff != "" || wake != twinWake {
+	if diff := cmp.Diff(twin, out); diff != "" || wake != twinWake && (wake != w.core.ends || twinWake != 0 && twinWake < wake) {
 		w.t.Fatalf("incremental differs from full after %#v (-full +incremental):\n%s", in, diff)
 	}
 	if w.core.Position() < before {
@@ -108,12 +150,16 @@ func (w *world) output(o Output) {
 		if x.Fence <= w.released[x.Ref] {
 			w.t.Fatalf("%v although fence %d was released", x, w.released[x.Ref])
 		}
-		w.running[x.Ref] = x.Fence
+		if m, ttl := mode(x.Ref.Namespace); x.Mode != m || int64(x.TTL) != ttl {
+			w.t.Fatalf("%v of a namespace that is owned in mode %d for %d", x, m, ttl)
+		}
+		w.running[x.Ref], w.of[x.Ref] = x.Fence, w.session
 		delete(w.ended, x.Ref)
 	case End:
 		if w.running[x.Ref] != x.Fence {
 			w.t.Fatalf("%v but %d runs", x, w.running[x.Ref])
 		}
+		w.ending(x)
 		w.ended[x.Ref] = true
 	case Beat:
 		for _, h := range x.Held {
@@ -132,19 +178,51 @@ func (w *world) output(o Output) {
 	}
 }
 
+// ending checks that nothing ends without its reason: what outlives a session is
+// ended by its own time, and by the log.
+func (w *world) ending(x End) {
+	m, ttl := mode(x.Ref.Namespace)
+	switch x.Cause {
+	case EndReleased:
+		if !w.leaving && !w.rows[x.Ref].Draining {
+			w.t.Fatalf("%v, and nobody asked", x)
+		}
+	case EndLease:
+		if w.now < w.until(x.Ref) {
+			w.t.Fatalf("%v at %d, it may act until %d", x, w.now, w.until(x.Ref))
+		}
+	default:
+		if w.mine(x.Ref) && (w.of[x.Ref] == w.session || m != Leased || ttl > 0) {
+			w.t.Fatalf("%v of session %d, and the row is %+v", x, w.of[x.Ref], w.rows[x.Ref])
+		}
+		if r := w.rows[x.Ref]; x.Cause == EndRebound && (r.Owner != "n1" || r.Session != w.session || w.session <= w.of[x.Ref]) {
+			w.t.Fatalf("%v of session %d, and the row is %+v", x, w.of[x.Ref], r)
+		}
+	}
+}
+
 // check holds in every state.
 func (w *world) check() {
 	for ref, fence := range w.running {
 		if got, ok := w.core.Owns(ref, w.now); ok {
-			if got != fence || w.now >= w.lease || w.ended[ref] {
-				w.t.Fatalf("owns %v with fence %d: runs with %d, lease until %d, now %d, ended %t", ref, got, fence, w.lease, w.now, w.ended[ref])
+			if got != fence || w.now >= w.until(ref) || w.ended[ref] {
+				w.t.Fatalf("owns %v with fence %d: runs with %d until %d, now %d, ended %t", ref, got, fence, w.until(ref), w.now, w.ended[ref])
 			}
 		}
-		if _, ok := w.core.Owns(ref, w.lease); ok {
-			w.t.Fatalf("owns %v past its lease", ref)
+		if _, ok := w.core.Owns(ref, w.until(ref)); ok {
+			w.t.Fatalf("owns %v past its time", ref)
 		}
-		if w.now >= w.lease && !w.ended[ref] {
-			w.t.Fatalf("%v runs on past its lease", ref)
+		if w.now >= w.until(ref) && !w.ended[ref] {
+			w.t.Fatalf("%v runs on past its time", ref)
+		}
+		if at := w.core.Until(ref); at > w.until(ref) {
+			w.t.Fatalf("%v acts until %d, it may until %d", ref, at, w.until(ref))
+		}
+		if m, ttl := mode(ref.Namespace); m != Leased {
+			fresh := w.heard[w.of[ref]] + max(int64(w.ttl)-int64(w.ttl)/8, ttl-ttl/8)
+			if got := w.core.Stale(ref, w.now); got != (w.now >= fresh) {
+				w.t.Fatalf("%v is stale %t at %d, it is good until %d", ref, got, w.now, fresh)
+			}
 		}
 	}
 }
@@ -154,6 +232,7 @@ func (w *world) open() {
 	w.session = w.position
 	sent := w.now - rapid.Int64Range(0, int64(w.ttl)).Draw(w.t, "since")
 	w.lease = sent + int64(w.ttl) - int64(w.ttl)/8
+	w.heard[w.session] = sent
 	w.believed = max(w.believed, w.session)
 	w.step(Opened{Session: w.session, TTL: w.ttl, SentAt: sent, Position: w.session})
 }
@@ -179,6 +258,7 @@ func (w *world) actions() map[string]func(*rapid.T) {
 			}
 			if session == w.session && session != 0 {
 				w.lease = max(w.lease, sent+int64(w.ttl)-int64(w.ttl)/8)
+				w.heard[session] = max(w.heard[session], sent)
 			}
 			w.step(Answered{Session: session, TTL: w.ttl, SentAt: sent, WantFull: rapid.Bool().Draw(t, "want full")})
 		},
@@ -265,17 +345,20 @@ func TestLateAnswerResumes(t *testing.T) {
 		}
 		want := map[Ref]int64{}
 		for ref, fence := range w.running {
-			if _, ok := w.core.Owns(ref, w.now); ok {
+			if _, ok := w.core.Owns(ref, w.now); ok && w.of[ref] == w.session {
 				want[ref] = fence
 			}
 		}
 		w.now = w.lease
 		w.step(Tick{})
 		for ref, fence := range w.running {
+			if !w.ended[ref] {
+				continue // it goes on for longer than the lease
+			}
 			delete(w.running, ref)
 			w.step(Ended{Ref: ref, Fence: fence})
 		}
-		w.lease = w.now + int64(w.ttl) - int64(w.ttl)/8
+		w.lease, w.heard[w.session] = w.now+int64(w.ttl)-int64(w.ttl)/8, w.now
 		w.step(Answered{Session: w.session, TTL: w.ttl, SentAt: w.now})
 		for ref, fence := range want {
 			if got, ok := w.core.Owns(ref, w.now); !ok || got != fence {

@@ -19,6 +19,9 @@ type Row struct {
 	Fence   int64
 	// Draining: the owner is asked to release.
 	Draining bool
+	// Mode and TTL, nanoseconds, are how the namespace is owned.
+	Mode Mode
+	TTL  int64
 }
 
 // HoldState is what this member does with a shard. The values are those of the
@@ -49,11 +52,17 @@ const (
 	EndReleased   EndCause = iota + 1 // asked to release, or leaving
 	EndLease                          // the lease ended
 	EndReassigned                     // the log says that it is another's
+	EndRebound                        // the log bound it to this node's next session: it starts again
 )
 
 // hold is a shard that this member has, or had until its release is known.
 type hold struct {
 	fence   int64
+	session int64 // that the assignment names
+	mode    Mode
+	ttl     int64
+	// ends is when the ownership of an earlier session ends, or is stale.
+	ends    int64
 	running bool     // the callback has started and not returned
 	ending  EndCause // it was told to end; 0 while it was not
 	// stopped: it was told that it may act no more, not even to release.
@@ -68,6 +77,11 @@ type Core struct {
 	session int64 // 0 without one
 	ttl     int64
 	lease   int64 // boot time at which the lease ends
+	// heard is the boot time at which the last answered heartbeat was sent.
+	heard int64
+	// ends is not after the first end of an ownership that goes on for longer than
+	// the lease; 0 without one.
+	ends int64
 	// position is the newest that rows were read at.
 	position int64
 	// floor is the highest fence that this session released of a shard. It is
@@ -108,7 +122,7 @@ func (c *Core) Position() int64 { return c.position }
 // Owns reports whether a shard is owned now, and with which fence.
 func (c *Core) Owns(ref Ref, now int64) (fence int64, ok bool) {
 	h := c.holds[ref]
-	if h == nil || !h.running || h.ending != 0 || now >= c.lease {
+	if h == nil || !h.running || h.ending != 0 || now >= c.until(h) {
 		return 0, false
 	}
 	return h.fence, true
@@ -117,8 +131,8 @@ func (c *Core) Owns(ref Ref, now int64) (fence int64, ok bool) {
 // Step takes one input at a moment of the boot-time clock, and returns what has
 // to be done. wake is the boot time at which a Tick is due.
 func (c *Core) Step(now int64, in Input) (out []Output, wake int64) {
-	if c.live && now >= c.lease {
-		// A lease that ended is seen to end, even by an answer that renews it.
+	if c.live && now >= c.lease || c.ends != 0 && now >= c.ends {
+		// What ended is seen to end, even by an answer that renews it.
 		out = c.reconcile(now)
 	}
 	out = append(out, c.take(in)...)
@@ -181,7 +195,7 @@ func (c *Core) opened(x Opened) []Output {
 	}
 	out := c.drop() // a session that this one follows
 	c.session, c.ttl = x.Session, int64(x.TTL)
-	c.lease = leaseEnd(x.SentAt, x.TTL)
+	c.lease, c.heard = leaseEnd(x.SentAt, x.TTL), x.SentAt
 	c.position = max(c.position, x.Position)
 	c.beatAt, c.full, c.all = 0, true, true
 	clear(c.floor)
@@ -193,7 +207,7 @@ func (c *Core) answered(x Answered) {
 		return
 	}
 	c.ttl = int64(x.TTL)
-	c.lease = max(c.lease, leaseEnd(x.SentAt, x.TTL))
+	c.lease, c.heard = max(c.lease, leaseEnd(x.SentAt, x.TTL)), max(c.heard, x.SentAt)
 	if x.WantFull {
 		c.full, c.beatAt = true, 0
 	}
@@ -207,20 +221,23 @@ func (c *Core) lost() []Output {
 	return append(out, Open{})
 }
 
-// drop ends the session and everything that was held by it.
+// drop ends the session and what was held by it; the rest is kept without one.
 func (c *Core) drop() []Output {
 	if c.session == 0 {
 		return nil
 	}
 	// Rows of a later session may have come before the answer that names it.
 	for ref, r := range c.rows {
-		if r.Session <= c.session {
+		if r.Session <= c.session && !r.outlives() {
 			delete(c.rows, ref)
 		}
 	}
 	var out []Output
 	for _, ref := range c.everything() {
 		h := c.holds[ref]
+		if c.keep(h) {
+			continue
+		}
 		if o := c.stop(ref, h); o != nil {
 			out = append(out, o)
 		}
@@ -228,7 +245,7 @@ func (c *Core) drop() []Output {
 			delete(c.holds, ref)
 		}
 	}
-	c.session, c.lease, c.all = 0, 0, true
+	c.session, c.lease, c.heard, c.all = 0, 0, 0, true
 	return out
 }
 
@@ -267,7 +284,7 @@ func (c *Core) ended(x Ended) {
 	switch h.ending {
 	case EndReleased, 0: // a callback that returns by itself gives its shard back
 		c.release(x.Ref, h)
-	case EndReassigned:
+	case EndReassigned, EndRebound:
 		delete(c.holds, x.Ref)
 		c.changed = true
 	case EndLease:
@@ -288,11 +305,18 @@ func (c *Core) reconcile(now int64) []Output {
 	if live := c.session != 0 && now < c.lease; live != c.live {
 		c.live, c.all = live, true
 	}
+	if c.ends != 0 && now >= c.ends {
+		c.all = true
+	}
+	everything := c.all
 	var out []Output
 	for _, ref := range c.toSettle() {
 		if o := c.settle(now, ref); o != nil {
 			out = append(out, o)
 		}
+	}
+	if everything {
+		c.ends = c.nextEnd()
 	}
 	return out
 }
@@ -321,25 +345,28 @@ func (c *Core) settle(now int64, ref Ref) Output {
 			return nil
 		}
 		if row.Draining || row.Fence <= c.floor[ref] { // never to start here: released as it is
-			c.holds[ref] = &hold{fence: row.Fence}
+			c.holds[ref] = held(row)
 			c.release(ref, c.holds[ref])
 			return nil
 		}
-		return c.start(ref, row.Fence)
+		return c.start(row)
 	}
 	switch {
-	case !mine || row.Fence != h.fence:
+	case !c.gives(row, h):
 		return c.settleForeign(now, ref, h, row, mine)
 	case h.released:
 		return nil
-	case h.running && !h.stopped && now >= c.lease:
+	case h.running && !h.stopped && now >= c.until(h):
 		return c.lapse(ref, h)
 	case h.running && h.ending == 0 && (row.Draining || c.leaving):
 		return c.end(ref, h, EndReleased)
+	case !h.running && !mine: // of an earlier session: to be bound again first
+		delete(c.holds, ref)
+		c.changed = true
 	case !h.running && (row.Draining || c.leaving):
 		c.release(ref, h)
 	case !h.running && now < c.lease:
-		return c.start(ref, h.fence)
+		return c.start(row)
 	case h.running && h.ending == EndLease && (row.Draining || c.leaving):
 		h.ending = EndReleased // it ends anyway; its return is then a release
 	}
@@ -349,7 +376,10 @@ func (c *Core) settle(now int64, ref Ref) Output {
 // settleForeign ends what the log no longer gives to this session with this
 // fence. A fence at or below one that was held is never started.
 func (c *Core) settleForeign(now int64, ref Ref, h *hold, row Row, mine bool) Output {
-	if h.running {
+	switch {
+	case h.running && mine && h.session < c.session:
+		return c.rebound(now, ref, h)
+	case h.running:
 		return c.stop(ref, h)
 	}
 	if mine && row.Fence <= h.fence {
@@ -368,11 +398,16 @@ func (c *Core) release(ref Ref, h *hold) {
 	c.floor[ref] = max(c.floor[ref], h.fence)
 }
 
-func (c *Core) start(ref Ref, fence int64) Output {
-	c.holds[ref] = &hold{fence: fence, running: true}
+func (c *Core) start(row Row) Output {
+	h := held(row)
+	h.running = true
+	c.holds[row.Ref] = h
 	c.running++
 	c.changed = true
-	return Start{Ref: ref, Fence: fence}
+	if h.mode == Leased && h.ttl > 0 {
+		c.ends = sooner(c.ends, c.until(h))
+	}
+	return Start{Ref: row.Ref, Fence: row.Fence, Mode: h.mode, TTL: time.Duration(h.ttl)}
 }
 
 // end asks a callback to release.
@@ -432,12 +467,13 @@ func (c *Core) Held() []Held {
 
 func (c *Core) wake() int64 {
 	if c.session == 0 {
-		return 0
+		return c.ends
 	}
-	if c.live && c.lease < c.beatAt {
+	at := sooner(c.beatAt, c.ends)
+	if c.live && c.lease < at {
 		return c.lease
 	}
-	return c.beatAt
+	return at
 }
 
 // everything lists the shards that are assigned or held, in order: what a step

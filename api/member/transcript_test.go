@@ -103,7 +103,8 @@ func (f fields) row() Row {
 	if f["owner"] != "" {
 		owner = f["owner"]
 	}
-	return Row{Ref: f.ref(), Owner: owner, Session: f.number("session"), Fence: f.number("fence"), Draining: f["draining"] == "true"}
+	return Row{Ref: f.ref(), Owner: owner, Session: f.number("session"), Fence: f.number("fence"), Draining: f["draining"] == "true",
+		Mode: map[string]Mode{"lease": Leased, "fenced": Fenced, "sticky": Sticky}[f["mode"]], TTL: int64(f.time("ttl"))}
 }
 
 func parseInput(t *testing.T, line string) (int64, Input) {
@@ -150,7 +151,7 @@ func show(o Output) string {
 	case Start:
 		return fmt.Sprintf("start %s/%d fence=%d", x.Ref.Namespace, x.Ref.Shard, x.Fence)
 	case End:
-		cause := map[EndCause]string{EndReleased: "released", EndLease: "lease", EndReassigned: "reassigned"}[x.Cause]
+		cause := map[EndCause]string{EndReleased: "released", EndLease: "lease", EndReassigned: "reassigned", EndRebound: "rebound"}[x.Cause]
 		return fmt.Sprintf("end %s/%d fence=%d cause=%s", x.Ref.Namespace, x.Ref.Shard, x.Fence, cause)
 	case Beat:
 		s := fmt.Sprintf("beat session=%d full=%t", x.Session, x.Full)

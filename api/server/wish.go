@@ -59,7 +59,7 @@ func shardCommandOf(req proto.Message) (commands.Command, error) {
 		return shard.Delete{Namespace: r.Namespace}, nil
 	case *controlv1.MoveShardsRequest:
 		ids, err := shardIDs(r.ShardIds)
-		return shard.Move{Namespace: r.Namespace, Shards: ids, To: r.ToNodeId}, err
+		return shard.Move{Namespace: r.Namespace, Shards: ids, To: r.ToNodeId, Force: r.Force}, err
 	case *controlv1.CancelShardMovesRequest:
 		ids, err := shardIDs(r.ShardIds)
 		return shard.CancelMoves{Namespace: r.Namespace, Shards: ids}, err
@@ -108,7 +108,7 @@ func createCommand(r *controlv1.CreateNamespaceRequest) (commands.Command, error
 		return nil, err
 	}
 	// Bounded before it is multiplied: a product that wraps to 0 would pass.
-	if most := int64(time.Hour / time.Millisecond); r.OwnershipTtlMs < 0 || r.OwnershipTtlMs > most {
+	if most := int64(shard.MaxOwnershipTTL / time.Millisecond); r.OwnershipTtlMs < 0 || r.OwnershipTtlMs > most {
 		return nil, badField("ownershipTtlMs", fmt.Sprintf("0 to %d", most), "is %d", r.OwnershipTtlMs)
 	}
 	return shard.Create{Namespace: r.Namespace, Spec: shard.Spec{

@@ -132,7 +132,8 @@ type Namespace struct {
 	EligibleRole string                 `protobuf:"bytes,5,opt,name=eligible_role,json=eligibleRole,proto3" json:"eligible_role,omitempty"`
 	Version      int64                  `protobuf:"varint,6,opt,name=version,proto3" json:"version,omitempty"`
 	Status       NamespaceStatus        `protobuf:"varint,7,opt,name=status,proto3,enum=omnirelay.mesh.control.v1.NamespaceStatus" json:"status,omitempty"`
-	// Milliseconds; 0 means the session's time to live.
+	// How long an ownership goes on after the last answered heartbeat of its owner,
+	// milliseconds; 0 means the session's time to live.
 	OwnershipTtlMs int64                  `protobuf:"varint,8,opt,name=ownership_ttl_ms,json=ownershipTtlMs,proto3" json:"ownership_ttl_ms,omitempty"`
 	CapacityHint   float64                `protobuf:"fixed64,9,opt,name=capacity_hint,json=capacityHint,proto3" json:"capacity_hint,omitempty"`
 	CreatedAt      *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=created_at,json=createdAt,proto3" json:"created_at,omitempty"`
@@ -446,7 +447,9 @@ type CreateNamespaceRequest struct {
 	// Unspecified means lease.
 	Ownership OwnershipMode `protobuf:"varint,4,opt,name=ownership,proto3,enum=omnirelay.mesh.control.v1.OwnershipMode" json:"ownership,omitempty"`
 	// Empty means "worker".
-	EligibleRole   string    `protobuf:"bytes,5,opt,name=eligible_role,json=eligibleRole,proto3" json:"eligible_role,omitempty"`
+	EligibleRole string `protobuf:"bytes,5,opt,name=eligible_role,json=eligibleRole,proto3" json:"eligible_role,omitempty"`
+	// Not below the session's time to live, at most an hour; 0 means the session's
+	// time to live, and is the only one with sticky.
 	OwnershipTtlMs int64     `protobuf:"varint,6,opt,name=ownership_ttl_ms,json=ownershipTtlMs,proto3" json:"ownership_ttl_ms,omitempty"`
 	CapacityHint   float64   `protobuf:"fixed64,7,opt,name=capacity_hint,json=capacityHint,proto3" json:"capacity_hint,omitempty"`
 	Mutation       *Mutation `protobuf:"bytes,8,opt,name=mutation,proto3" json:"mutation,omitempty"`

@@ -107,7 +107,17 @@ type ShardRecord struct {
 	HeldUntil *timestamppb.Timestamp `protobuf:"bytes,105,opt,name=held_until,json=heldUntil,proto3" json:"held_until,omitempty"`
 	// How long the shard will stay where the move in flight puts it,
 	// milliseconds; 0 is no hold.
-	MoveHoldMs    uint32 `protobuf:"varint,106,opt,name=move_hold_ms,json=moveHoldMs,proto3" json:"move_hold_ms,omitempty"`
+	MoveHoldMs uint32 `protobuf:"varint,106,opt,name=move_hold_ms,json=moveHoldMs,proto3" json:"move_hold_ms,omitempty"`
+	// The owner's session is closed, and its ownership goes on as the mode says.
+	OwnerSilent bool `protobuf:"varint,110,opt,name=owner_silent,json=ownerSilent,proto3" json:"owner_silent,omitempty"`
+	// How the namespace is owned, and for how long an ownership goes on after the
+	// last answered heartbeat of its owner, milliseconds; 0 is the session's time to
+	// live.
+	Ownership      OwnershipMode `protobuf:"varint,111,opt,name=ownership,proto3,enum=omnirelay.mesh.control.v1.OwnershipMode" json:"ownership,omitempty"`
+	OwnershipTtlMs int64         `protobuf:"varint,112,opt,name=ownership_ttl_ms,json=ownershipTtlMs,proto3" json:"ownership_ttl_ms,omitempty"`
+	// An operator takes the shard from its owner: the move in flight waits for no
+	// release.
+	MoveForced    bool `protobuf:"varint,118,opt,name=move_forced,json=moveForced,proto3" json:"move_forced,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -266,6 +276,34 @@ func (x *ShardRecord) GetMoveHoldMs() uint32 {
 		return x.MoveHoldMs
 	}
 	return 0
+}
+
+func (x *ShardRecord) GetOwnerSilent() bool {
+	if x != nil {
+		return x.OwnerSilent
+	}
+	return false
+}
+
+func (x *ShardRecord) GetOwnership() OwnershipMode {
+	if x != nil {
+		return x.Ownership
+	}
+	return OwnershipMode_OWNERSHIP_MODE_UNSPECIFIED
+}
+
+func (x *ShardRecord) GetOwnershipTtlMs() int64 {
+	if x != nil {
+		return x.OwnershipTtlMs
+	}
+	return 0
+}
+
+func (x *ShardRecord) GetMoveForced() bool {
+	if x != nil {
+		return x.MoveForced
+	}
+	return false
 }
 
 type ShardHistory struct {
@@ -1681,11 +1719,15 @@ func (x *ShardHistoryResponse) GetPosition() int64 {
 }
 
 type MoveShardsRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Namespace     string                 `protobuf:"bytes,1,opt,name=namespace,proto3" json:"namespace,omitempty"`
-	ShardIds      []string               `protobuf:"bytes,2,rep,name=shard_ids,json=shardIds,proto3" json:"shard_ids,omitempty"`
-	ToNodeId      string                 `protobuf:"bytes,3,opt,name=to_node_id,json=toNodeId,proto3" json:"to_node_id,omitempty"`
-	Mutation      *Mutation              `protobuf:"bytes,4,opt,name=mutation,proto3" json:"mutation,omitempty"`
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	Namespace string                 `protobuf:"bytes,1,opt,name=namespace,proto3" json:"namespace,omitempty"`
+	ShardIds  []string               `protobuf:"bytes,2,rep,name=shard_ids,json=shardIds,proto3" json:"shard_ids,omitempty"`
+	ToNodeId  string                 `protobuf:"bytes,3,opt,name=to_node_id,json=toNodeId,proto3" json:"to_node_id,omitempty"`
+	Mutation  *Mutation              `protobuf:"bytes,4,opt,name=mutation,proto3" json:"mutation,omitempty"`
+	// Take the shards from owners that do not release: the session of a live owner is
+	// closed, and an owner that is silent already is passed over as the ownership mode
+	// allows.
+	Force         bool `protobuf:"varint,5,opt,name=force,proto3" json:"force,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1746,6 +1788,13 @@ func (x *MoveShardsRequest) GetMutation() *Mutation {
 		return x.Mutation
 	}
 	return nil
+}
+
+func (x *MoveShardsRequest) GetForce() bool {
+	if x != nil {
+		return x.Force
+	}
+	return false
 }
 
 type MoveShardsResponse struct {
@@ -2108,7 +2157,7 @@ var File_api_v1_shard_proto protoreflect.FileDescriptor
 
 const file_api_v1_shard_proto_rawDesc = "" +
 	"\n" +
-	"\x12api/v1/shard.proto\x12\x19omnirelay.mesh.control.v1\x1a\x13api/v1/common.proto\x1a\x14api/v1/options.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xd5\x05\n" +
+	"\x12api/v1/shard.proto\x12\x19omnirelay.mesh.control.v1\x1a\x13api/v1/common.proto\x1a\x16api/v1/namespace.proto\x1a\x14api/v1/options.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x8b\a\n" +
 	"\vShardRecord\x12\x1c\n" +
 	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x19\n" +
 	"\bshard_id\x18\x02 \x01(\tR\ashardId\x12\x1f\n" +
@@ -2134,7 +2183,12 @@ const file_api_v1_shard_proto_rawDesc = "" +
 	"\n" +
 	"held_until\x18i \x01(\v2\x1a.google.protobuf.TimestampR\theldUntil\x12 \n" +
 	"\fmove_hold_ms\x18j \x01(\rR\n" +
-	"moveHoldMs\"\xdc\x01\n" +
+	"moveHoldMs\x12!\n" +
+	"\fowner_silent\x18n \x01(\bR\vownerSilent\x12F\n" +
+	"\townership\x18o \x01(\x0e2(.omnirelay.mesh.control.v1.OwnershipModeR\townership\x12(\n" +
+	"\x10ownership_ttl_ms\x18p \x01(\x03R\x0eownershipTtlMs\x12\x1f\n" +
+	"\vmove_forced\x18v \x01(\bR\n" +
+	"moveForced\"\xdc\x01\n" +
 	"\fShardHistory\x12\x14\n" +
 	"\x05actor\x18\x01 \x01(\tR\x05actor\x12\x16\n" +
 	"\x06reason\x18\x02 \x01(\tR\x06reason\x12#\n" +
@@ -2250,13 +2304,14 @@ const file_api_v1_shard_proto_rawDesc = "" +
 	"\x14ShardHistoryResponse\x12F\n" +
 	"\x05items\x18\x01 \x03(\v20.omnirelay.mesh.control.v1.ShardDiffNotificationR\x05items\x12&\n" +
 	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\x12\x1a\n" +
-	"\bposition\x18\x03 \x01(\x03R\bposition\"\xad\x01\n" +
+	"\bposition\x18\x03 \x01(\x03R\bposition\"\xc3\x01\n" +
 	"\x11MoveShardsRequest\x12\x1c\n" +
 	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x1b\n" +
 	"\tshard_ids\x18\x02 \x03(\tR\bshardIds\x12\x1c\n" +
 	"\n" +
 	"to_node_id\x18\x03 \x01(\tR\btoNodeId\x12?\n" +
-	"\bmutation\x18\x04 \x01(\v2#.omnirelay.mesh.control.v1.MutationR\bmutation\"R\n" +
+	"\bmutation\x18\x04 \x01(\v2#.omnirelay.mesh.control.v1.MutationR\bmutation\x12\x14\n" +
+	"\x05force\x18\x05 \x01(\bR\x05force\"R\n" +
 	"\x12MoveShardsResponse\x12<\n" +
 	"\areceipt\x18\x01 \x01(\v2\".omnirelay.mesh.control.v1.ReceiptR\areceipt\"\x95\x01\n" +
 	"\x17CancelShardMovesRequest\x12\x1c\n" +
@@ -2344,73 +2399,75 @@ var file_api_v1_shard_proto_goTypes = []any{
 	(*ResumeShardsRequest)(nil),       // 27: omnirelay.mesh.control.v1.ResumeShardsRequest
 	(*ResumeShardsResponse)(nil),      // 28: omnirelay.mesh.control.v1.ResumeShardsResponse
 	(*timestamppb.Timestamp)(nil),     // 29: google.protobuf.Timestamp
-	(*ReadOptions)(nil),               // 30: omnirelay.mesh.control.v1.ReadOptions
-	(*Mutation)(nil),                  // 31: omnirelay.mesh.control.v1.Mutation
-	(*Receipt)(nil),                   // 32: omnirelay.mesh.control.v1.Receipt
+	(OwnershipMode)(0),                // 30: omnirelay.mesh.control.v1.OwnershipMode
+	(*ReadOptions)(nil),               // 31: omnirelay.mesh.control.v1.ReadOptions
+	(*Mutation)(nil),                  // 32: omnirelay.mesh.control.v1.Mutation
+	(*Receipt)(nil),                   // 33: omnirelay.mesh.control.v1.Receipt
 }
 var file_api_v1_shard_proto_depIdxs = []int32{
 	0,  // 0: omnirelay.mesh.control.v1.ShardRecord.status:type_name -> omnirelay.mesh.control.v1.ShardStatus
 	29, // 1: omnirelay.mesh.control.v1.ShardRecord.updated_at:type_name -> google.protobuf.Timestamp
 	29, // 2: omnirelay.mesh.control.v1.ShardRecord.move_deadline:type_name -> google.protobuf.Timestamp
 	29, // 3: omnirelay.mesh.control.v1.ShardRecord.held_until:type_name -> google.protobuf.Timestamp
-	29, // 4: omnirelay.mesh.control.v1.ShardHistory.time:type_name -> google.protobuf.Timestamp
-	0,  // 5: omnirelay.mesh.control.v1.ShardListRequest.statuses:type_name -> omnirelay.mesh.control.v1.ShardStatus
-	30, // 6: omnirelay.mesh.control.v1.ShardListRequest.read:type_name -> omnirelay.mesh.control.v1.ReadOptions
-	1,  // 7: omnirelay.mesh.control.v1.ShardListResponse.shards:type_name -> omnirelay.mesh.control.v1.ShardRecord
-	0,  // 8: omnirelay.mesh.control.v1.ShardWatchRequest.statuses:type_name -> omnirelay.mesh.control.v1.ShardStatus
-	0,  // 9: omnirelay.mesh.control.v1.ShardDiffRequest.statuses:type_name -> omnirelay.mesh.control.v1.ShardStatus
-	1,  // 10: omnirelay.mesh.control.v1.ShardDiffNotification.current:type_name -> omnirelay.mesh.control.v1.ShardRecord
-	1,  // 11: omnirelay.mesh.control.v1.ShardDiffNotification.previous:type_name -> omnirelay.mesh.control.v1.ShardRecord
-	2,  // 12: omnirelay.mesh.control.v1.ShardDiffNotification.history:type_name -> omnirelay.mesh.control.v1.ShardHistory
-	7,  // 13: omnirelay.mesh.control.v1.ShardDiffResponse.diffs:type_name -> omnirelay.mesh.control.v1.ShardDiffNotification
-	9,  // 14: omnirelay.mesh.control.v1.ShardSimulationRequest.nodes:type_name -> omnirelay.mesh.control.v1.ShardSimulationNode
-	30, // 15: omnirelay.mesh.control.v1.ShardSimulationRequest.read:type_name -> omnirelay.mesh.control.v1.ReadOptions
-	29, // 16: omnirelay.mesh.control.v1.ShardSimulationResponse.generated_at:type_name -> google.protobuf.Timestamp
-	11, // 17: omnirelay.mesh.control.v1.ShardSimulationResponse.assignments:type_name -> omnirelay.mesh.control.v1.ShardSimulationAssignment
-	12, // 18: omnirelay.mesh.control.v1.ShardSimulationResponse.changes:type_name -> omnirelay.mesh.control.v1.ShardSimulationChange
-	14, // 19: omnirelay.mesh.control.v1.ShardSimulationResponse.certificate:type_name -> omnirelay.mesh.control.v1.PlacementCertificate
-	30, // 20: omnirelay.mesh.control.v1.GetShardRequest.read:type_name -> omnirelay.mesh.control.v1.ReadOptions
-	16, // 21: omnirelay.mesh.control.v1.BatchGetShardsRequest.refs:type_name -> omnirelay.mesh.control.v1.ShardRef
-	1,  // 22: omnirelay.mesh.control.v1.BatchGetShardsResponse.shards:type_name -> omnirelay.mesh.control.v1.ShardRecord
-	30, // 23: omnirelay.mesh.control.v1.ShardHistoryRequest.read:type_name -> omnirelay.mesh.control.v1.ReadOptions
-	7,  // 24: omnirelay.mesh.control.v1.ShardHistoryResponse.items:type_name -> omnirelay.mesh.control.v1.ShardDiffNotification
-	31, // 25: omnirelay.mesh.control.v1.MoveShardsRequest.mutation:type_name -> omnirelay.mesh.control.v1.Mutation
-	32, // 26: omnirelay.mesh.control.v1.MoveShardsResponse.receipt:type_name -> omnirelay.mesh.control.v1.Receipt
-	31, // 27: omnirelay.mesh.control.v1.CancelShardMovesRequest.mutation:type_name -> omnirelay.mesh.control.v1.Mutation
-	32, // 28: omnirelay.mesh.control.v1.CancelShardMovesResponse.receipt:type_name -> omnirelay.mesh.control.v1.Receipt
-	31, // 29: omnirelay.mesh.control.v1.PauseShardsRequest.mutation:type_name -> omnirelay.mesh.control.v1.Mutation
-	32, // 30: omnirelay.mesh.control.v1.PauseShardsResponse.receipt:type_name -> omnirelay.mesh.control.v1.Receipt
-	31, // 31: omnirelay.mesh.control.v1.ResumeShardsRequest.mutation:type_name -> omnirelay.mesh.control.v1.Mutation
-	32, // 32: omnirelay.mesh.control.v1.ResumeShardsResponse.receipt:type_name -> omnirelay.mesh.control.v1.Receipt
-	3,  // 33: omnirelay.mesh.control.v1.ShardControlService.List:input_type -> omnirelay.mesh.control.v1.ShardListRequest
-	5,  // 34: omnirelay.mesh.control.v1.ShardControlService.Watch:input_type -> omnirelay.mesh.control.v1.ShardWatchRequest
-	6,  // 35: omnirelay.mesh.control.v1.ShardControlService.Diff:input_type -> omnirelay.mesh.control.v1.ShardDiffRequest
-	10, // 36: omnirelay.mesh.control.v1.ShardControlService.Simulate:input_type -> omnirelay.mesh.control.v1.ShardSimulationRequest
-	15, // 37: omnirelay.mesh.control.v1.ShardControlService.Get:input_type -> omnirelay.mesh.control.v1.GetShardRequest
-	17, // 38: omnirelay.mesh.control.v1.ShardControlService.BatchGet:input_type -> omnirelay.mesh.control.v1.BatchGetShardsRequest
-	17, // 39: omnirelay.mesh.control.v1.ShardControlService.Lookup:input_type -> omnirelay.mesh.control.v1.BatchGetShardsRequest
-	19, // 40: omnirelay.mesh.control.v1.ShardControlService.History:input_type -> omnirelay.mesh.control.v1.ShardHistoryRequest
-	21, // 41: omnirelay.mesh.control.v1.ShardControlService.Move:input_type -> omnirelay.mesh.control.v1.MoveShardsRequest
-	23, // 42: omnirelay.mesh.control.v1.ShardControlService.CancelMove:input_type -> omnirelay.mesh.control.v1.CancelShardMovesRequest
-	25, // 43: omnirelay.mesh.control.v1.ShardControlService.Pause:input_type -> omnirelay.mesh.control.v1.PauseShardsRequest
-	27, // 44: omnirelay.mesh.control.v1.ShardControlService.Resume:input_type -> omnirelay.mesh.control.v1.ResumeShardsRequest
-	4,  // 45: omnirelay.mesh.control.v1.ShardControlService.List:output_type -> omnirelay.mesh.control.v1.ShardListResponse
-	7,  // 46: omnirelay.mesh.control.v1.ShardControlService.Watch:output_type -> omnirelay.mesh.control.v1.ShardDiffNotification
-	8,  // 47: omnirelay.mesh.control.v1.ShardControlService.Diff:output_type -> omnirelay.mesh.control.v1.ShardDiffResponse
-	13, // 48: omnirelay.mesh.control.v1.ShardControlService.Simulate:output_type -> omnirelay.mesh.control.v1.ShardSimulationResponse
-	1,  // 49: omnirelay.mesh.control.v1.ShardControlService.Get:output_type -> omnirelay.mesh.control.v1.ShardRecord
-	18, // 50: omnirelay.mesh.control.v1.ShardControlService.BatchGet:output_type -> omnirelay.mesh.control.v1.BatchGetShardsResponse
-	18, // 51: omnirelay.mesh.control.v1.ShardControlService.Lookup:output_type -> omnirelay.mesh.control.v1.BatchGetShardsResponse
-	20, // 52: omnirelay.mesh.control.v1.ShardControlService.History:output_type -> omnirelay.mesh.control.v1.ShardHistoryResponse
-	22, // 53: omnirelay.mesh.control.v1.ShardControlService.Move:output_type -> omnirelay.mesh.control.v1.MoveShardsResponse
-	24, // 54: omnirelay.mesh.control.v1.ShardControlService.CancelMove:output_type -> omnirelay.mesh.control.v1.CancelShardMovesResponse
-	26, // 55: omnirelay.mesh.control.v1.ShardControlService.Pause:output_type -> omnirelay.mesh.control.v1.PauseShardsResponse
-	28, // 56: omnirelay.mesh.control.v1.ShardControlService.Resume:output_type -> omnirelay.mesh.control.v1.ResumeShardsResponse
-	45, // [45:57] is the sub-list for method output_type
-	33, // [33:45] is the sub-list for method input_type
-	33, // [33:33] is the sub-list for extension type_name
-	33, // [33:33] is the sub-list for extension extendee
-	0,  // [0:33] is the sub-list for field type_name
+	30, // 4: omnirelay.mesh.control.v1.ShardRecord.ownership:type_name -> omnirelay.mesh.control.v1.OwnershipMode
+	29, // 5: omnirelay.mesh.control.v1.ShardHistory.time:type_name -> google.protobuf.Timestamp
+	0,  // 6: omnirelay.mesh.control.v1.ShardListRequest.statuses:type_name -> omnirelay.mesh.control.v1.ShardStatus
+	31, // 7: omnirelay.mesh.control.v1.ShardListRequest.read:type_name -> omnirelay.mesh.control.v1.ReadOptions
+	1,  // 8: omnirelay.mesh.control.v1.ShardListResponse.shards:type_name -> omnirelay.mesh.control.v1.ShardRecord
+	0,  // 9: omnirelay.mesh.control.v1.ShardWatchRequest.statuses:type_name -> omnirelay.mesh.control.v1.ShardStatus
+	0,  // 10: omnirelay.mesh.control.v1.ShardDiffRequest.statuses:type_name -> omnirelay.mesh.control.v1.ShardStatus
+	1,  // 11: omnirelay.mesh.control.v1.ShardDiffNotification.current:type_name -> omnirelay.mesh.control.v1.ShardRecord
+	1,  // 12: omnirelay.mesh.control.v1.ShardDiffNotification.previous:type_name -> omnirelay.mesh.control.v1.ShardRecord
+	2,  // 13: omnirelay.mesh.control.v1.ShardDiffNotification.history:type_name -> omnirelay.mesh.control.v1.ShardHistory
+	7,  // 14: omnirelay.mesh.control.v1.ShardDiffResponse.diffs:type_name -> omnirelay.mesh.control.v1.ShardDiffNotification
+	9,  // 15: omnirelay.mesh.control.v1.ShardSimulationRequest.nodes:type_name -> omnirelay.mesh.control.v1.ShardSimulationNode
+	31, // 16: omnirelay.mesh.control.v1.ShardSimulationRequest.read:type_name -> omnirelay.mesh.control.v1.ReadOptions
+	29, // 17: omnirelay.mesh.control.v1.ShardSimulationResponse.generated_at:type_name -> google.protobuf.Timestamp
+	11, // 18: omnirelay.mesh.control.v1.ShardSimulationResponse.assignments:type_name -> omnirelay.mesh.control.v1.ShardSimulationAssignment
+	12, // 19: omnirelay.mesh.control.v1.ShardSimulationResponse.changes:type_name -> omnirelay.mesh.control.v1.ShardSimulationChange
+	14, // 20: omnirelay.mesh.control.v1.ShardSimulationResponse.certificate:type_name -> omnirelay.mesh.control.v1.PlacementCertificate
+	31, // 21: omnirelay.mesh.control.v1.GetShardRequest.read:type_name -> omnirelay.mesh.control.v1.ReadOptions
+	16, // 22: omnirelay.mesh.control.v1.BatchGetShardsRequest.refs:type_name -> omnirelay.mesh.control.v1.ShardRef
+	1,  // 23: omnirelay.mesh.control.v1.BatchGetShardsResponse.shards:type_name -> omnirelay.mesh.control.v1.ShardRecord
+	31, // 24: omnirelay.mesh.control.v1.ShardHistoryRequest.read:type_name -> omnirelay.mesh.control.v1.ReadOptions
+	7,  // 25: omnirelay.mesh.control.v1.ShardHistoryResponse.items:type_name -> omnirelay.mesh.control.v1.ShardDiffNotification
+	32, // 26: omnirelay.mesh.control.v1.MoveShardsRequest.mutation:type_name -> omnirelay.mesh.control.v1.Mutation
+	33, // 27: omnirelay.mesh.control.v1.MoveShardsResponse.receipt:type_name -> omnirelay.mesh.control.v1.Receipt
+	32, // 28: omnirelay.mesh.control.v1.CancelShardMovesRequest.mutation:type_name -> omnirelay.mesh.control.v1.Mutation
+	33, // 29: omnirelay.mesh.control.v1.CancelShardMovesResponse.receipt:type_name -> omnirelay.mesh.control.v1.Receipt
+	32, // 30: omnirelay.mesh.control.v1.PauseShardsRequest.mutation:type_name -> omnirelay.mesh.control.v1.Mutation
+	33, // 31: omnirelay.mesh.control.v1.PauseShardsResponse.receipt:type_name -> omnirelay.mesh.control.v1.Receipt
+	32, // 32: omnirelay.mesh.control.v1.ResumeShardsRequest.mutation:type_name -> omnirelay.mesh.control.v1.Mutation
+	33, // 33: omnirelay.mesh.control.v1.ResumeShardsResponse.receipt:type_name -> omnirelay.mesh.control.v1.Receipt
+	3,  // 34: omnirelay.mesh.control.v1.ShardControlService.List:input_type -> omnirelay.mesh.control.v1.ShardListRequest
+	5,  // 35: omnirelay.mesh.control.v1.ShardControlService.Watch:input_type -> omnirelay.mesh.control.v1.ShardWatchRequest
+	6,  // 36: omnirelay.mesh.control.v1.ShardControlService.Diff:input_type -> omnirelay.mesh.control.v1.ShardDiffRequest
+	10, // 37: omnirelay.mesh.control.v1.ShardControlService.Simulate:input_type -> omnirelay.mesh.control.v1.ShardSimulationRequest
+	15, // 38: omnirelay.mesh.control.v1.ShardControlService.Get:input_type -> omnirelay.mesh.control.v1.GetShardRequest
+	17, // 39: omnirelay.mesh.control.v1.ShardControlService.BatchGet:input_type -> omnirelay.mesh.control.v1.BatchGetShardsRequest
+	17, // 40: omnirelay.mesh.control.v1.ShardControlService.Lookup:input_type -> omnirelay.mesh.control.v1.BatchGetShardsRequest
+	19, // 41: omnirelay.mesh.control.v1.ShardControlService.History:input_type -> omnirelay.mesh.control.v1.ShardHistoryRequest
+	21, // 42: omnirelay.mesh.control.v1.ShardControlService.Move:input_type -> omnirelay.mesh.control.v1.MoveShardsRequest
+	23, // 43: omnirelay.mesh.control.v1.ShardControlService.CancelMove:input_type -> omnirelay.mesh.control.v1.CancelShardMovesRequest
+	25, // 44: omnirelay.mesh.control.v1.ShardControlService.Pause:input_type -> omnirelay.mesh.control.v1.PauseShardsRequest
+	27, // 45: omnirelay.mesh.control.v1.ShardControlService.Resume:input_type -> omnirelay.mesh.control.v1.ResumeShardsRequest
+	4,  // 46: omnirelay.mesh.control.v1.ShardControlService.List:output_type -> omnirelay.mesh.control.v1.ShardListResponse
+	7,  // 47: omnirelay.mesh.control.v1.ShardControlService.Watch:output_type -> omnirelay.mesh.control.v1.ShardDiffNotification
+	8,  // 48: omnirelay.mesh.control.v1.ShardControlService.Diff:output_type -> omnirelay.mesh.control.v1.ShardDiffResponse
+	13, // 49: omnirelay.mesh.control.v1.ShardControlService.Simulate:output_type -> omnirelay.mesh.control.v1.ShardSimulationResponse
+	1,  // 50: omnirelay.mesh.control.v1.ShardControlService.Get:output_type -> omnirelay.mesh.control.v1.ShardRecord
+	18, // 51: omnirelay.mesh.control.v1.ShardControlService.BatchGet:output_type -> omnirelay.mesh.control.v1.BatchGetShardsResponse
+	18, // 52: omnirelay.mesh.control.v1.ShardControlService.Lookup:output_type -> omnirelay.mesh.control.v1.BatchGetShardsResponse
+	20, // 53: omnirelay.mesh.control.v1.ShardControlService.History:output_type -> omnirelay.mesh.control.v1.ShardHistoryResponse
+	22, // 54: omnirelay.mesh.control.v1.ShardControlService.Move:output_type -> omnirelay.mesh.control.v1.MoveShardsResponse
+	24, // 55: omnirelay.mesh.control.v1.ShardControlService.CancelMove:output_type -> omnirelay.mesh.control.v1.CancelShardMovesResponse
+	26, // 56: omnirelay.mesh.control.v1.ShardControlService.Pause:output_type -> omnirelay.mesh.control.v1.PauseShardsResponse
+	28, // 57: omnirelay.mesh.control.v1.ShardControlService.Resume:output_type -> omnirelay.mesh.control.v1.ResumeShardsResponse
+	46, // [46:58] is the sub-list for method output_type
+	34, // [34:46] is the sub-list for method input_type
+	34, // [34:34] is the sub-list for extension type_name
+	34, // [34:34] is the sub-list for extension extendee
+	0,  // [0:34] is the sub-list for field type_name
 }
 
 func init() { file_api_v1_shard_proto_init() }
@@ -2419,6 +2476,7 @@ func file_api_v1_shard_proto_init() {
 		return
 	}
 	file_api_v1_common_proto_init()
+	file_api_v1_namespace_proto_init()
 	file_api_v1_options_proto_init()
 	type x struct{}
 	out := protoimpl.TypeBuilder{

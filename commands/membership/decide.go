@@ -203,8 +203,14 @@ func (s *State) session(node string, session events.Position) (Node, error) {
 }
 
 func (s *State) closeSession(c CloseSession) ([]*eventsv1.Event, error) {
-	if _, err := s.session(c.NodeID, c.Session); err != nil {
+	n, err := s.session(c.NodeID, c.Session)
+	switch {
+	case err != nil:
 		return nil, err
+	case n.Closing != 0: // whoever asks may have seen an older state
+		c.Cause = n.Closing
+	case c.Cause == eventsv1.SessionCloseCause_SESSION_CLOSE_CAUSE_FORCED:
+		return nil, commands.Refuse("session_not_closing", "session %d of %q is not going to be closed by force", c.Session, c.NodeID)
 	}
 	return []*eventsv1.Event{closed(c.NodeID, c.Session, c.Cause)}, nil
 }

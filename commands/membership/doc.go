@@ -10,19 +10,25 @@
 //     nothing: it has the incarnation of the session, or a lower one.
 //  3. A session closes once. Closing an older session than the present one is
 //     refused, so that a late expiry never closes a new session.
-//  4. Lifecycle: cordon active → cordoned, uncordon cordoned → active; anything
+//  4. A session that is to be closed although its lease may live is first closing
+//     (SessionClosing): it is given nothing and not answered, and closes when its
+//     timer has ended, or before, when its node leaves or restarts.
+//  5. A node's sessions that were opened with one secret, without one of another
+//     between them, are of one data directory, which one process uses at a time: see
+//     [State.Heir].
+//  6. Lifecycle: cordon active → cordoned, uncordon cordoned → active; anything
 //     else is invalid_transition.
-//  5. Servers are nodes with role "server" and have no session.
+//  7. Servers are nodes with role "server" and have no session.
 //     The control leader notes when it does not hear one any more (lost: silent, or
 //     stopped by its own word) and when it does again. Neither changes what the
 //     server may do.
-//  6. What operators labelled stays on a node over its restarts, until it
+//  8. What operators labelled stays on a node over its restarts, until it
 //     leaves. The weight that an operator gave stays until an operator gives
 //     another, whatever the node says of itself.
 //
 // The version of a node rises by one with each event about it.
 //
-// Rejections: session_exists, incarnation_stale, session_not_found, secret_mismatch,
+// Rejections: session_exists, incarnation_stale, session_not_found, session_not_closing, secret_mismatch,
 // invalid_transition, node_exists, node_is_server, node_not_server, node_not_found, node_left,
 // invalid_field, version_mismatch.
 package membership

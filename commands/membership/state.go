@@ -29,6 +29,11 @@ type Node struct {
 	WeightSet bool `cbor:"27,keyasint,omitempty" json:"-"`
 	// Lost is why a server does not take part; 0 when it does, as far as is known.
 	Lost eventsv1.ServerLossCause `cbor:"28,keyasint,omitempty" json:",omitempty"`
+	// Directory is the first session of those that were opened, one after the other,
+	// with the secret of the last: they are of one data directory.
+	Directory events.Position `cbor:"40,keyasint,omitempty" json:"-"`
+	// Closing is why the present session is going to be closed; 0 while it is not.
+	Closing eventsv1.SessionCloseCause `cbor:"41,keyasint,omitempty" json:",omitempty"`
 }
 
 // State holds the nodes. The zero State has none. It has one owner.
@@ -123,17 +128,33 @@ func (s *State) Evolve(r events.Recorded) {
 		s.change(e.ServerReturned.NodeId, func(n *Node) { n.Lost = 0 })
 	case *eventsv1.Event_SessionOpened:
 		s.change(e.SessionOpened.NodeId, func(n *Node) {
-			n.Session, n.TTL = r.Position, time.Duration(e.SessionOpened.TtlMs)*time.Millisecond
-			copy(n.SecretHash[:], e.SessionOpened.SecretHash)
-			n.Incarnation = e.SessionOpened.Incarnation
+			n.opened(r.Position, e.SessionOpened)
+		})
+	case *eventsv1.Event_SessionClosing:
+		s.change(e.SessionClosing.NodeId, func(n *Node) {
+			if n.Session == events.Position(e.SessionClosing.Session) {
+				n.Closing = e.SessionClosing.Cause
+			}
 		})
 	case *eventsv1.Event_SessionClosed:
 		s.change(e.SessionClosed.NodeId, func(n *Node) {
 			if n.Session == events.Position(e.SessionClosed.Session) {
-				n.Session, n.TTL = 0, 0
+				n.Session, n.TTL, n.Closing = 0, 0, 0
 			}
 		})
 	}
+}
+
+// opened begins a session. A node without a secret shows nothing, and so not that
+// it is of the data directory that it was before.
+func (n *Node) opened(at events.Position, e *eventsv1.SessionOpened) {
+	var secret events.Hash
+	copy(secret[:], e.SecretHash)
+	if n.Directory == 0 || secret == (events.Hash{}) || !sameSecret(secret, n.SecretHash) {
+		n.Directory = at
+	}
+	n.Session, n.TTL, n.Closing = at, time.Duration(e.TtlMs)*time.Millisecond, 0
+	n.SecretHash, n.Incarnation = secret, e.Incarnation
 }
 
 func (s *State) change(id string, fn func(*Node)) {

@@ -165,12 +165,29 @@ func (d draw) pending() commands.Command {
 	})
 	d.m.Shard.EachNamespace(func(ns *shard.Namespace) bool {
 		moves := d.shards(ns.Name, movingShard)
+		if id := d.owner(ns.Name); ns.Owned(id) > 0 && (ns.Spec.OwnershipTTL > 0 || ns.Spec.Ownership == eventsv1.Ownership_OWNERSHIP_STICKY) {
+			n, _ := d.m.Membership.Node(id)
+			all = append(all, membership.CloseSession{NodeID: id, Session: n.Session, Cause: eventsv1.SessionCloseCause_SESSION_CLOSE_CAUSE_EXPIRED})
+		}
 		switch {
 		case ns.Deleting && ns.Unowned() == int(ns.Len()):
 			all = append(all, shard.FinishDelete{Namespace: ns.Name})
 		case ns.Moving() > 0 && !ns.Deleting:
 			all = append(all, shard.CancelMoves{Namespace: ns.Name, Shards: moves, TargetLost: d.int(2) == 0},
 				shard.FailMoves{Namespace: ns.Name, Shards: moves})
+		}
+		return true
+	})
+	d.m.Shard.EachSilent(func(ns *shard.Namespace, node string, session events.Position) bool {
+		all = append(all, shard.ExpireOwnership{NodeID: node, Session: session, Namespaces: []string{ns.Name, d.name()}})
+		if n, _ := d.m.Membership.Node(node); n.Session == 0 {
+			all = append(all, membership.OpenSession{
+				Node:       membership.Descriptor{NodeID: node, Role: "worker", Weight: 1},
+				SecretHash: d.secret(node), Incarnation: n.Incarnation + 1,
+			})
+		} else if ids := ns.SilentShards(node, session); len(ids) > 0 {
+			ids = ids[d.int(len(ids)):]
+			all = append(all, shard.Rebind{Namespace: ns.Name, NodeID: node, From: session, Session: n.Session, Shards: ids}, shard.Rebind{Namespace: ns.Name, NodeID: node, From: session, Session: d.session(node), Shards: ids})
 		}
 		return true
 	})
@@ -245,7 +262,7 @@ func (d draw) namespace() commands.Command {
 	case 0, 1:
 		name = d.name()
 		// Above and below the size of a page of shards.
-		return shard.Create{Namespace: name, Spec: shard.Spec{ShardCount: uint32([]int{1, 5, 140}[d.int(3)])}}
+		return shard.Create{Namespace: name, Spec: d.mode(shard.Spec{ShardCount: uint32([]int{1, 5, 140}[d.int(3)])})}
 	case 2:
 		count := uint32(d.int(160))
 		return shard.Update{Namespace: name, ShardCount: &count}
@@ -264,6 +281,18 @@ func (d draw) namespace() commands.Command {
 	return shard.Resume{Namespace: name, Shards: d.shards(name, func(sh *shard.Shard) bool { return sh.Paused })}
 }
 
+// mode is how a namespace is owned, half of them by a plain lease.
+func (d draw) mode(sp shard.Spec) shard.Spec {
+	if d.int(2) == 0 {
+		return sp
+	}
+	sp.Ownership = eventsv1.Ownership(1 + d.int(3))
+	if sp.Ownership != eventsv1.Ownership_OWNERSHIP_STICKY {
+		sp.OwnershipTTL = time.Duration(d.int(2)) * 10 * time.Second
+	}
+	return sp
+}
+
 func (d draw) target(ids []uint32) shard.Target {
 	id := d.live()
 	return shard.Target{NodeID: id, Session: d.session(id), Shards: ids}
@@ -275,7 +304,7 @@ func (d draw) ownership() commands.Command {
 	case 0, 1, 2, 10:
 		return shard.Assign{Namespace: name, Targets: []shard.Target{d.target(d.shards(name, unowned))}}
 	case 3:
-		return shard.Move{Namespace: name, Shards: d.shards(name, func(sh *shard.Shard) bool { return !sh.Paused && !sh.Moving() }), To: d.live()}
+		return shard.Move{Namespace: name, Shards: d.shards(name, func(sh *shard.Shard) bool { return !sh.Paused && !sh.Moving() }), To: d.live(), Force: d.int(3) == 0}
 	case 4:
 		from := d.owner(name)
 		ids := d.shards(name, func(sh *shard.Shard) bool { return sh.Owner == from && ownedShard(sh) })

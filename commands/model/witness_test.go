@@ -31,6 +31,11 @@ type node struct {
 	session        events.Position
 	cordoned, left bool
 	lost           eventsv1.ServerLossCause
+	closing        eventsv1.SessionCloseCause
+	// secret is that of the last session, directory the first of those in a row that
+	// had it.
+	secret    string
+	directory events.Position
 }
 
 type namespace struct {
@@ -44,7 +49,8 @@ type row struct {
 	Owner          string
 	Session, Fence events.Position
 	MoveTo         string
-	Paused         bool
+	Paused, Silent bool
+	Cause          eventsv1.ShardCause // of its move
 	Version        uint64
 }
 
@@ -124,11 +130,18 @@ func (w *witness) seeNode(r events.Recorded) {
 	case *eventsv1.Event_SessionOpened:
 		n := w.node(e.SessionOpened.NodeId)
 		w.must(n.session == 0, r, "opens beside session %d", n.session)
+		if secret := string(e.SessionOpened.SecretHash); secret != n.secret {
+			n.secret, n.directory = secret, r.Position
+		}
 		n.session = r.Position
+	case *eventsv1.Event_SessionClosing:
+		n := w.node(e.SessionClosing.NodeId)
+		w.must(n.session == events.Position(e.SessionClosing.Session) && n.session != 0 && n.closing == 0, r, "closing %d as %+v", e.SessionClosing.Session, *n)
+		n.closing = e.SessionClosing.Cause
 	case *eventsv1.Event_SessionClosed:
 		n := w.node(e.SessionClosed.NodeId)
 		w.must(n.session != 0 && n.session == events.Position(e.SessionClosed.Session), r, "closes %d, the present one is %d", e.SessionClosed.Session, n.session)
-		n.session = 0
+		n.session, n.closing = 0, 0
 	}
 }
 
@@ -146,7 +159,7 @@ func (w *witness) seeLeadership(r events.Recorded) {
 		w.must(r.Position > w.terms[g.Scope], r, "term %d after %d (L2)", r.Position, w.terms[g.Scope])
 		if g.Scope != events.GlobalScope {
 			n := w.node(g.NodeId)
-			w.must(g.Session != 0 && n.session == events.Position(g.Session) && !n.cordoned, r, "granted to %+v", *n)
+			w.must(g.Session != 0 && n.session == events.Position(g.Session) && !n.cordoned && n.closing == 0, r, "granted to %+v", *n)
 		}
 		w.holders[g.Scope] = holder{g.NodeId, events.Position(g.Session), r.Position}
 		w.terms[g.Scope] = r.Position
@@ -182,7 +195,7 @@ func (w *witness) seeNamespace(r events.Recorded) {
 	case *eventsv1.Event_NamespaceDeleting:
 		ns := w.namespaces[e.NamespaceDeleting.Namespace]
 		ns.deleting = true
-		ns.each(func(sh *row) { sh.MoveTo = "" })
+		ns.each(func(sh *row) { sh.MoveTo, sh.Cause = "", 0 })
 	case *eventsv1.Event_NamespaceDeleted:
 		ns := w.namespaces[e.NamespaceDeleted.Namespace]
 		w.must(ns.deleting, r, "is not being deleted")
@@ -194,12 +207,35 @@ func (w *witness) seeNamespace(r events.Recorded) {
 		for _, ns := range w.namespaces {
 			for i := range ns.shards {
 				if sh := &ns.shards[i]; sh.Session == events.Position(e.SessionClosed.Session) {
-					sh.Owner, sh.Session = "", 0
+					if ns.endsWith(sh, e.SessionClosed.Cause) {
+						sh.Owner, sh.Session = "", 0
+					} else {
+						sh.Silent = true
+					}
 					sh.Version++
 				}
 			}
 		}
 	}
+}
+
+// endsWith is the table of commands/shard/DESIGN.md, line by line.
+func (ns *namespace) endsWith(sh *row, cause eventsv1.SessionCloseCause) bool {
+	forced := sh.Cause == eventsv1.ShardCause_SHARD_CAUSE_FORCED
+	const expired, left, restarted, taken = 0, 1, 2, 3
+	column := map[eventsv1.SessionCloseCause]int{
+		eventsv1.SessionCloseCause_SESSION_CLOSE_CAUSE_EXPIRED: expired, eventsv1.SessionCloseCause_SESSION_CLOSE_CAUSE_LEFT: left,
+		eventsv1.SessionCloseCause_SESSION_CLOSE_CAUSE_RESTARTED: restarted, eventsv1.SessionCloseCause_SESSION_CLOSE_CAUSE_FORCED: taken,
+	}[cause]
+	switch {
+	case ns.spec.Ownership == eventsv1.Ownership_OWNERSHIP_STICKY:
+		return [4]bool{forced, true, forced, forced}[column]
+	case ns.spec.OwnershipTtlMs == 0:
+		return true
+	case ns.spec.Ownership == eventsv1.Ownership_OWNERSHIP_FENCED:
+		return [4]bool{forced, true, true, forced}[column]
+	}
+	return [4]bool{false, true, true, false}[column]
 }
 
 func (ns *namespace) grow() {
@@ -229,13 +265,23 @@ func (w *witness) seeShards(r events.Recorded) {
 	switch e := r.Event.Kind.(type) {
 	case *eventsv1.Event_ShardsAssigned:
 		for _, a := range e.ShardsAssigned.Assignments {
-			touch(e.ShardsAssigned.Namespace, a.Shards, func(key string, ns *namespace, sh *row) { w.assign(r, a, key, ns, sh) })
+			touch(e.ShardsAssigned.Namespace, a.Shards, func(key string, ns *namespace, sh *row) {
+				if e.ShardsAssigned.Cause == eventsv1.ShardCause_SHARD_CAUSE_REBOUND {
+					w.rebind(r, a, key, ns, sh)
+					return
+				}
+				w.assign(r, a, key, ns, sh)
+			})
 		}
 	case *eventsv1.Event_ShardsReleased:
 		for _, a := range e.ShardsReleased.Releases {
-			touch(e.ShardsReleased.Namespace, a.Shards, func(key string, _ *namespace, sh *row) {
+			touch(e.ShardsReleased.Namespace, a.Shards, func(key string, ns *namespace, sh *row) {
 				w.must(sh.Owner == a.NodeId && sh.Session == events.Position(a.Session), r, "%s is not %s's to release (S7)", key, a.NodeId)
-				sh.Owner, sh.Session = "", 0
+				if r.Meta.Command == (shard.Move{}).CommandName() { // and no report of its owner
+					lease := ns.spec.Ownership == eventsv1.Ownership_OWNERSHIP_LEASE
+					w.must(!lease && sh.Silent && sh.Cause == e.ShardsReleased.Cause, r, "%s is passed over, owned by lease: %t (S1)", key, lease)
+				}
+				sh.Owner, sh.Session, sh.Silent = "", 0, false
 				w.back[key] = release{a.NodeId, r.Decision}
 			})
 		}
@@ -243,18 +289,20 @@ func (w *witness) seeShards(r events.Recorded) {
 		for _, m := range e.ShardMoveStarted.Moves {
 			touch(e.ShardMoveStarted.Namespace, m.Shards, func(key string, _ *namespace, sh *row) {
 				w.must(!sh.Paused, r, "%s is paused (S10)", key)
-				w.must(sh.Owner == m.From && m.From != m.To && (sh.MoveTo == "" || sh.Owner == ""), r, "%s moves from %s to %s, it is %+v", key, m.From, m.To, *sh)
-				sh.MoveTo = m.To
+				w.must(sh.Owner == m.From && m.From != m.To && (sh.MoveTo == "" || sh.Owner == "" || e.ShardMoveStarted.Cause == eventsv1.ShardCause_SHARD_CAUSE_FORCED), r, "%s moves from %s to %s, it is %+v", key, m.From, m.To, *sh)
+				sh.MoveTo, sh.Cause = m.To, e.ShardMoveStarted.Cause
 			})
 		}
 	case *eventsv1.Event_ShardMoveFailed:
-		touch(e.ShardMoveFailed.Namespace, e.ShardMoveFailed.Shards, func(_ string, _ *namespace, sh *row) { sh.MoveTo = "" })
+		touch(e.ShardMoveFailed.Namespace, e.ShardMoveFailed.Shards, func(_ string, _ *namespace, sh *row) { sh.MoveTo, sh.Cause = "", 0 })
 	case *eventsv1.Event_ShardMoveCancelled:
-		touch(e.ShardMoveCancelled.Namespace, e.ShardMoveCancelled.Shards, func(_ string, _ *namespace, sh *row) { sh.MoveTo = "" })
+		touch(e.ShardMoveCancelled.Namespace, e.ShardMoveCancelled.Shards, func(_ string, _ *namespace, sh *row) { sh.MoveTo, sh.Cause = "", 0 })
 	case *eventsv1.Event_ShardsPaused:
 		touch(e.ShardsPaused.Namespace, e.ShardsPaused.Shards, func(_ string, _ *namespace, sh *row) { sh.Paused = true })
 	case *eventsv1.Event_ShardsResumed:
 		touch(e.ShardsResumed.Namespace, e.ShardsResumed.Shards, func(_ string, _ *namespace, sh *row) { sh.Paused = false })
+	case *eventsv1.Event_OwnershipExpired:
+		w.expire(r, e.OwnershipExpired)
 	}
 }
 
@@ -264,11 +312,45 @@ func (w *witness) assign(r events.Recorded, a *eventsv1.ShardAssignment, key str
 	// A release that was on its way when the pause came goes back to its owner.
 	w.must(!sh.Paused || w.back[key] == release{a.NodeId, r.Decision}, r, "%s is paused (S10)", key)
 	w.must(!ns.deleting, r, "%s is being deleted", key)
-	w.must(n.session != 0 && n.session == events.Position(a.Session) && !n.cordoned && !n.left && n.role == ns.spec.EligibleRole, r,
+	w.must(n.session != 0 && n.session == events.Position(a.Session) && !n.cordoned && !n.left && n.closing == 0 && n.role == ns.spec.EligibleRole, r,
 		"%s goes to %s, which is %+v (S3)", key, a.NodeId, *n)
 	w.must(r.Position > w.fences[key], r, "%s: fence %d after %d (L2)", key, r.Position, w.fences[key])
 	w.fences[key] = r.Position
 	sh.Owner, sh.Session, sh.Fence, sh.MoveTo = a.NodeId, events.Position(a.Session), r.Position, ""
+	sh.Cause = 0
+}
+
+// rebind: a silent owner has its shard again, by a session of the same data
+// directory, and nothing else of the shard changes.
+func (w *witness) rebind(r events.Recorded, a *eventsv1.ShardAssignment, key string, ns *namespace, sh *row) {
+	n := w.node(a.NodeId)
+	w.must(sh.Owner == a.NodeId && sh.Silent && sh.Cause != eventsv1.ShardCause_SHARD_CAUSE_FORCED, r, "%s is bound again to %s, it is %+v", key, a.NodeId, *sh)
+	w.must(!ns.deleting, r, "%s is being deleted", key)
+	w.must(n.session == events.Position(a.Session) && n.session != 0 && n.closing == 0 && sh.Session >= n.directory, r,
+		"%s of session %d is bound to %s, which is %+v (S1)", key, sh.Session, a.NodeId, *n)
+	w.must(r.Position > w.fences[key], r, "%s: fence %d after %d (L2)", key, r.Position, w.fences[key])
+	w.fences[key] = r.Position
+	sh.Session, sh.Fence, sh.Silent = events.Position(a.Session), r.Position, false
+}
+
+// expire: time ends what silent owners have, but not where it is sticky.
+func (w *witness) expire(r events.Recorded, e *eventsv1.OwnershipExpired) {
+	n := w.node(e.NodeId)
+	w.must(n.session != events.Position(e.Session), r, "session %d lives", e.Session)
+	for _, name := range e.Namespaces {
+		ns, some := w.namespaces[name], false
+		w.must(ns != nil, r, "no namespace %s", name)
+		departed := n.left && n.session == 0 && events.Position(e.Session) >= n.directory
+		w.must(ns.spec.Ownership != eventsv1.Ownership_OWNERSHIP_STICKY || ns.deleting || departed, r, "time ends a sticky ownership in %s", name)
+		for i := range ns.shards {
+			if sh := &ns.shards[i]; sh.Owner == e.NodeId && sh.Session == events.Position(e.Session) {
+				some = true
+				sh.Owner, sh.Session, sh.Silent = "", 0, false
+				sh.Version++
+			}
+		}
+		w.must(some, r, "nothing of %s expires", name)
+	}
 }
 
 // compare wants the model to say what the witness saw, and its counts to be
@@ -294,7 +376,7 @@ func (w *witness) compare(m *model.Model) {
 	}
 	for id, seen := range w.nodes {
 		n, _ := m.Membership.Node(id)
-		if got := (node{n.Role, n.Session, n.Cordoned, n.Left, n.Lost}); got != *seen {
+		if got := (node{n.Role, n.Session, n.Cordoned, n.Left, n.Lost, n.Closing, seen.secret, n.Directory}); got != *seen {
 			w.t.Fatalf("node %s is %+v, seen %+v", id, got, *seen)
 		}
 	}
@@ -303,7 +385,7 @@ func (w *witness) compare(m *model.Model) {
 func (w *witness) compareShards(ns *shard.Namespace, seen *namespace) {
 	owned, unowned, moving := map[string]int{}, 0, 0
 	ns.Each(func(id uint32, sh *shard.Shard) bool {
-		got := row{sh.Owner, sh.Session, sh.Fence, sh.MoveTo, sh.Paused, sh.Version}
+		got := row{sh.Owner, sh.Session, sh.Fence, sh.MoveTo, sh.Paused, sh.Silent, sh.MoveCause, sh.Version}
 		if diff := cmp.Diff(seen.shards[id], got); diff != "" {
 			w.t.Fatalf("shard %s/%d (-seen +model):\n%s", ns.Name, id, diff)
 		}

@@ -16,6 +16,10 @@ const (
 	MoveHold = 10 * time.Minute
 )
 
+// MaxOwnershipTTL bounds the time that an ownership goes on without an answered
+// heartbeat of its owner.
+const MaxOwnershipTTL = time.Hour
+
 // MaxTotal bounds the shards of all namespaces together: the whole state is in
 // memory on every server, some 120 bytes for each shard, and what the log holds
 // is read again at every start.
@@ -74,6 +78,9 @@ type Move struct {
 	Namespace string
 	Shards    []uint32
 	To        string
+	// Force takes them from owners that do not release: the session of an owner is
+	// closed, and one that is silent is passed over as the ownership mode allows.
+	Force bool
 }
 
 // Rebalance asks, for balance, that shards go from their owners to others.
@@ -87,6 +94,27 @@ type Relocation struct {
 	From, To string
 	Shards   []uint32
 }
+
+// Rebind binds the shards that an ended session of a node still owns to the session
+// that the node opened since from the same data directory.
+type Rebind struct {
+	Namespace string
+	NodeID    string
+	// From is the ended session, Session the present one.
+	From, Session events.Position
+	Shards        []uint32
+}
+
+// ExpireOwnership releases what an ended session still owns in these namespaces.
+// Whoever asks has waited for as long as its ownership goes on.
+type ExpireOwnership struct {
+	NodeID     string
+	Session    events.Position
+	Namespaces []string
+}
+
+// MaxExpired bounds the namespaces of one ExpireOwnership.
+const MaxExpired = 1000
 
 // Released is one shard that its owner released, and the fence it had.
 type Released struct {
@@ -133,15 +161,17 @@ type Resume struct {
 }
 
 // CommandName implements commands.Command.
-func (Create) CommandName() string       { return "shard.Create" }
-func (Update) CommandName() string       { return "shard.Update" }
-func (Delete) CommandName() string       { return "shard.Delete" }
-func (FinishDelete) CommandName() string { return "shard.FinishDelete" }
-func (Assign) CommandName() string       { return "shard.Assign" }
-func (Move) CommandName() string         { return "shard.Move" }
-func (Rebalance) CommandName() string    { return "shard.Rebalance" }
-func (Release) CommandName() string      { return "shard.Release" }
-func (FailMoves) CommandName() string    { return "shard.FailMoves" }
-func (CancelMoves) CommandName() string  { return "shard.CancelMoves" }
-func (Pause) CommandName() string        { return "shard.Pause" }
-func (Resume) CommandName() string       { return "shard.Resume" }
+func (Create) CommandName() string          { return "shard.Create" }
+func (Update) CommandName() string          { return "shard.Update" }
+func (Delete) CommandName() string          { return "shard.Delete" }
+func (FinishDelete) CommandName() string    { return "shard.FinishDelete" }
+func (Assign) CommandName() string          { return "shard.Assign" }
+func (Move) CommandName() string            { return "shard.Move" }
+func (Rebalance) CommandName() string       { return "shard.Rebalance" }
+func (Release) CommandName() string         { return "shard.Release" }
+func (Rebind) CommandName() string          { return "shard.Rebind" }
+func (ExpireOwnership) CommandName() string { return "shard.ExpireOwnership" }
+func (FailMoves) CommandName() string       { return "shard.FailMoves" }
+func (CancelMoves) CommandName() string     { return "shard.CancelMoves" }
+func (Pause) CommandName() string           { return "shard.Pause" }
+func (Resume) CommandName() string          { return "shard.Resume" }

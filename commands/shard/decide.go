@@ -20,13 +20,31 @@ type Nodes interface {
 	Assignable(node, role string) error
 	// Session is the node's present session; 0 without one.
 	Session(node string) events.Position
+	Sessions
+}
+
+// Sessions is what shard asks the membership context of ownerships that outlive
+// their session.
+type Sessions interface {
+	// SessionTTL is the time to live of sessions that are opened now.
+	SessionTTL() time.Duration
+	// Open reports whether a session is not closed.
+	Open(node string, session events.Position) bool
+	// Heir is the present session of the node if what the earlier one owned can be in
+	// use by nobody but whoever has the present one; 0 otherwise.
+	Heir(node string, session events.Position) events.Position
+	// Departed reports whether the node left the mesh, with all that the session owned.
+	Departed(node string, session events.Position) bool
+	// ForceClose is what is logged so that a session of an owner will be closed; none
+	// when that is so already.
+	ForceClose(node string, session events.Position) []*eventsv1.Event
 }
 
 // Decide decides one command of this context.
 func (s *State) Decide(meta commands.Meta, cmd commands.Command, nodes Nodes) ([]*eventsv1.Event, error) {
 	switch c := cmd.(type) {
 	case Create:
-		return s.decideCreate(c)
+		return s.decideCreate(c, nodes)
 	case Update:
 		return s.decideUpdate(meta, c)
 	case Delete:
@@ -39,6 +57,10 @@ func (s *State) Decide(meta commands.Meta, cmd commands.Command, nodes Nodes) ([
 		return s.decideMove(meta, c, nodes)
 	case Rebalance:
 		return s.decideRebalance(meta, c, nodes)
+	case Rebind:
+		return s.decideRebind(c, nodes)
+	case ExpireOwnership:
+		return s.decideExpire(c, nodes)
 	case Release:
 		return s.decideRelease(c, nodes)
 	case FailMoves:
@@ -63,15 +85,8 @@ func (sp Spec) Check() error {
 		r.Reason = "strategy_unknown"
 		return r
 	}
-	if sp.Ownership != eventsv1.Ownership_OWNERSHIP_LEASE {
-		r := commands.BadField("ownership", "lease", "is not offered by this release")
-		r.Reason = "ownership_unsupported"
-		return r
-	}
-	if sp.OwnershipTTL != 0 {
-		r := commands.BadField("ownershipTtlMs", "0, which is the session's time to live", "is %d", sp.OwnershipTTL/time.Millisecond)
-		r.Reason = "ownership_unsupported"
-		return r
+	if err := sp.checkOwnership(); err != nil {
+		return err
 	}
 	if err := commands.CheckName("eligibleRole", sp.EligibleRole); err != nil {
 		return err
@@ -103,12 +118,15 @@ func (sp Spec) withDefaults() Spec {
 	return sp
 }
 
-func (s *State) decideCreate(c Create) ([]*eventsv1.Event, error) {
+func (s *State) decideCreate(c Create, nodes Nodes) ([]*eventsv1.Event, error) {
 	if err := commands.CheckName("namespace", c.Namespace); err != nil {
 		return nil, err
 	}
 	spec := c.Spec.withDefaults()
 	if err := spec.Check(); err != nil {
+		return nil, err
+	}
+	if err := spec.checkOutlasts(nodes); err != nil {
 		return nil, err
 	}
 	if ns, ok := s.namespaces.Get(c.Namespace); ok {

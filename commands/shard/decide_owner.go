@@ -103,6 +103,9 @@ func (s *State) decideMove(meta commands.Meta, c Move, nodes Nodes) ([]*eventsv1
 	if err := nodes.Assignable(c.To, ns.Spec.EligibleRole); err != nil {
 		return nil, err
 	}
+	if c.Force {
+		return s.decideForcedMove(meta, ns, c, nodes)
+	}
 	var unowned []uint32
 	from := map[string][]uint32{}
 	ids, err := ns.selection(c.Shards, func(id uint32, sh *Shard) error {
@@ -113,6 +116,8 @@ func (s *State) decideMove(meta commands.Meta, c Move, nodes Nodes) ([]*eventsv1
 			return refuseShard(ns, id, "shard_moving", "is moving to %s", sh.MoveTo)
 		case sh.Owner == c.To:
 			return refuseShard(ns, id, "already_owner", "is owned by %s", sh.Owner)
+		case sh.Silent:
+			return refuseSilent(ns, id, sh)
 		}
 		return nil
 	})
@@ -171,6 +176,8 @@ func (s *State) decideRebalance(meta commands.Meta, c Rebalance, nodes Nodes) ([
 				return refuseShard(ns, id, "not_owner", "is not %s's to give to %s", m.From, m.To)
 			case sh.Moving() || taken[id]:
 				return refuseShard(ns, id, "shard_moving", "is moving")
+			case sh.Silent:
+				return refuseSilent(ns, id, sh)
 			case sh.Paused:
 				return refuseShard(ns, id, "shard_paused", "is paused")
 			case sh.HeldUntil > meta.Time:
@@ -287,6 +294,9 @@ func (s *State) decideFailMoves(meta commands.Meta, c FailMoves) ([]*eventsv1.Ev
 	ids, err := ns.selection(c.Shards, func(id uint32, sh *Shard) error {
 		if !sh.Moving() {
 			return refuseShard(ns, id, "shard_not_moving", "is not moving")
+		}
+		if sh.Forced() {
+			return refuseShard(ns, id, "move_forced", "goes to %s when the ownership of %s has ended", sh.MoveTo, sh.Owner)
 		}
 		if meta.Time < sh.MoveDeadline {
 			return refuseShard(ns, id, "deadline_not_reached", "may be released until %s", time.Unix(0, sh.MoveDeadline).UTC().Format(time.RFC3339))

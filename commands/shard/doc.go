@@ -1,14 +1,18 @@
 // Package shard decides namespaces and who owns their shards.
 //
 //  1. NamespaceCreated brings all its shards into being, unowned; SessionClosed
-//     takes from its session every shard that it owned. Both are one event,
-//     whatever the number of shards.
+//     takes from its session what ends with it, OwnershipExpired what did not. Each
+//     is one event, whatever the number of shards.
 //  2. An unowned shard may be assigned; an owned one changes its owner only
-//     after a release with its current fence, or the close of its owner's
-//     session (S1, S7). A move is desired state until then.
+//     after a release with its current fence, or the end of its ownership (S1,
+//     S7): with the close of the owner's session, or later, as the namespace's
+//     ownership mode says (DESIGN.md has the table), or by a forced move. A move is
+//     desired state until then.
 //  3. An assignment names (node, session); its fence is the position of the
 //     event, so fences of a shard strictly increase (L2). The node has that
-//     session, is not cordoned, and has the role of the namespace (S3).
+//     session, is not cordoned, and has the role of the namespace (S3). Only to
+//     bind what a node owns already to its next session needs no more than that
+//     session, of the same data directory.
 //  4. A paused shard keeps its owner, is not moved, and, unowned, is not
 //     placed (S10). A held shard is not moved for balance until the hold ends
 //     (S9).
@@ -24,7 +28,7 @@
 // namespace_in_use, strategy_unknown, ownership_unsupported,
 // shard_count_shrinks, shards_exhausted, shard_not_found, shard_owned, shard_paused,
 // shard_not_paused, shard_moving, shard_not_moving, shard_held, already_owner,
-// not_owner, node_not_found, node_cordoned, node_not_eligible,
-// session_not_found, deadline_not_reached, target_still_eligible, too_large,
+// not_owner, owner_silent, move_forced, ownership_sticky, node_not_found,
+// node_cordoned, node_not_eligible, session_not_found, session_closing, session_open, deadline_not_reached, target_still_eligible, too_large,
 // invalid_field, version_mismatch.
 package shard

@@ -10,7 +10,8 @@ import (
 )
 
 // Evolve applies a recorded event; those of other contexts change nothing, but
-// for SessionClosed, which releases what the session owned.
+// for SessionClosed, which releases what the session owned as the ownership modes
+// say.
 func (s *State) Evolve(r events.Recorded) {
 	switch e := r.Event.Kind.(type) {
 	case *eventsv1.Event_NamespaceCreated:
@@ -42,14 +43,16 @@ func (s *State) Evolve(r events.Recorded) {
 	case *eventsv1.Event_ShardsResumed:
 		s.each(e.ShardsResumed.Namespace, e.ShardsResumed.Shards, func(sh *Shard) { sh.Paused = false })
 	case *eventsv1.Event_SessionClosed:
-		s.sessionClosed(e.SessionClosed.NodeId, events.Position(e.SessionClosed.Session))
+		s.sessionClosed(e.SessionClosed)
+	case *eventsv1.Event_OwnershipExpired:
+		s.ownershipExpired(e.OwnershipExpired)
 	}
 }
 
 func (sh *Shard) endMove() { sh.MoveTo, sh.MoveDeadline, sh.MoveHold, sh.MoveCause = "", 0, 0, 0 }
 
 func (sh *Shard) unown() {
-	sh.LastOwner, sh.Owner, sh.Session = sh.Owner, "", 0
+	sh.LastOwner, sh.Owner, sh.Session, sh.Silent = sh.Owner, "", 0, false
 }
 
 func (s *State) each(name string, set *eventsv1.ShardSet, fn func(*Shard)) {
@@ -134,9 +137,12 @@ func (s *State) deleting(name string) {
 func (s *State) assigned(r events.Recorded, e *eventsv1.ShardsAssigned) {
 	for _, a := range e.Assignments {
 		s.each(e.Namespace, a.Shards, func(sh *Shard) {
-			sh.hold(a.NodeId, r.Time)
-			sh.endMove()
+			if e.Cause != eventsv1.ShardCause_SHARD_CAUSE_REBOUND { // which only binds anew
+				sh.hold(a.NodeId, r.Time)
+				sh.endMove()
+			}
 			sh.Owner, sh.Session, sh.Fence, sh.LastOwner = a.NodeId, events.Position(a.Session), r.Position, ""
+			sh.Silent = false
 		})
 	}
 }
@@ -165,31 +171,5 @@ func (s *State) moveStarted(e *eventsv1.ShardMoveStarted) {
 			sh.MoveDeadline = e.DeadlineMs * int64(time.Millisecond)
 			sh.MoveHold = int64(e.HoldMs) * int64(time.Millisecond)
 		})
-	}
-}
-
-// sessionClosed is where ownership mode lease releases: with the session goes
-// the right to own.
-func (s *State) sessionClosed(node string, session events.Position) {
-	var names []string
-	s.EachNamespace(func(ns *Namespace) bool {
-		if ns.Owned(node) > 0 {
-			names = append(names, ns.Name)
-		}
-		return true
-	})
-	for _, name := range names {
-		ns := s.writable(name)
-		left := ns.Owned(node)
-		for i := 0; i < len(ns.pages) && left > 0; i++ {
-			for j := range ns.pages[i].shards {
-				if sh := &ns.pages[i].shards[j]; sh.Owner == node {
-					left--
-					if sh.Session == session {
-						ns.edit(uint32(i*pageSize+j), (*Shard).unown)
-					}
-				}
-			}
-		}
 	}
 }

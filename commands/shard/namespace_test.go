@@ -40,9 +40,9 @@ func TestCreateInvalid(t *testing.T) {
 		"strategyId":   {ShardCount: 1, Strategy: "best"},
 		"eligibleRole": {ShardCount: 1, EligibleRole: "a b"},
 		"capacityHint": {ShardCount: 1, CapacityHint: math.NaN()},
-		"ownership":    {ShardCount: 1, Ownership: eventsv1.Ownership_OWNERSHIP_STICKY},
+		"ownership":    {ShardCount: 1, Ownership: 9},
 
-		"ownershipTtlMs": {ShardCount: 1, OwnershipTTL: time.Minute},
+		"ownershipTtlMs": {ShardCount: 1, OwnershipTTL: shard.MaxOwnershipTTL + time.Millisecond},
 	} {
 		commandtest.New(t, model.New()).When(shard.Create{Namespace: ns, Spec: sp}).ThenInvalid(field)
 	}
@@ -52,9 +52,9 @@ func TestCreateInvalid(t *testing.T) {
 	s.When(shard.Create{Namespace: ns, Spec: shard.Spec{ShardCount: 10_000_000}}).ThenRejected("invalid_field")
 	s.When(shard.Create{Namespace: ns, Spec: shard.Spec{ShardCount: 1, CapacityHint: -1}}).ThenInvalid("capacityHint")
 	s.When(shard.Create{Namespace: ns, Spec: shard.Spec{ShardCount: 1, Strategy: "best"}}).ThenRejected("strategy_unknown")
-	r := s.When(shard.Create{Namespace: ns, Spec: shard.Spec{ShardCount: 1, Ownership: eventsv1.Ownership_OWNERSHIP_FENCED}}).Rejected("ownership_unsupported")
-	if r.Allowed != "lease" {
-		t.Errorf("allows %q, want lease", r.Allowed)
+	r := s.When(shard.Create{Namespace: ns, Spec: shard.Spec{ShardCount: 1, Ownership: 4}}).Rejected("ownership_unsupported")
+	if r.Allowed != "lease, fenced, sticky" {
+		t.Errorf("allows %q", r.Allowed)
 	}
 	if r := s.When(shard.Create{Namespace: ns, Spec: shard.Spec{ShardCount: 1, Strategy: "best"}}).Rejected("strategy_unknown"); !strings.Contains(r.Allowed, "rendezvous") {
 		t.Errorf("allows %q", r.Allowed)

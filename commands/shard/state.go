@@ -30,6 +30,8 @@ type Shard struct {
 	HeldUntil int64  `cbor:"8,keyasint,omitempty"`
 	Paused    bool   `cbor:"9,keyasint,omitempty"`
 	Version   uint64 `cbor:"10,keyasint"`
+	// Silent: the owner's session is closed, and the ownership goes on.
+	Silent bool `cbor:"20,keyasint,omitempty" json:",omitempty"`
 }
 
 // Moving reports whether an owner is asked to release the shard.
@@ -63,6 +65,8 @@ type Namespace struct {
 	owned   btree.Map[string, int]
 	unowned int
 	moving  int
+	// silent counts the silent shards of each ended session, by holderKey.
+	silent btree.Map[string, int]
 }
 
 // State holds the namespaces. Use [NewState]. It has one owner.
@@ -173,7 +177,7 @@ func (s *State) writable(name string) *Namespace {
 	c := &Namespace{
 		Name: ns.Name, Spec: ns.Spec, Version: ns.Version, Deleting: ns.Deleting,
 		token: s.token, pages: append([]*page(nil), ns.pages...),
-		owned: *ns.owned.Copy(), unowned: ns.unowned, moving: ns.moving,
+		owned: *ns.owned.Copy(), unowned: ns.unowned, moving: ns.moving, silent: *ns.silent.Copy(),
 	}
 	s.namespaces.Set(name, c)
 	return c
@@ -205,11 +209,19 @@ func (ns *Namespace) count(sh *Shard, by int) {
 		ns.unowned += by
 		return
 	}
-	n, _ := ns.owned.Get(sh.Owner)
+	add(&ns.owned, sh.Owner, by)
+	if sh.Silent {
+		add(&ns.silent, holderKey(sh.Owner, sh.Session), by)
+	}
+}
+
+// add adds to a count; one of none is not kept.
+func add(counts *btree.Map[string, int], key string, by int) {
+	n, _ := counts.Get(key)
 	if n += by; n == 0 {
-		ns.owned.Delete(sh.Owner)
+		counts.Delete(key)
 	} else {
-		ns.owned.Set(sh.Owner, n)
+		counts.Set(key, n)
 	}
 }
 

@@ -19,6 +19,8 @@ func (s *State) Touches(e *eventsv1.Event) int {
 		return s.size(k.NamespaceDeleted.GetNamespace())
 	case *eventsv1.Event_SessionClosed:
 		return s.ownedBy(k.SessionClosed.GetNodeId())
+	case *eventsv1.Event_OwnershipExpired:
+		return s.ownedIn(k.OwnershipExpired.GetNodeId(), k.OwnershipExpired.GetNamespaces())
 	case *eventsv1.Event_ShardsAssigned:
 		return named(k.ShardsAssigned.GetAssignments()...)
 	case *eventsv1.Event_ShardsReleased:
@@ -59,5 +61,15 @@ func (s *State) ownedBy(node string) int {
 		n += ns.Owned(node)
 		return true
 	})
+	return n
+}
+
+func (s *State) ownedIn(node string, namespaces []string) int {
+	n := 0
+	for _, name := range namespaces {
+		if ns, ok := s.namespaces.Get(name); ok {
+			n += ns.Owned(node)
+		}
+	}
 	return n
 }

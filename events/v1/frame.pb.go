@@ -276,7 +276,7 @@ func (x *Meta) GetRequestHash() []byte {
 // Event is one fact. Field numbers are for ever; each context has its block:
 // control 10, policy 30, membership 40, leadership 70, shard 100, plan 150,
 // cluster 200, identity 250, schedule 300. Kept free for their own issues:
-// 31 PolicyRemoved, 46 SessionClosing, 111 OwnershipExpired.
+// 31 PolicyRemoved.
 type Event struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Types that are valid to be assigned to Kind:
@@ -294,6 +294,7 @@ type Event struct {
 	//	*Event_NodeCordoned
 	//	*Event_NodeUncordoned
 	//	*Event_SessionOpened
+	//	*Event_SessionClosing
 	//	*Event_SessionClosed
 	//	*Event_ServerLost
 	//	*Event_ServerReturned
@@ -313,6 +314,7 @@ type Event struct {
 	//	*Event_ShardMoveCancelled
 	//	*Event_ShardsPaused
 	//	*Event_ShardsResumed
+	//	*Event_OwnershipExpired
 	Kind          isEvent_Kind `protobuf_oneof:"kind"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -467,6 +469,15 @@ func (x *Event) GetSessionOpened() *SessionOpened {
 	if x != nil {
 		if x, ok := x.Kind.(*Event_SessionOpened); ok {
 			return x.SessionOpened
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetSessionClosing() *SessionClosing {
+	if x != nil {
+		if x, ok := x.Kind.(*Event_SessionClosing); ok {
+			return x.SessionClosing
 		}
 	}
 	return nil
@@ -643,6 +654,15 @@ func (x *Event) GetShardsResumed() *ShardsResumed {
 	return nil
 }
 
+func (x *Event) GetOwnershipExpired() *OwnershipExpired {
+	if x != nil {
+		if x, ok := x.Kind.(*Event_OwnershipExpired); ok {
+			return x.OwnershipExpired
+		}
+	}
+	return nil
+}
+
 type isEvent_Kind interface {
 	isEvent_Kind()
 }
@@ -697,6 +717,10 @@ type Event_NodeUncordoned struct {
 
 type Event_SessionOpened struct {
 	SessionOpened *SessionOpened `protobuf:"bytes,45,opt,name=session_opened,json=sessionOpened,proto3,oneof"`
+}
+
+type Event_SessionClosing struct {
+	SessionClosing *SessionClosing `protobuf:"bytes,46,opt,name=session_closing,json=sessionClosing,proto3,oneof"`
 }
 
 type Event_SessionClosed struct {
@@ -775,6 +799,10 @@ type Event_ShardsResumed struct {
 	ShardsResumed *ShardsResumed `protobuf:"bytes,110,opt,name=shards_resumed,json=shardsResumed,proto3,oneof"`
 }
 
+type Event_OwnershipExpired struct {
+	OwnershipExpired *OwnershipExpired `protobuf:"bytes,111,opt,name=ownership_expired,json=ownershipExpired,proto3,oneof"`
+}
+
 func (*Event_EraStarted) isEvent_Kind() {}
 
 func (*Event_LogSealed) isEvent_Kind() {}
@@ -800,6 +828,8 @@ func (*Event_NodeCordoned) isEvent_Kind() {}
 func (*Event_NodeUncordoned) isEvent_Kind() {}
 
 func (*Event_SessionOpened) isEvent_Kind() {}
+
+func (*Event_SessionClosing) isEvent_Kind() {}
 
 func (*Event_SessionClosed) isEvent_Kind() {}
 
@@ -839,6 +869,8 @@ func (*Event_ShardsPaused) isEvent_Kind() {}
 
 func (*Event_ShardsResumed) isEvent_Kind() {}
 
+func (*Event_OwnershipExpired) isEvent_Kind() {}
+
 var File_events_v1_frame_proto protoreflect.FileDescriptor
 
 const file_events_v1_frame_proto_rawDesc = "" +
@@ -862,7 +894,7 @@ const file_events_v1_frame_proto_rawDesc = "" +
 	"\fcausation_id\x18\x05 \x01(\tR\vcausationId\x12\x18\n" +
 	"\acommand\x18\x06 \x01(\tR\acommand\x12'\n" +
 	"\x0fidempotency_key\x18\a \x01(\fR\x0eidempotencyKey\x12!\n" +
-	"\frequest_hash\x18\b \x01(\fR\vrequestHash\"\xec\x13\n" +
+	"\frequest_hash\x18\b \x01(\fR\vrequestHash\"\x92\x15\n" +
 	"\x05Event\x12B\n" +
 	"\vera_started\x18\n" +
 	" \x01(\v2\x1f.omnirelay.events.v1.EraStartedH\x00R\n" +
@@ -883,7 +915,8 @@ const file_events_v1_frame_proto_rawDesc = "" +
 	"\tnode_left\x18* \x01(\v2\x1d.omnirelay.events.v1.NodeLeftH\x00R\bnodeLeft\x12H\n" +
 	"\rnode_cordoned\x18+ \x01(\v2!.omnirelay.events.v1.NodeCordonedH\x00R\fnodeCordoned\x12N\n" +
 	"\x0fnode_uncordoned\x18, \x01(\v2#.omnirelay.events.v1.NodeUncordonedH\x00R\x0enodeUncordoned\x12K\n" +
-	"\x0esession_opened\x18- \x01(\v2\".omnirelay.events.v1.SessionOpenedH\x00R\rsessionOpened\x12K\n" +
+	"\x0esession_opened\x18- \x01(\v2\".omnirelay.events.v1.SessionOpenedH\x00R\rsessionOpened\x12N\n" +
+	"\x0fsession_closing\x18. \x01(\v2#.omnirelay.events.v1.SessionClosingH\x00R\x0esessionClosing\x12K\n" +
 	"\x0esession_closed\x18/ \x01(\v2\".omnirelay.events.v1.SessionClosedH\x00R\rsessionClosed\x12B\n" +
 	"\vserver_lost\x180 \x01(\v2\x1f.omnirelay.events.v1.ServerLostH\x00R\n" +
 	"serverLost\x12N\n" +
@@ -903,7 +936,8 @@ const file_events_v1_frame_proto_rawDesc = "" +
 	"\x11shard_move_failed\x18k \x01(\v2$.omnirelay.events.v1.ShardMoveFailedH\x00R\x0fshardMoveFailed\x12[\n" +
 	"\x14shard_move_cancelled\x18l \x01(\v2'.omnirelay.events.v1.ShardMoveCancelledH\x00R\x12shardMoveCancelled\x12H\n" +
 	"\rshards_paused\x18m \x01(\v2!.omnirelay.events.v1.ShardsPausedH\x00R\fshardsPaused\x12K\n" +
-	"\x0eshards_resumed\x18n \x01(\v2\".omnirelay.events.v1.ShardsResumedH\x00R\rshardsResumedB\x06\n" +
+	"\x0eshards_resumed\x18n \x01(\v2\".omnirelay.events.v1.ShardsResumedH\x00R\rshardsResumed\x12T\n" +
+	"\x11ownership_expired\x18o \x01(\v2%.omnirelay.events.v1.OwnershipExpiredH\x00R\x10ownershipExpiredB\x06\n" +
 	"\x04kindB3Z1github.com/omnirelay/omnirelay/events/v1;eventsv1b\x06proto3"
 
 var (
@@ -937,25 +971,27 @@ var file_events_v1_frame_proto_goTypes = []any{
 	(*NodeCordoned)(nil),       // 14: omnirelay.events.v1.NodeCordoned
 	(*NodeUncordoned)(nil),     // 15: omnirelay.events.v1.NodeUncordoned
 	(*SessionOpened)(nil),      // 16: omnirelay.events.v1.SessionOpened
-	(*SessionClosed)(nil),      // 17: omnirelay.events.v1.SessionClosed
-	(*ServerLost)(nil),         // 18: omnirelay.events.v1.ServerLost
-	(*ServerReturned)(nil),     // 19: omnirelay.events.v1.ServerReturned
-	(*CandidacyDeclared)(nil),  // 20: omnirelay.events.v1.CandidacyDeclared
-	(*CandidacyWithdrawn)(nil), // 21: omnirelay.events.v1.CandidacyWithdrawn
-	(*LeadershipGranted)(nil),  // 22: omnirelay.events.v1.LeadershipGranted
-	(*LeadershipResigned)(nil), // 23: omnirelay.events.v1.LeadershipResigned
-	(*LeadershipExpired)(nil),  // 24: omnirelay.events.v1.LeadershipExpired
-	(*NamespaceCreated)(nil),   // 25: omnirelay.events.v1.NamespaceCreated
-	(*NamespaceUpdated)(nil),   // 26: omnirelay.events.v1.NamespaceUpdated
-	(*NamespaceDeleting)(nil),  // 27: omnirelay.events.v1.NamespaceDeleting
-	(*NamespaceDeleted)(nil),   // 28: omnirelay.events.v1.NamespaceDeleted
-	(*ShardsAssigned)(nil),     // 29: omnirelay.events.v1.ShardsAssigned
-	(*ShardsReleased)(nil),     // 30: omnirelay.events.v1.ShardsReleased
-	(*ShardMoveStarted)(nil),   // 31: omnirelay.events.v1.ShardMoveStarted
-	(*ShardMoveFailed)(nil),    // 32: omnirelay.events.v1.ShardMoveFailed
-	(*ShardMoveCancelled)(nil), // 33: omnirelay.events.v1.ShardMoveCancelled
-	(*ShardsPaused)(nil),       // 34: omnirelay.events.v1.ShardsPaused
-	(*ShardsResumed)(nil),      // 35: omnirelay.events.v1.ShardsResumed
+	(*SessionClosing)(nil),     // 17: omnirelay.events.v1.SessionClosing
+	(*SessionClosed)(nil),      // 18: omnirelay.events.v1.SessionClosed
+	(*ServerLost)(nil),         // 19: omnirelay.events.v1.ServerLost
+	(*ServerReturned)(nil),     // 20: omnirelay.events.v1.ServerReturned
+	(*CandidacyDeclared)(nil),  // 21: omnirelay.events.v1.CandidacyDeclared
+	(*CandidacyWithdrawn)(nil), // 22: omnirelay.events.v1.CandidacyWithdrawn
+	(*LeadershipGranted)(nil),  // 23: omnirelay.events.v1.LeadershipGranted
+	(*LeadershipResigned)(nil), // 24: omnirelay.events.v1.LeadershipResigned
+	(*LeadershipExpired)(nil),  // 25: omnirelay.events.v1.LeadershipExpired
+	(*NamespaceCreated)(nil),   // 26: omnirelay.events.v1.NamespaceCreated
+	(*NamespaceUpdated)(nil),   // 27: omnirelay.events.v1.NamespaceUpdated
+	(*NamespaceDeleting)(nil),  // 28: omnirelay.events.v1.NamespaceDeleting
+	(*NamespaceDeleted)(nil),   // 29: omnirelay.events.v1.NamespaceDeleted
+	(*ShardsAssigned)(nil),     // 30: omnirelay.events.v1.ShardsAssigned
+	(*ShardsReleased)(nil),     // 31: omnirelay.events.v1.ShardsReleased
+	(*ShardMoveStarted)(nil),   // 32: omnirelay.events.v1.ShardMoveStarted
+	(*ShardMoveFailed)(nil),    // 33: omnirelay.events.v1.ShardMoveFailed
+	(*ShardMoveCancelled)(nil), // 34: omnirelay.events.v1.ShardMoveCancelled
+	(*ShardsPaused)(nil),       // 35: omnirelay.events.v1.ShardsPaused
+	(*ShardsResumed)(nil),      // 36: omnirelay.events.v1.ShardsResumed
+	(*OwnershipExpired)(nil),   // 37: omnirelay.events.v1.OwnershipExpired
 }
 var file_events_v1_frame_proto_depIdxs = []int32{
 	1,  // 0: omnirelay.events.v1.Frame.decisions:type_name -> omnirelay.events.v1.Decision
@@ -974,30 +1010,32 @@ var file_events_v1_frame_proto_depIdxs = []int32{
 	14, // 13: omnirelay.events.v1.Event.node_cordoned:type_name -> omnirelay.events.v1.NodeCordoned
 	15, // 14: omnirelay.events.v1.Event.node_uncordoned:type_name -> omnirelay.events.v1.NodeUncordoned
 	16, // 15: omnirelay.events.v1.Event.session_opened:type_name -> omnirelay.events.v1.SessionOpened
-	17, // 16: omnirelay.events.v1.Event.session_closed:type_name -> omnirelay.events.v1.SessionClosed
-	18, // 17: omnirelay.events.v1.Event.server_lost:type_name -> omnirelay.events.v1.ServerLost
-	19, // 18: omnirelay.events.v1.Event.server_returned:type_name -> omnirelay.events.v1.ServerReturned
-	20, // 19: omnirelay.events.v1.Event.candidacy_declared:type_name -> omnirelay.events.v1.CandidacyDeclared
-	21, // 20: omnirelay.events.v1.Event.candidacy_withdrawn:type_name -> omnirelay.events.v1.CandidacyWithdrawn
-	22, // 21: omnirelay.events.v1.Event.leadership_granted:type_name -> omnirelay.events.v1.LeadershipGranted
-	23, // 22: omnirelay.events.v1.Event.leadership_resigned:type_name -> omnirelay.events.v1.LeadershipResigned
-	24, // 23: omnirelay.events.v1.Event.leadership_expired:type_name -> omnirelay.events.v1.LeadershipExpired
-	25, // 24: omnirelay.events.v1.Event.namespace_created:type_name -> omnirelay.events.v1.NamespaceCreated
-	26, // 25: omnirelay.events.v1.Event.namespace_updated:type_name -> omnirelay.events.v1.NamespaceUpdated
-	27, // 26: omnirelay.events.v1.Event.namespace_deleting:type_name -> omnirelay.events.v1.NamespaceDeleting
-	28, // 27: omnirelay.events.v1.Event.namespace_deleted:type_name -> omnirelay.events.v1.NamespaceDeleted
-	29, // 28: omnirelay.events.v1.Event.shards_assigned:type_name -> omnirelay.events.v1.ShardsAssigned
-	30, // 29: omnirelay.events.v1.Event.shards_released:type_name -> omnirelay.events.v1.ShardsReleased
-	31, // 30: omnirelay.events.v1.Event.shard_move_started:type_name -> omnirelay.events.v1.ShardMoveStarted
-	32, // 31: omnirelay.events.v1.Event.shard_move_failed:type_name -> omnirelay.events.v1.ShardMoveFailed
-	33, // 32: omnirelay.events.v1.Event.shard_move_cancelled:type_name -> omnirelay.events.v1.ShardMoveCancelled
-	34, // 33: omnirelay.events.v1.Event.shards_paused:type_name -> omnirelay.events.v1.ShardsPaused
-	35, // 34: omnirelay.events.v1.Event.shards_resumed:type_name -> omnirelay.events.v1.ShardsResumed
-	35, // [35:35] is the sub-list for method output_type
-	35, // [35:35] is the sub-list for method input_type
-	35, // [35:35] is the sub-list for extension type_name
-	35, // [35:35] is the sub-list for extension extendee
-	0,  // [0:35] is the sub-list for field type_name
+	17, // 16: omnirelay.events.v1.Event.session_closing:type_name -> omnirelay.events.v1.SessionClosing
+	18, // 17: omnirelay.events.v1.Event.session_closed:type_name -> omnirelay.events.v1.SessionClosed
+	19, // 18: omnirelay.events.v1.Event.server_lost:type_name -> omnirelay.events.v1.ServerLost
+	20, // 19: omnirelay.events.v1.Event.server_returned:type_name -> omnirelay.events.v1.ServerReturned
+	21, // 20: omnirelay.events.v1.Event.candidacy_declared:type_name -> omnirelay.events.v1.CandidacyDeclared
+	22, // 21: omnirelay.events.v1.Event.candidacy_withdrawn:type_name -> omnirelay.events.v1.CandidacyWithdrawn
+	23, // 22: omnirelay.events.v1.Event.leadership_granted:type_name -> omnirelay.events.v1.LeadershipGranted
+	24, // 23: omnirelay.events.v1.Event.leadership_resigned:type_name -> omnirelay.events.v1.LeadershipResigned
+	25, // 24: omnirelay.events.v1.Event.leadership_expired:type_name -> omnirelay.events.v1.LeadershipExpired
+	26, // 25: omnirelay.events.v1.Event.namespace_created:type_name -> omnirelay.events.v1.NamespaceCreated
+	27, // 26: omnirelay.events.v1.Event.namespace_updated:type_name -> omnirelay.events.v1.NamespaceUpdated
+	28, // 27: omnirelay.events.v1.Event.namespace_deleting:type_name -> omnirelay.events.v1.NamespaceDeleting
+	29, // 28: omnirelay.events.v1.Event.namespace_deleted:type_name -> omnirelay.events.v1.NamespaceDeleted
+	30, // 29: omnirelay.events.v1.Event.shards_assigned:type_name -> omnirelay.events.v1.ShardsAssigned
+	31, // 30: omnirelay.events.v1.Event.shards_released:type_name -> omnirelay.events.v1.ShardsReleased
+	32, // 31: omnirelay.events.v1.Event.shard_move_started:type_name -> omnirelay.events.v1.ShardMoveStarted
+	33, // 32: omnirelay.events.v1.Event.shard_move_failed:type_name -> omnirelay.events.v1.ShardMoveFailed
+	34, // 33: omnirelay.events.v1.Event.shard_move_cancelled:type_name -> omnirelay.events.v1.ShardMoveCancelled
+	35, // 34: omnirelay.events.v1.Event.shards_paused:type_name -> omnirelay.events.v1.ShardsPaused
+	36, // 35: omnirelay.events.v1.Event.shards_resumed:type_name -> omnirelay.events.v1.ShardsResumed
+	37, // 36: omnirelay.events.v1.Event.ownership_expired:type_name -> omnirelay.events.v1.OwnershipExpired
+	37, // [37:37] is the sub-list for method output_type
+	37, // [37:37] is the sub-list for method input_type
+	37, // [37:37] is the sub-list for extension type_name
+	37, // [37:37] is the sub-list for extension extendee
+	0,  // [0:37] is the sub-list for field type_name
 }
 
 func init() { file_events_v1_frame_proto_init() }
@@ -1024,6 +1062,7 @@ func file_events_v1_frame_proto_init() {
 		(*Event_NodeCordoned)(nil),
 		(*Event_NodeUncordoned)(nil),
 		(*Event_SessionOpened)(nil),
+		(*Event_SessionClosing)(nil),
 		(*Event_SessionClosed)(nil),
 		(*Event_ServerLost)(nil),
 		(*Event_ServerReturned)(nil),
@@ -1043,6 +1082,7 @@ func file_events_v1_frame_proto_init() {
 		(*Event_ShardMoveCancelled)(nil),
 		(*Event_ShardsPaused)(nil),
 		(*Event_ShardsResumed)(nil),
+		(*Event_OwnershipExpired)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{

@@ -82,6 +82,8 @@ const (
 	SessionCloseCause_SESSION_CLOSE_CAUSE_LEFT SessionCloseCause = 2
 	// The same node, proven by its secret, opened a new session.
 	SessionCloseCause_SESSION_CLOSE_CAUSE_RESTARTED SessionCloseCause = 3
+	// An operator took a shard from its owner.
+	SessionCloseCause_SESSION_CLOSE_CAUSE_FORCED SessionCloseCause = 4
 )
 
 // Enum value maps for SessionCloseCause.
@@ -91,12 +93,14 @@ var (
 		1: "SESSION_CLOSE_CAUSE_EXPIRED",
 		2: "SESSION_CLOSE_CAUSE_LEFT",
 		3: "SESSION_CLOSE_CAUSE_RESTARTED",
+		4: "SESSION_CLOSE_CAUSE_FORCED",
 	}
 	SessionCloseCause_value = map[string]int32{
 		"SESSION_CLOSE_CAUSE_UNSPECIFIED": 0,
 		"SESSION_CLOSE_CAUSE_EXPIRED":     1,
 		"SESSION_CLOSE_CAUSE_LEFT":        2,
 		"SESSION_CLOSE_CAUSE_RESTARTED":   3,
+		"SESSION_CLOSE_CAUSE_FORCED":      4,
 	}
 )
 
@@ -636,8 +640,72 @@ func (x *SessionOpened) GetIncarnation() uint64 {
 	return 0
 }
 
+// SessionClosing: the session is going to be closed. None of its heartbeats is
+// answered any more and it is given nothing; SessionClosed follows when its time
+// to live has ended.
+type SessionClosing struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	NodeId        string                 `protobuf:"bytes,1,opt,name=node_id,json=nodeId,proto3" json:"node_id,omitempty"`
+	Session       uint64                 `protobuf:"varint,2,opt,name=session,proto3" json:"session,omitempty"`
+	Cause         SessionCloseCause      `protobuf:"varint,3,opt,name=cause,proto3,enum=omnirelay.events.v1.SessionCloseCause" json:"cause,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SessionClosing) Reset() {
+	*x = SessionClosing{}
+	mi := &file_events_v1_membership_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SessionClosing) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SessionClosing) ProtoMessage() {}
+
+func (x *SessionClosing) ProtoReflect() protoreflect.Message {
+	mi := &file_events_v1_membership_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SessionClosing.ProtoReflect.Descriptor instead.
+func (*SessionClosing) Descriptor() ([]byte, []int) {
+	return file_events_v1_membership_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *SessionClosing) GetNodeId() string {
+	if x != nil {
+		return x.NodeId
+	}
+	return ""
+}
+
+func (x *SessionClosing) GetSession() uint64 {
+	if x != nil {
+		return x.Session
+	}
+	return 0
+}
+
+func (x *SessionClosing) GetCause() SessionCloseCause {
+	if x != nil {
+		return x.Cause
+	}
+	return SessionCloseCause_SESSION_CLOSE_CAUSE_UNSPECIFIED
+}
+
 // SessionClosed ends a lease and releases what it held: leaderships, and
-// shards as the ownership mode of their namespace says.
+// shards as the ownership mode of their namespace says. Shards that it does not
+// release stay with (node, session, fence), their owner silent.
 type SessionClosed struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	NodeId        string                 `protobuf:"bytes,1,opt,name=node_id,json=nodeId,proto3" json:"node_id,omitempty"`
@@ -649,7 +717,7 @@ type SessionClosed struct {
 
 func (x *SessionClosed) Reset() {
 	*x = SessionClosed{}
-	mi := &file_events_v1_membership_proto_msgTypes[9]
+	mi := &file_events_v1_membership_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -661,7 +729,7 @@ func (x *SessionClosed) String() string {
 func (*SessionClosed) ProtoMessage() {}
 
 func (x *SessionClosed) ProtoReflect() protoreflect.Message {
-	mi := &file_events_v1_membership_proto_msgTypes[9]
+	mi := &file_events_v1_membership_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -674,7 +742,7 @@ func (x *SessionClosed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionClosed.ProtoReflect.Descriptor instead.
 func (*SessionClosed) Descriptor() ([]byte, []int) {
-	return file_events_v1_membership_proto_rawDescGZIP(), []int{9}
+	return file_events_v1_membership_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *SessionClosed) GetNodeId() string {
@@ -739,7 +807,11 @@ const file_events_v1_membership_proto_rawDesc = "" +
 	"\x06ttl_ms\x18\x02 \x01(\rR\x05ttlMs\x12\x1f\n" +
 	"\vsecret_hash\x18\x03 \x01(\fR\n" +
 	"secretHash\x12 \n" +
-	"\vincarnation\x18\x04 \x01(\x04R\vincarnation\"\x80\x01\n" +
+	"\vincarnation\x18\x04 \x01(\x04R\vincarnation\"\x81\x01\n" +
+	"\x0eSessionClosing\x12\x17\n" +
+	"\anode_id\x18\x01 \x01(\tR\x06nodeId\x12\x18\n" +
+	"\asession\x18\x02 \x01(\x04R\asession\x12<\n" +
+	"\x05cause\x18\x03 \x01(\x0e2&.omnirelay.events.v1.SessionCloseCauseR\x05cause\"\x80\x01\n" +
 	"\rSessionClosed\x12\x17\n" +
 	"\anode_id\x18\x01 \x01(\tR\x06nodeId\x12\x18\n" +
 	"\asession\x18\x02 \x01(\x04R\asession\x12<\n" +
@@ -747,12 +819,13 @@ const file_events_v1_membership_proto_rawDesc = "" +
 	"\x0fServerLossCause\x12!\n" +
 	"\x1dSERVER_LOSS_CAUSE_UNSPECIFIED\x10\x00\x12\x1c\n" +
 	"\x18SERVER_LOSS_CAUSE_SILENT\x10\x01\x12\x1d\n" +
-	"\x19SERVER_LOSS_CAUSE_STOPPED\x10\x02*\x9a\x01\n" +
+	"\x19SERVER_LOSS_CAUSE_STOPPED\x10\x02*\xba\x01\n" +
 	"\x11SessionCloseCause\x12#\n" +
 	"\x1fSESSION_CLOSE_CAUSE_UNSPECIFIED\x10\x00\x12\x1f\n" +
 	"\x1bSESSION_CLOSE_CAUSE_EXPIRED\x10\x01\x12\x1c\n" +
 	"\x18SESSION_CLOSE_CAUSE_LEFT\x10\x02\x12!\n" +
-	"\x1dSESSION_CLOSE_CAUSE_RESTARTED\x10\x03B3Z1github.com/omnirelay/omnirelay/events/v1;eventsv1b\x06proto3"
+	"\x1dSESSION_CLOSE_CAUSE_RESTARTED\x10\x03\x12\x1e\n" +
+	"\x1aSESSION_CLOSE_CAUSE_FORCED\x10\x04B3Z1github.com/omnirelay/omnirelay/events/v1;eventsv1b\x06proto3"
 
 var (
 	file_events_v1_membership_proto_rawDescOnce sync.Once
@@ -767,7 +840,7 @@ func file_events_v1_membership_proto_rawDescGZIP() []byte {
 }
 
 var file_events_v1_membership_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_events_v1_membership_proto_msgTypes = make([]protoimpl.MessageInfo, 11)
+var file_events_v1_membership_proto_msgTypes = make([]protoimpl.MessageInfo, 12)
 var file_events_v1_membership_proto_goTypes = []any{
 	(ServerLossCause)(0),   // 0: omnirelay.events.v1.ServerLossCause
 	(SessionCloseCause)(0), // 1: omnirelay.events.v1.SessionCloseCause
@@ -780,20 +853,22 @@ var file_events_v1_membership_proto_goTypes = []any{
 	(*ServerLost)(nil),     // 8: omnirelay.events.v1.ServerLost
 	(*ServerReturned)(nil), // 9: omnirelay.events.v1.ServerReturned
 	(*SessionOpened)(nil),  // 10: omnirelay.events.v1.SessionOpened
-	(*SessionClosed)(nil),  // 11: omnirelay.events.v1.SessionClosed
-	nil,                    // 12: omnirelay.events.v1.NodeDescriptor.LabelsEntry
+	(*SessionClosing)(nil), // 11: omnirelay.events.v1.SessionClosing
+	(*SessionClosed)(nil),  // 12: omnirelay.events.v1.SessionClosed
+	nil,                    // 13: omnirelay.events.v1.NodeDescriptor.LabelsEntry
 }
 var file_events_v1_membership_proto_depIdxs = []int32{
-	12, // 0: omnirelay.events.v1.NodeDescriptor.labels:type_name -> omnirelay.events.v1.NodeDescriptor.LabelsEntry
+	13, // 0: omnirelay.events.v1.NodeDescriptor.labels:type_name -> omnirelay.events.v1.NodeDescriptor.LabelsEntry
 	2,  // 1: omnirelay.events.v1.NodeJoined.node:type_name -> omnirelay.events.v1.NodeDescriptor
 	2,  // 2: omnirelay.events.v1.NodeUpdated.node:type_name -> omnirelay.events.v1.NodeDescriptor
 	0,  // 3: omnirelay.events.v1.ServerLost.cause:type_name -> omnirelay.events.v1.ServerLossCause
-	1,  // 4: omnirelay.events.v1.SessionClosed.cause:type_name -> omnirelay.events.v1.SessionCloseCause
-	5,  // [5:5] is the sub-list for method output_type
-	5,  // [5:5] is the sub-list for method input_type
-	5,  // [5:5] is the sub-list for extension type_name
-	5,  // [5:5] is the sub-list for extension extendee
-	0,  // [0:5] is the sub-list for field type_name
+	1,  // 4: omnirelay.events.v1.SessionClosing.cause:type_name -> omnirelay.events.v1.SessionCloseCause
+	1,  // 5: omnirelay.events.v1.SessionClosed.cause:type_name -> omnirelay.events.v1.SessionCloseCause
+	6,  // [6:6] is the sub-list for method output_type
+	6,  // [6:6] is the sub-list for method input_type
+	6,  // [6:6] is the sub-list for extension type_name
+	6,  // [6:6] is the sub-list for extension extendee
+	0,  // [0:6] is the sub-list for field type_name
 }
 
 func init() { file_events_v1_membership_proto_init() }
@@ -807,7 +882,7 @@ func file_events_v1_membership_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_events_v1_membership_proto_rawDesc), len(file_events_v1_membership_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   11,
+			NumMessages:   12,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -97,20 +97,29 @@ const (
 	ShardCause_SHARD_CAUSE_TARGET_LOST ShardCause = 7
 	// The owner released of its own accord.
 	ShardCause_SHARD_CAUSE_OWNER_RELEASED ShardCause = 8
+	// The owner was silent for the time that its ownership goes on.
+	ShardCause_SHARD_CAUSE_OWNERSHIP_EXPIRED ShardCause = 9
+	// An operator took it from its owner.
+	ShardCause_SHARD_CAUSE_FORCED ShardCause = 10
+	// Bound to the session that its node opened meanwhile.
+	ShardCause_SHARD_CAUSE_REBOUND ShardCause = 13
 )
 
 // Enum value maps for ShardCause.
 var (
 	ShardCause_name = map[int32]string{
-		0: "SHARD_CAUSE_UNSPECIFIED",
-		1: "SHARD_CAUSE_PLACEMENT",
-		2: "SHARD_CAUSE_BALANCE",
-		3: "SHARD_CAUSE_OPERATOR",
-		4: "SHARD_CAUSE_DRAIN",
-		5: "SHARD_CAUSE_NAMESPACE_DELETED",
-		6: "SHARD_CAUSE_OWNER_NOT_RELEASING",
-		7: "SHARD_CAUSE_TARGET_LOST",
-		8: "SHARD_CAUSE_OWNER_RELEASED",
+		0:  "SHARD_CAUSE_UNSPECIFIED",
+		1:  "SHARD_CAUSE_PLACEMENT",
+		2:  "SHARD_CAUSE_BALANCE",
+		3:  "SHARD_CAUSE_OPERATOR",
+		4:  "SHARD_CAUSE_DRAIN",
+		5:  "SHARD_CAUSE_NAMESPACE_DELETED",
+		6:  "SHARD_CAUSE_OWNER_NOT_RELEASING",
+		7:  "SHARD_CAUSE_TARGET_LOST",
+		8:  "SHARD_CAUSE_OWNER_RELEASED",
+		9:  "SHARD_CAUSE_OWNERSHIP_EXPIRED",
+		10: "SHARD_CAUSE_FORCED",
+		13: "SHARD_CAUSE_REBOUND",
 	}
 	ShardCause_value = map[string]int32{
 		"SHARD_CAUSE_UNSPECIFIED":         0,
@@ -122,6 +131,9 @@ var (
 		"SHARD_CAUSE_OWNER_NOT_RELEASING": 6,
 		"SHARD_CAUSE_TARGET_LOST":         7,
 		"SHARD_CAUSE_OWNER_RELEASED":      8,
+		"SHARD_CAUSE_OWNERSHIP_EXPIRED":   9,
+		"SHARD_CAUSE_FORCED":              10,
+		"SHARD_CAUSE_REBOUND":             13,
 	}
 )
 
@@ -159,7 +171,9 @@ type NamespaceSpec struct {
 	ShardCount uint32    `protobuf:"varint,1,opt,name=shard_count,json=shardCount,proto3" json:"shard_count,omitempty"`
 	StrategyId string    `protobuf:"bytes,2,opt,name=strategy_id,json=strategyId,proto3" json:"strategy_id,omitempty"`
 	Ownership  Ownership `protobuf:"varint,3,opt,name=ownership,proto3,enum=omnirelay.events.v1.Ownership" json:"ownership,omitempty"`
-	// Milliseconds; 0 means the session's time to live.
+	// How long an ownership goes on after the last answered heartbeat of its owner,
+	// milliseconds; 0 means the session's time to live. 0 with sticky, where silence
+	// ends nothing.
 	OwnershipTtlMs uint32 `protobuf:"varint,4,opt,name=ownership_ttl_ms,json=ownershipTtlMs,proto3" json:"ownership_ttl_ms,omitempty"`
 	// Role of the nodes that shards are placed on.
 	EligibleRole string `protobuf:"bytes,5,opt,name=eligible_role,json=eligibleRole,proto3" json:"eligible_role,omitempty"`
@@ -1054,6 +1068,68 @@ func (x *ShardsResumed) GetShards() *ShardSet {
 	return nil
 }
 
+// OwnershipExpired releases, in these namespaces, what a session still owned that
+// was closed before: the time that its ownership went on has passed.
+type OwnershipExpired struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	NodeId        string                 `protobuf:"bytes,1,opt,name=node_id,json=nodeId,proto3" json:"node_id,omitempty"`
+	Session       uint64                 `protobuf:"varint,2,opt,name=session,proto3" json:"session,omitempty"`
+	Namespaces    []string               `protobuf:"bytes,3,rep,name=namespaces,proto3" json:"namespaces,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *OwnershipExpired) Reset() {
+	*x = OwnershipExpired{}
+	mi := &file_events_v1_shard_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *OwnershipExpired) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*OwnershipExpired) ProtoMessage() {}
+
+func (x *OwnershipExpired) ProtoReflect() protoreflect.Message {
+	mi := &file_events_v1_shard_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use OwnershipExpired.ProtoReflect.Descriptor instead.
+func (*OwnershipExpired) Descriptor() ([]byte, []int) {
+	return file_events_v1_shard_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *OwnershipExpired) GetNodeId() string {
+	if x != nil {
+		return x.NodeId
+	}
+	return ""
+}
+
+func (x *OwnershipExpired) GetSession() uint64 {
+	if x != nil {
+		return x.Session
+	}
+	return 0
+}
+
+func (x *OwnershipExpired) GetNamespaces() []string {
+	if x != nil {
+		return x.Namespaces
+	}
+	return nil
+}
+
 var File_events_v1_shard_proto protoreflect.FileDescriptor
 
 const file_events_v1_shard_proto_rawDesc = "" +
@@ -1118,12 +1194,18 @@ const file_events_v1_shard_proto_rawDesc = "" +
 	"\x06shards\x18\x02 \x01(\v2\x1d.omnirelay.events.v1.ShardSetR\x06shards\"d\n" +
 	"\rShardsResumed\x12\x1c\n" +
 	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x125\n" +
-	"\x06shards\x18\x02 \x01(\v2\x1d.omnirelay.events.v1.ShardSetR\x06shards*g\n" +
+	"\x06shards\x18\x02 \x01(\v2\x1d.omnirelay.events.v1.ShardSetR\x06shards\"e\n" +
+	"\x10OwnershipExpired\x12\x17\n" +
+	"\anode_id\x18\x01 \x01(\tR\x06nodeId\x12\x18\n" +
+	"\asession\x18\x02 \x01(\x04R\asession\x12\x1e\n" +
+	"\n" +
+	"namespaces\x18\x03 \x03(\tR\n" +
+	"namespaces*g\n" +
 	"\tOwnership\x12\x19\n" +
 	"\x15OWNERSHIP_UNSPECIFIED\x10\x00\x12\x13\n" +
 	"\x0fOWNERSHIP_LEASE\x10\x01\x12\x14\n" +
 	"\x10OWNERSHIP_FENCED\x10\x02\x12\x14\n" +
-	"\x10OWNERSHIP_STICKY\x10\x03*\x93\x02\n" +
+	"\x10OWNERSHIP_STICKY\x10\x03*\xe7\x02\n" +
 	"\n" +
 	"ShardCause\x12\x1b\n" +
 	"\x17SHARD_CAUSE_UNSPECIFIED\x10\x00\x12\x19\n" +
@@ -1134,7 +1216,11 @@ const file_events_v1_shard_proto_rawDesc = "" +
 	"\x1dSHARD_CAUSE_NAMESPACE_DELETED\x10\x05\x12#\n" +
 	"\x1fSHARD_CAUSE_OWNER_NOT_RELEASING\x10\x06\x12\x1b\n" +
 	"\x17SHARD_CAUSE_TARGET_LOST\x10\a\x12\x1e\n" +
-	"\x1aSHARD_CAUSE_OWNER_RELEASED\x10\bB3Z1github.com/omnirelay/omnirelay/events/v1;eventsv1b\x06proto3"
+	"\x1aSHARD_CAUSE_OWNER_RELEASED\x10\b\x12!\n" +
+	"\x1dSHARD_CAUSE_OWNERSHIP_EXPIRED\x10\t\x12\x16\n" +
+	"\x12SHARD_CAUSE_FORCED\x10\n" +
+	"\x12\x17\n" +
+	"\x13SHARD_CAUSE_REBOUND\x10\rB3Z1github.com/omnirelay/omnirelay/events/v1;eventsv1b\x06proto3"
 
 var (
 	file_events_v1_shard_proto_rawDescOnce sync.Once
@@ -1149,7 +1235,7 @@ func file_events_v1_shard_proto_rawDescGZIP() []byte {
 }
 
 var file_events_v1_shard_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_events_v1_shard_proto_msgTypes = make([]protoimpl.MessageInfo, 15)
+var file_events_v1_shard_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
 var file_events_v1_shard_proto_goTypes = []any{
 	(Ownership)(0),             // 0: omnirelay.events.v1.Ownership
 	(ShardCause)(0),            // 1: omnirelay.events.v1.ShardCause
@@ -1168,6 +1254,7 @@ var file_events_v1_shard_proto_goTypes = []any{
 	(*ShardMoveCancelled)(nil), // 14: omnirelay.events.v1.ShardMoveCancelled
 	(*ShardsPaused)(nil),       // 15: omnirelay.events.v1.ShardsPaused
 	(*ShardsResumed)(nil),      // 16: omnirelay.events.v1.ShardsResumed
+	(*OwnershipExpired)(nil),   // 17: omnirelay.events.v1.OwnershipExpired
 }
 var file_events_v1_shard_proto_depIdxs = []int32{
 	0,  // 0: omnirelay.events.v1.NamespaceSpec.ownership:type_name -> omnirelay.events.v1.Ownership
@@ -1205,7 +1292,7 @@ func file_events_v1_shard_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_events_v1_shard_proto_rawDesc), len(file_events_v1_shard_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   15,
+			NumMessages:   16,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

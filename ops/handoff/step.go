@@ -117,6 +117,7 @@ func overdue(v sequencer.View, ns *shard.Namespace, logTime int64, released map[
 		case !sh.Moving() || released[ref{ns.Name, id}]:
 		case v.Model.Assignable(sh.MoveTo, ns.Spec.EligibleRole) != nil:
 			lost = append(lost, id)
+		case sh.Forced(): // it ends with the ownership, whenever that is
 		case logTime >= sh.MoveDeadline:
 			failed = append(failed, id)
 		case next == 0 || sh.MoveDeadline < next:

@@ -20,6 +20,7 @@ import (
 	"github.com/omnirelay/omnirelay/ops/handoff"
 	"github.com/omnirelay/omnirelay/ops/loop"
 	"github.com/omnirelay/omnirelay/ops/placer"
+	"github.com/omnirelay/omnirelay/ops/rebinder"
 	"github.com/omnirelay/omnirelay/ops/refusals"
 	"github.com/omnirelay/omnirelay/ops/sessions"
 	"github.com/omnirelay/omnirelay/ops/succession"
@@ -286,6 +287,7 @@ func (s *server) newSequencer(snapshot sequencer.View) error {
 		Server: s.cfg.Name, Sequencer: s.seq, Clock: loop.Clock(s.opts.Clock), Logger: s.log, Metrics: s.opts.Registry,
 	},
 		s.keeper, placer.New(), succession.New(), failuredetector.New(s.cfg.Name, s.seq, heard{s}),
+		rebinder.New(),
 		loop.WokenBy(handoff.New(s.keeper), s.keeper.News()),
 	)
 	return s.newCluster()

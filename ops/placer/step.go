@@ -176,9 +176,9 @@ func Input(ns *shard.Namespace, nodes []Node, logTime int64) (*placement.Input, 
 func standing(sh *shard.Shard, at func(string) int32, logTime int64) (where int32, fixed bool) {
 	if sh.Owner == "" {
 		if where = at(sh.MoveTo); where == placement.NoOwner {
-			where = at(sh.LastOwner)
+			return at(sh.LastOwner), sh.Paused
 		}
-		return where, sh.Paused
+		return where, sh.Paused || sh.Forced() // an operator took it from its owner to have it there
 	}
 	if sh.MoveTo != "" && at(sh.MoveTo) != placement.NoOwner {
 		return at(sh.MoveTo), sh.Paused
@@ -202,6 +202,7 @@ func diff(ns *shard.Namespace, nodes []Node, in *placement.Input, r placement.Re
 		case to == placement.NoOwner || sh.Paused:
 		case sh.Owner == "":
 			assign[to] = append(assign[to], id)
+		case sh.Silent: // its owner can release nothing before it is bound again
 		case sh.MoveTo == "" && !in.Fixed(int(id)) && in.Current(int(id)) != to:
 			key := [2]int32{in.Current(int(id)), to}
 			move[key] = append(move[key], id)

@@ -24,10 +24,17 @@
 //  6. After a restore no session of the time before is answered. They run out
 //     without the brake, and when the longest lease of then is over as well, the
 //     era is settled: only then are sessions opened again.
-//  7. What nodes say that they hold is kept in memory only: a new leader hears
+//  7. An ownership that outlives its session ends when its ownershipTTL has passed
+//     since the last answered heartbeat, by the rules of 2: when authority is gained
+//     anew it starts again, at ownershipTTL + 1 s, and so it does not end before the
+//     node has stopped. The brake and the seal hold it; a leave of the node ends it at
+//     once. A sticky one ends by no time.
+//  8. A session that is going to be closed is not answered, and closes when its timer
+//     has ended, brake or not. What it says that it released is heard.
+//  9. What nodes say that they hold is kept in memory only: a new leader hears
 //     it again.
 //
 // [Leases] is pure and has one owner; [Keeper] puts a lock around it for the
 // handlers and the controller's loop. Nothing here is written to the log but
-// the closes.
+// the closes and the ends of ownerships.
 package sessions

@@ -1,13 +1,16 @@
 package sessions
 
 import (
+	"time"
+
 	"github.com/omnirelay/omnirelay/commands/model"
 	"github.com/omnirelay/omnirelay/events"
 )
 
 // settlingEra is the wait after a restore. Members may hold leases of the time
 // before, in sessions and for shards that the restored log does not know, so the
-// wait is a timer of its own and not that of any session. Like those it starts
+// wait is a timer of its own and not that of any session. It is as long as the
+// longest of them may be ridden through. Like those it starts
 // again when authority is gained anew. Sessions of before run out meanwhile: none
 // is answered, and the brake, which waits for them to be heard again, is off.
 type settlingEra struct {
@@ -19,7 +22,8 @@ type settlingEra struct {
 func (e *settlingEra) sync(m *model.Model, anew bool, now int64) {
 	c := m.Control
 	if c.Settling && (anew || !e.settling || e.number != c.Era) {
-		e.settled = now + int64(max(c.Settle, m.Policy.SessionTTL())+Grace)
+		longest := max(c.Settle, m.Policy.SessionTTL(), time.Duration(m.Shard.LongestTTL()))
+		e.settled = now + int64(longest+Grace)
 	}
 	e.number, e.settling = c.Era, c.Settling
 }

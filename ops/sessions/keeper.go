@@ -2,6 +2,7 @@ package sessions
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"sync"
 	"time"
@@ -55,7 +56,7 @@ func (k *Keeper) Beat(_ context.Context, hb Heartbeat) (Answer, error) {
 		k.leases.Sync(view.Model, gained, now)
 	}
 	a, err := k.leases.Beat(view.Model, hb, now)
-	if err == nil && hb.Full {
+	if hb.Full && (err == nil || errors.Is(err, ErrExpiring)) { // its releases are heard also then
 		select {
 		case k.news <- struct{}{}:
 		default:

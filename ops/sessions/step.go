@@ -107,9 +107,11 @@ type lease struct {
 	// unsure: the outcome of a close is open. It is asked for again until the log
 	// says what became of it.
 	unsure bool
-	heard  bool
-	digest [sha256.Size]byte
-	held   []Held
+	// closing is why the session is going to be closed, 0 while it is not.
+	closing eventsv1.SessionCloseCause
+	heard   bool
+	digest  [sha256.Size]byte
+	held    []Held
 }
 
 // Leases are the timers of all sessions. It has one owner.
@@ -121,10 +123,14 @@ type Leases struct {
 	braking bool
 	resumed events.Position // when a seal was last taken away
 	era     settlingEra
+	// standing are the ownerships that outlive their session.
+	standing map[holder]*standing
 }
 
 // NewLeases returns no leases; Sync brings them in.
-func NewLeases() *Leases { return &Leases{byNode: map[string]*lease{}} }
+func NewLeases() *Leases {
+	return &Leases{byNode: map[string]*lease{}, standing: map[holder]*standing{}}
+}
 
 // Sync takes over the sessions of a model. When authority was gained anew, all
 // timers start again. A mark stays as long as the grant does: the close that it
@@ -142,6 +148,7 @@ func (l *Leases) Sync(m *model.Model, gained uint64, now int64) {
 		l.resumed = m.Control.Resumed
 	}
 	l.era.sync(m, anew, now)
+	l.syncStanding(m, anew, now) // first: it takes over from leases whose session is closed
 	live := 0
 	m.Membership.EachNode(func(n membership.Node) bool {
 		if n.Session == 0 {
@@ -162,6 +169,7 @@ func (l *Leases) Sync(m *model.Model, gained uint64, now int64) {
 				x.expiring, x.unsure = false, false
 			}
 		}
+		l.byNode[n.NodeID].closing = n.Closing
 		return true
 	})
 	if live == len(l.byNode) {
@@ -196,16 +204,25 @@ func (l *Leases) Beat(m *model.Model, hb Heartbeat, now int64) (Answer, error) {
 		return Answer{}, commands.Refuse("session_not_found", "session %d of %q ended when the log was restored, at position %d", hb.Session, hb.NodeID, m.Control.StartedAt)
 	}
 	x := l.byNode[hb.NodeID]
-	if x == nil || x.session != hb.Session || x.expiring {
+	if x == nil || x.session != hb.Session {
+		return Answer{}, ErrExpiring
+	}
+	if x.expiring || n.Closing != 0 {
+		x.hear(hb) // what it has released it has, answered or not
 		return Answer{}, ErrExpiring
 	}
 	// Never sooner than it was: the timer that started when authority was gained
 	// also stands for what the leader before may still answer.
 	x.deadline, x.seen = max(x.deadline, now+int64(x.ttl)), now
+	x.hear(hb)
+	return Answer{TTL: x.ttl, WantFull: !x.heard || string(x.digest[:]) != string(hb.Digest)}, nil
+}
+
+// hear takes what a node says that it holds.
+func (x *lease) hear(hb Heartbeat) {
 	if hb.Full {
 		x.held, x.digest, x.heard = slices.Clone(hb.Held), Digest(hb.Held), true
 	}
-	return Answer{TTL: x.ttl, WantFull: !x.heard || string(x.digest[:]) != string(hb.Digest)}, nil
 }
 
 // Step marks the sessions whose timer ran out and asks for their close, and
@@ -215,12 +232,14 @@ func (l *Leases) Step(now int64) (cmds []commands.Command, next int64) {
 	if l.braking && now >= l.brake && !l.mostDue(now) {
 		l.braking = false // the storm is over; the next one brakes again
 	}
-	var due, open []string
+	var due, open, forced []string
 	for id, x := range l.byNode {
 		switch {
 		case x.unsure:
 			open = append(open, id)
 		case x.expiring: // asked for already
+		case x.closing != 0 && x.deadline <= now: // as was decided: no brake holds it
+			forced = append(forced, id)
 		case now >= x.deadline:
 			due = append(due, id)
 		case next == 0 || x.deadline < next:
@@ -230,23 +249,39 @@ func (l *Leases) Step(now int64) (cmds []commands.Command, next int64) {
 	if len(due) > 0 && !l.era.settling && l.brakes(now) {
 		due, next = nil, l.brake
 	}
-	ids := append(due, open...)
+	ids := slices.Concat(due, open, forced)
 	slices.Sort(ids)
 	for _, id := range ids {
 		x := l.byNode[id]
 		x.expiring = true
-		cmds = append(cmds, membership.CloseSession{
-			NodeID: id, Session: x.session, Cause: eventsv1.SessionCloseCause_SESSION_CLOSE_CAUSE_EXPIRED,
-		})
+		cmds = append(cmds, membership.CloseSession{NodeID: id, Session: x.session, Cause: x.cause()})
 	}
+	ends, at := l.ending(now)
+	cmds, next = append(cmds, ends...), sooner(next, at)
 	switch e := l.era; {
 	case !e.settling || len(l.byNode) > 0: // no session is newer than the era while it settles
 	case now >= e.settled:
 		cmds = append(cmds, control.SettleEra{Era: e.number})
 	default:
-		next = e.settled
+		next = sooner(next, e.settled)
 	}
 	return cmds, next
+}
+
+// cause is what the session's close is said to be for.
+func (x *lease) cause() eventsv1.SessionCloseCause {
+	if x.closing != 0 {
+		return x.closing
+	}
+	return eventsv1.SessionCloseCause_SESSION_CLOSE_CAUSE_EXPIRED
+}
+
+// sooner is the earlier of two times of which 0 is none.
+func sooner(a, b int64) int64 {
+	if a == 0 || b != 0 && b < a {
+		return b
+	}
+	return a
 }
 
 // Answered takes what became of a close. One that was definitely not stored
@@ -289,15 +324,20 @@ func (l *Leases) brakes(now int64) bool {
 }
 
 // mostDue reports whether more than half of at least five sessions were not
-// heard for most of their TTL: they would close within one TTL.
+// heard for most of their TTL: they would close within one TTL. Those that are
+// closed by decision say nothing of the control plane.
 func (l *Leases) mostDue(now int64) bool {
-	silent := 0
+	silent, all := 0, 0
 	for _, x := range l.byNode {
+		if x.closing != 0 {
+			continue
+		}
+		all++
 		if x.expiring || x.deadline-now < int64(x.ttl)/2 {
 			silent++
 		}
 	}
-	return len(l.byNode) >= brakeSessions && 2*silent > len(l.byNode)
+	return all >= brakeSessions && 2*silent > all
 }
 
 // Braking reports until when closes wait, and whether they do.

@@ -67,8 +67,12 @@ func nodeOf(e *eventsv1.Event) string {
 		return k.ServerReturned.NodeId
 	case *eventsv1.Event_SessionOpened:
 		return k.SessionOpened.NodeId
+	case *eventsv1.Event_SessionClosing:
+		return k.SessionClosing.NodeId
 	case *eventsv1.Event_SessionClosed:
 		return k.SessionClosed.NodeId
+	case *eventsv1.Event_OwnershipExpired:
+		return k.OwnershipExpired.NodeId
 	}
 	return ""
 }

@@ -17,13 +17,16 @@ func (s *Sim) createNamespace() []*eventsv1.Event {
 	if s.namespaces[name] != nil {
 		return nil
 	}
-	ns := &simNamespace{strategy: "optimal", shards: make([]simShard, 1+s.Draw(s.MaxShards))}
+	ns := &simNamespace{strategy: "optimal", shards: make([]simShard, 1+s.Draw(s.MaxShards)), ownership: eventsv1.Ownership(1 + s.Draw(3))}
+	if ns.ownership != eventsv1.Ownership_OWNERSHIP_STICKY {
+		ns.ttlMs = uint32(s.Draw(2)) * 30_000
+	}
 	s.namespaces[name] = ns
 	return []*eventsv1.Event{{Kind: &eventsv1.Event_NamespaceCreated{NamespaceCreated: &eventsv1.NamespaceCreated{Namespace: name, Spec: ns.spec()}}}}
 }
 
 func (ns *simNamespace) spec() *eventsv1.NamespaceSpec {
-	return &eventsv1.NamespaceSpec{ShardCount: uint32(len(ns.shards)), StrategyId: ns.strategy, Ownership: eventsv1.Ownership_OWNERSHIP_LEASE, EligibleRole: "worker"}
+	return &eventsv1.NamespaceSpec{ShardCount: uint32(len(ns.shards)), StrategyId: ns.strategy, Ownership: ns.ownership, OwnershipTtlMs: ns.ttlMs, EligibleRole: "worker"}
 }
 
 func (s *Sim) updateNamespace() []*eventsv1.Event {
@@ -52,7 +55,7 @@ func (s *Sim) deleteNamespace() []*eventsv1.Event {
 	if !ns.deleting {
 		ns.deleting = true
 		for i := range ns.shards {
-			ns.shards[i].moveTo = ""
+			ns.shards[i].moveTo, ns.shards[i].forced = "", false
 		}
 		return []*eventsv1.Event{{Kind: &eventsv1.Event_NamespaceDeleting{NamespaceDeleting: &eventsv1.NamespaceDeleting{Namespace: name}}}}
 	}
@@ -114,7 +117,8 @@ func (s *Sim) assign() []*eventsv1.Event {
 
 func (s *Sim) bind(ns *simNamespace, node string, ids []uint32) *eventsv1.ShardAssignment {
 	for _, id := range ids {
-		ns.shards[id].owner, ns.shards[id].moveTo = node, ""
+		sh := &ns.shards[id]
+		*sh = simShard{owner: node, session: s.nodes[node].session, paused: sh.paused}
 	}
 	return &eventsv1.ShardAssignment{NodeId: node, Session: s.nodes[node].session, Shards: events.PackShards(ids)}
 }
@@ -123,12 +127,17 @@ func (s *Sim) released(name string, ids []uint32) *eventsv1.Event {
 	ns := s.namespaces[name]
 	by := map[string][]uint32{}
 	for _, id := range ids {
-		by[ns.shards[id].owner] = append(by[ns.shards[id].owner], id)
-		ns.shards[id].owner = ""
+		sh := &ns.shards[id]
+		key := fmt.Sprintf("%s %d", sh.owner, sh.session)
+		by[key] = append(by[key], id)
 	}
 	var rs []*eventsv1.ShardAssignment
-	for _, owner := range slices.Sorted(maps.Keys(by)) {
-		rs = append(rs, &eventsv1.ShardAssignment{NodeId: owner, Session: s.nodes[owner].session, Shards: events.PackShards(by[owner])})
+	for _, key := range slices.Sorted(maps.Keys(by)) {
+		sh := ns.shards[by[key][0]]
+		rs = append(rs, &eventsv1.ShardAssignment{NodeId: sh.owner, Session: sh.session, Shards: events.PackShards(by[key])})
+	}
+	for _, id := range ids {
+		ns.shards[id].owner, ns.shards[id].session, ns.shards[id].silent = "", 0, false
 	}
 	return &eventsv1.Event{Kind: &eventsv1.Event_ShardsReleased{ShardsReleased: &eventsv1.ShardsReleased{Namespace: name, Releases: rs}}}
 }
@@ -144,16 +153,19 @@ func (s *Sim) move() []*eventsv1.Event {
 	if len(ids) == 0 {
 		return nil
 	}
-	from := ns.shards[ids[0]].owner
+	from, cause := ns.shards[ids[0]].owner, eventsv1.ShardCause_SHARD_CAUSE_OPERATOR
+	if s.Draw(3) == 0 {
+		cause = eventsv1.ShardCause_SHARD_CAUSE_FORCED
+	}
 	var moved []uint32
 	for _, id := range ids {
 		if ns.shards[id].owner == from {
-			ns.shards[id].moveTo = to
+			ns.shards[id].moveTo, ns.shards[id].forced = to, cause == eventsv1.ShardCause_SHARD_CAUSE_FORCED
 			moved = append(moved, id)
 		}
 	}
 	return []*eventsv1.Event{{Kind: &eventsv1.Event_ShardMoveStarted{ShardMoveStarted: &eventsv1.ShardMoveStarted{
-		Namespace: name, DeadlineMs: 1_800_000_000_000, HoldMs: uint32(s.Draw(2) * 600_000),
+		Namespace: name, Cause: cause, DeadlineMs: 1_800_000_000_000, HoldMs: uint32(s.Draw(2) * 600_000),
 		Moves: []*eventsv1.ShardMove{{From: from, To: to, Shards: events.PackShards(moved)}},
 	}}}}
 }
@@ -187,7 +199,7 @@ func (s *Sim) endMove() []*eventsv1.Event {
 	ns := s.namespaces[name]
 	ids := s.some(ns.ids(func(sh simShard) bool { return sh.moveTo != "" }))
 	for _, id := range ids {
-		ns.shards[id].moveTo = ""
+		ns.shards[id].moveTo, ns.shards[id].forced = "", false
 	}
 	switch {
 	case len(ids) == 0:

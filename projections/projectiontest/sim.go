@@ -26,18 +26,24 @@ type Sim struct {
 type simNode struct {
 	session  uint64
 	cordoned bool
+	closing  bool
 }
 
 type simNamespace struct {
-	deleting bool
-	strategy string
-	shards   []simShard
+	deleting  bool
+	strategy  string
+	ownership eventsv1.Ownership
+	ttlMs     uint32
+	shards    []simShard
 }
 
 type simShard struct {
-	owner  string
-	moveTo string
-	paused bool
+	owner   string
+	session uint64
+	moveTo  string
+	forced  bool
+	paused  bool
+	silent  bool
 }
 
 // NewSim returns a simulation of an empty mesh.
@@ -65,7 +71,7 @@ func (s *Sim) Frame(tb TB, l *Log) {
 func (s *Sim) step() []*eventsv1.Event {
 	actions := []func() []*eventsv1.Event{
 		s.join, s.createNamespace, s.assign, s.assign, s.move, s.finishMove, s.endMove, s.pause,
-		s.expire, s.restart, s.leave, s.cordon, s.server, s.campaign, s.resign, s.updateNamespace, s.deleteNamespace, s.policy,
+		s.expire, s.restart, s.leave, s.closing, s.goesOn, s.cordon, s.server, s.campaign, s.resign, s.updateNamespace, s.deleteNamespace, s.policy,
 	}
 	for range 8 {
 		if es := actions[s.Draw(len(actions))](); len(es) > 0 {
@@ -111,11 +117,11 @@ func opened(id string) *eventsv1.Event {
 
 func (s *Sim) closed(id string, cause eventsv1.SessionCloseCause) *eventsv1.Event {
 	session := s.nodes[id].session
-	s.nodes[id].session = 0
+	s.nodes[id].session, s.nodes[id].closing = 0, false
 	for _, ns := range s.namespaces {
 		for i := range ns.shards {
-			if ns.shards[i].owner == id {
-				ns.shards[i].owner = ""
+			if sh := &ns.shards[i]; sh.owner == id && sh.session == session {
+				ns.sessionEnds(sh, cause)
 			}
 		}
 	}
@@ -127,6 +133,9 @@ func (s *Sim) expire() []*eventsv1.Event {
 	id, ok := s.live()
 	if !ok {
 		return nil
+	}
+	if s.nodes[id].closing {
+		return []*eventsv1.Event{s.closed(id, eventsv1.SessionCloseCause_SESSION_CLOSE_CAUSE_FORCED)}
 	}
 	return []*eventsv1.Event{s.closed(id, eventsv1.SessionCloseCause_SESSION_CLOSE_CAUSE_EXPIRED)}
 }

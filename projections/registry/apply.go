@@ -41,6 +41,12 @@ func (Peers) Apply(rows *projections.Rows, rec events.Recorded) {
 		changePeer(rows, rec, e.SessionOpened.NodeId, func(p *controlv1.Peer) {
 			p.SessionId, p.Status = int64(rec.Position), controlv1.PeerStatus_PEER_STATUS_ALIVE
 		})
+	case *eventsv1.Event_SessionClosing:
+		changePeer(rows, rec, e.SessionClosing.NodeId, func(p *controlv1.Peer) {
+			if p.SessionId == int64(e.SessionClosing.Session) {
+				p.Status = controlv1.PeerStatus_PEER_STATUS_SUSPECT
+			}
+		})
 	case *eventsv1.Event_SessionClosed:
 		changePeer(rows, rec, e.SessionClosed.NodeId, func(p *controlv1.Peer) { sessionClosed(p, e.SessionClosed) })
 	}

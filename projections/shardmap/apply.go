@@ -30,7 +30,7 @@ func (Table) Apply(rows *projections.Rows, rec events.Recorded) {
 	case *eventsv1.Event_ShardsAssigned:
 		a.expect(e.ShardsAssigned.Namespace, e.ShardsAssigned.Assignments)
 		for _, to := range e.ShardsAssigned.Assignments {
-			a.set(e.ShardsAssigned.Namespace, to.Shards, func(r *row) { a.assign(r, to) })
+			a.set(e.ShardsAssigned.Namespace, to.Shards, func(r *row) { a.assign(r, to, e.ShardsAssigned.Cause) })
 		}
 	case *eventsv1.Event_ShardsReleased:
 		a.expect(e.ShardsReleased.Namespace, e.ShardsReleased.Releases)
@@ -54,7 +54,9 @@ func (Table) Apply(rows *projections.Rows, rec events.Recorded) {
 	case *eventsv1.Event_ShardsResumed:
 		a.set(e.ShardsResumed.Namespace, e.ShardsResumed.Shards, func(r *row) { r.Status = controlv1.ShardStatus_SHARD_STATUS_ACTIVE })
 	case *eventsv1.Event_SessionClosed:
-		a.sessionClosed(e.SessionClosed.NodeId, int64(e.SessionClosed.Session))
+		a.sessionClosed(e.SessionClosed)
+	case *eventsv1.Event_OwnershipExpired:
+		a.ownershipExpired(e.OwnershipExpired)
 	}
 }
 
@@ -116,6 +118,7 @@ func (a *applier) grow(namespace string, spec *eventsv1.NamespaceSpec) {
 				return a.changed(pk, nil, &row{
 					Namespace: namespace, ShardId: strconv.FormatUint(uint64(id), 10), StrategyId: spec.GetStrategyId(),
 					CapacityHint: spec.GetCapacityHint(), Status: controlv1.ShardStatus_SHARD_STATUS_ACTIVE,
+					Ownership: controlv1.OwnershipMode(spec.GetOwnership()), OwnershipTtlMs: int64(spec.GetOwnershipTtlMs()),
 				})
 			}
 			if old.StrategyId == spec.GetStrategyId() && old.CapacityHint == spec.GetCapacityHint() {
@@ -123,20 +126,6 @@ func (a *applier) grow(namespace string, spec *eventsv1.NamespaceSpec) {
 			}
 			r := clone(old)
 			r.StrategyId, r.CapacityHint = spec.GetStrategyId(), spec.GetCapacityHint()
-			return a.changed(pk, old, r)
-		})
-	}
-}
-
-// sessionClosed takes from a session what it owned: ownership mode lease.
-func (a *applier) sessionClosed(node string, session int64) {
-	for _, pk := range a.rows.IndexKeys(ownerKey(node)) {
-		projections.Update(a.rows, sealedCodec{last: &a.sealed}, pk, func(old *row) *row {
-			if old == nil || old.OwnerNodeId != node || old.SessionId != session {
-				return old
-			}
-			r := clone(old)
-			unown(r)
 			return a.changed(pk, old, r)
 		})
 	}
@@ -189,8 +178,17 @@ func disable(r *row) {
 	r.Status = controlv1.ShardStatus_SHARD_STATUS_DISABLED
 }
 
-func (a *applier) assign(r *row, to *eventsv1.ShardAssignment) {
-	switch to.NodeId {
+func (a *applier) assign(r *row, to *eventsv1.ShardAssignment, cause eventsv1.ShardCause) {
+	if cause != eventsv1.ShardCause_SHARD_CAUSE_REBOUND { // which only binds anew
+		a.place(r, to.NodeId)
+	}
+	r.OwnerNodeId, r.LeaderId, r.SessionId = to.NodeId, to.NodeId, int64(to.Session)
+	r.FenceToken, r.LastOwnerNodeId, r.OwnerSilent = int64(a.rec.Position), "", false
+}
+
+// place ends the move, and begins or ends a hold.
+func (a *applier) place(r *row, node string) {
+	switch node {
 	case r.MoveToNodeId:
 		r.HeldUntil = a.after(r.MoveHoldMs)
 	case r.LastOwnerNodeId: // given back to who had it: the hold goes on (S9)
@@ -198,20 +196,21 @@ func (a *applier) assign(r *row, to *eventsv1.ShardAssignment) {
 		r.HeldUntil = nil
 	}
 	endMove(r)
-	r.OwnerNodeId, r.LeaderId, r.SessionId = to.NodeId, to.NodeId, int64(to.Session)
-	r.FenceToken, r.LastOwnerNodeId = int64(a.rec.Position), ""
 }
 
 func unown(r *row) {
-	r.LastOwnerNodeId, r.OwnerNodeId, r.LeaderId, r.SessionId = r.OwnerNodeId, "", "", 0
+	r.LastOwnerNodeId, r.OwnerNodeId, r.LeaderId, r.SessionId, r.OwnerSilent = r.OwnerNodeId, "", "", 0, false
 }
 
 func startMove(r *row, e *eventsv1.ShardMoveStarted, to string) {
 	r.MoveToNodeId, r.MoveHoldMs = to, e.HoldMs
+	r.MoveForced = e.Cause == eventsv1.ShardCause_SHARD_CAUSE_FORCED
 	r.MoveDeadline = timestamp(e.DeadlineMs * int64(time.Millisecond))
 }
 
-func endMove(r *row) { r.MoveToNodeId, r.MoveDeadline, r.MoveHoldMs = "", nil, 0 }
+func endMove(r *row) {
+	r.MoveToNodeId, r.MoveDeadline, r.MoveHoldMs, r.MoveForced = "", nil, 0, false
+}
 
 // after is log time plus a hold; nil without one.
 func (a *applier) after(holdMs uint32) *timestamppb.Timestamp {
@@ -233,5 +232,6 @@ func clone(r *row) *row {
 		UpdatedAt: r.UpdatedAt, ChangeTicket: r.ChangeTicket, FenceToken: r.FenceToken,
 		SessionId: r.SessionId, LastOwnerNodeId: r.LastOwnerNodeId, MoveToNodeId: r.MoveToNodeId,
 		MoveDeadline: r.MoveDeadline, HeldUntil: r.HeldUntil, MoveHoldMs: r.MoveHoldMs,
+		OwnerSilent: r.OwnerSilent, Ownership: r.Ownership, OwnershipTtlMs: r.OwnershipTtlMs, MoveForced: r.MoveForced,
 	}
 }

@@ -36,6 +36,7 @@ const (
 	fieldUpdated, fieldTicket                                            = 10, 11
 	fieldFence, fieldSession, fieldLastOwner, fieldMoveTo                = 100, 101, 102, 103
 	fieldDeadline, fieldHeldUntil, fieldMoveHold                         = 104, 105, 106
+	fieldSilent, fieldOwnership, fieldOwnershipTTL, fieldMoveForced      = 110, 111, 112, 118
 )
 
 // Append implements [projections.Codec].
@@ -115,7 +116,18 @@ func appendTail(b []byte, r *controlv1.ShardRecord) []byte {
 	b = appendString(b, fieldMoveTo, r.MoveToNodeId)
 	b = appendTime(b, fieldDeadline, r.MoveDeadline)
 	b = appendTime(b, fieldHeldUntil, r.HeldUntil)
-	return appendVarint(b, fieldMoveHold, uint64(r.MoveHoldMs))
+	b = appendVarint(b, fieldMoveHold, uint64(r.MoveHoldMs))
+	b = appendBool(b, fieldSilent, r.OwnerSilent)
+	b = appendVarint(b, fieldOwnership, uint64(r.Ownership))
+	b = appendVarint(b, fieldOwnershipTTL, uint64(r.OwnershipTtlMs))
+	return appendBool(b, fieldMoveForced, r.MoveForced)
+}
+
+func appendBool(b []byte, field protowire.Number, v bool) []byte {
+	if !v {
+		return b
+	}
+	return appendVarint(b, field, 1)
 }
 
 func appendString(b []byte, field protowire.Number, s string) []byte {

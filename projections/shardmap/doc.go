@@ -11,8 +11,10 @@
 //  3. A shard is draining exactly while it has an owner and a move in flight,
 //     unless it is paused or disabled. A move outlives its owner: the shard is
 //     then placed where it was going.
-//  4. A list, a diff and a history answer from one view; filters are exact.
-//  5. Counters say per namespace, and over all, how many shards there are, are
+//  4. A row says how its namespace is owned, and of an ownership that outlives its
+//     session that the owner is silent.
+//  5. A list, a diff and a history answer from one view; filters are exact.
+//  6. Counters say per namespace, and over all, how many shards there are, are
 //     unowned, are moving, and have each status. They are of the present.
 //
 // It does not decide who may own what, and knows no nodes.

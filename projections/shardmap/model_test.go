@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/google/go-cmp/cmp"
@@ -13,6 +14,7 @@ import (
 	controlv1 "github.com/omnirelay/omnirelay/api/v1"
 	"github.com/omnirelay/omnirelay/commands/shard"
 	"github.com/omnirelay/omnirelay/events"
+	eventsv1 "github.com/omnirelay/omnirelay/events/v1"
 	"github.com/omnirelay/omnirelay/projections"
 	"github.com/omnirelay/omnirelay/projections/projectiontest"
 	"github.com/omnirelay/omnirelay/projections/shardmap"
@@ -57,8 +59,9 @@ func modelLines(s *shard.State) (out []string) {
 			case sh.Moving():
 				status = "draining"
 			}
-			out = append(out, fmt.Sprintf("%s/%d v%d %s owner=%s/%d fence=%d last=%s to=%s held=%d strategy=%s",
-				ns.Name, id, sh.Version, status, sh.Owner, sh.Session, sh.Fence, sh.LastOwner, sh.MoveTo, held(sh.HeldUntil), ns.Spec.Strategy))
+			out = append(out, fmt.Sprintf("%s/%d v%d %s owner=%s/%d fence=%d last=%s to=%s held=%d strategy=%s silent=%t forced=%t mode=%s/%s",
+				ns.Name, id, sh.Version, status, sh.Owner, sh.Session, sh.Fence, sh.LastOwner, sh.MoveTo, held(sh.HeldUntil), ns.Spec.Strategy,
+				sh.Silent, sh.Forced(), ns.Spec.Ownership, ns.Spec.OwnershipTTL))
 			return true
 		})
 		return true
@@ -85,8 +88,9 @@ func viewLines(t *rapid.T, v *projections.View) (out []string) {
 			until = r.HeldUntil.AsTime().UnixNano()
 		}
 		status := strings.ToLower(strings.TrimPrefix(r.Status.String(), "SHARD_STATUS_"))
-		out = append(out, fmt.Sprintf("%s/%s v%d %s owner=%s/%d fence=%d last=%s to=%s held=%d strategy=%s",
-			r.Namespace, r.ShardId, r.Version, status, r.OwnerNodeId, r.SessionId, r.FenceToken, r.LastOwnerNodeId, r.MoveToNodeId, held(until), r.StrategyId))
+		out = append(out, fmt.Sprintf("%s/%s v%d %s owner=%s/%d fence=%d last=%s to=%s held=%d strategy=%s silent=%t forced=%t mode=%s/%s",
+			r.Namespace, r.ShardId, r.Version, status, r.OwnerNodeId, r.SessionId, r.FenceToken, r.LastOwnerNodeId, r.MoveToNodeId, held(until), r.StrategyId,
+			r.OwnerSilent, r.MoveForced, eventsv1.Ownership(r.Ownership), time.Duration(r.OwnershipTtlMs)*time.Millisecond))
 	}
 	return out
 }

@@ -71,11 +71,13 @@ func (o opening) message(at store.Mark) (store.Message, error) {
 }
 
 // leases gathers the leases that members may have at the end of an archive: those
-// of the sessions that are open, and of what is opened by the policy. A session
-// that was closed ended after its lease.
+// of the sessions that are open, and of what is opened by the policy, and how long
+// they own by them. A session that was closed ended after its lease.
 type leases struct {
 	policy time.Duration
 	open   map[uint64]time.Duration // by the session's position
+	// ridden is how long ownerships of a namespace that is owned by lease outlive it.
+	ridden map[string]time.Duration
 }
 
 func (l *leases) see(f *eventsv1.Frame) {
@@ -92,13 +94,30 @@ func (l *leases) see(f *eventsv1.Frame) {
 			l.open[uint64(r.Position)] = time.Duration(e.SessionOpened.TtlMs) * time.Millisecond
 		case *eventsv1.Event_SessionClosed:
 			delete(l.open, e.SessionClosed.Session)
+		case *eventsv1.Event_NamespaceCreated:
+			l.ride(e.NamespaceCreated.Namespace, e.NamespaceCreated.Spec)
 		}
 		return nil
 	})
 }
 
+// ride notes a namespace, for good: also where it is deleted by now, members may not
+// have heard of it yet. Modes and times are given when it is created.
+func (l *leases) ride(name string, spec *eventsv1.NamespaceSpec) {
+	if spec.GetOwnership() != eventsv1.Ownership_OWNERSHIP_LEASE || spec.GetOwnershipTtlMs() == 0 {
+		return
+	}
+	if l.ridden == nil {
+		l.ridden = map[string]time.Duration{}
+	}
+	l.ridden[name] = max(l.ridden[name], time.Duration(spec.GetOwnershipTtlMs())*time.Millisecond)
+}
+
 func (l *leases) longest() time.Duration {
 	longest := l.policy
+	for _, ttl := range l.ridden {
+		longest = max(longest, ttl)
+	}
 	for _, ttl := range l.open {
 		longest = max(longest, ttl)
 	}

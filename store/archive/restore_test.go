@@ -169,7 +169,8 @@ func TestNextEra(t *testing.T) {
 }
 
 // TestSettle: what may live at the end of the archive counts, and what was told;
-// a session that was closed does not, nor a policy that was replaced.
+// a session that was closed does not, nor a policy that was replaced; the time of
+// every ownership by lease does.
 func TestSettle(t *testing.T) {
 	policy := func(ttl time.Duration) []*eventsv1.Event {
 		return []*eventsv1.Event{{Kind: &eventsv1.Event_PolicySet{PolicySet: &eventsv1.PolicySet{
@@ -196,4 +197,16 @@ func TestSettle(t *testing.T) {
 	l.add([]*eventsv1.Event{{Kind: &eventsv1.Event_SessionClosed{SessionClosed: &eventsv1.SessionClosed{NodeId: "n1", Session: uint64(session)}}}})
 	want(3*time.Second, 0)
 	want(time.Minute, time.Minute)
+	owned := func(name string, mode eventsv1.Ownership, ttl time.Duration) []*eventsv1.Event {
+		return []*eventsv1.Event{{Kind: &eventsv1.Event_NamespaceCreated{NamespaceCreated: &eventsv1.NamespaceCreated{
+			Namespace: name, Spec: &eventsv1.NamespaceSpec{ShardCount: 1, Ownership: mode, OwnershipTtlMs: uint32(ttl / time.Millisecond)},
+		}}}}
+	}
+	l.add(owned("a", eventsv1.Ownership_OWNERSHIP_FENCED, time.Hour))
+	want(3*time.Second, 0)
+	l.add(owned("b", eventsv1.Ownership_OWNERSHIP_LEASE, 2*time.Minute))
+	l.add(owned("c", eventsv1.Ownership_OWNERSHIP_LEASE, time.Minute))
+	want(2*time.Minute, 0)
+	l.add([]*eventsv1.Event{{Kind: &eventsv1.Event_NamespaceDeleted{NamespaceDeleted: &eventsv1.NamespaceDeleted{Namespace: "b"}}}})
+	want(2*time.Minute, 0) // its owner may not have heard
 }

@@ -53,7 +53,7 @@ func ladder() []place {
 		rung(4, parent("api/auth"), "api/server"),
 		// Controllers never import each other; they may name the loop that runs
 		// them.
-		rung(4, parent("ops/loop"), "ops/sessions", "ops/placer", "ops/handoff",
+		rung(4, parent("ops/loop"), "ops/sessions", "ops/placer", "ops/rebinder", "ops/handoff",
 			"ops/succession", "ops/election", "ops/failuredetector", "ops/rebalancer",
 			"ops/drain", "ops/failover", "ops/scheduler", "ops/chaos", "ops/alerting"),
 

@@ -52,7 +52,7 @@ func react() map[string]map[string]string {
 	return map[string]map[string]string{
 		"SessionClosed": {
 			"leadership": "what a session led or wanted ends with it, without an event of its own",
-			"shard":      "what a session owned is released with it, without an event of its own",
+			"shard":      "what a session owned is released with it as its ownership mode says, without an event of its own",
 		},
 	}
 }

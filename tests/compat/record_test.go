@@ -78,6 +78,7 @@ func record(t *testing.T) []byte {
 	r.do(shard.Create{Namespace: "gone", Spec: shard.Spec{ShardCount: 2, Strategy: "ring"}})
 	r.do(shard.Delete{Namespace: "gone"})
 	r.do(shard.Create{Namespace: "gone", Spec: shard.Spec{ShardCount: 1}})
+	r.modes()
 	r.do(control.RecordHealing{First: 2, Last: 5, Frames: 2, Hash: events.HashOf([]byte("frame")), KeptBy: "s1"})
 	r.do(control.ReplaceReplica{Server: "s1"})
 	r.do(control.Seal{})

@@ -11,7 +11,7 @@ func ofRestores() []mutant {
 			"	case s.Settling && name == openName:", "	case s.Settling && name == \"\":",
 		}, sim, "TestRestoreOfOlderBackup"},
 		{"sessions of before a restore count", nodes, []string{
-			"nodes{m.Membership, m.Control.StartedAt}", "nodes{m.Membership, 0}",
+			"nodes{m.Membership, m.Control.StartedAt, m.Policy}", "nodes{m.Membership, 0, m.Policy}",
 		}, sim, "TestRestoreOfOlderBackup"},
 		{"a session of before a restore leads", nodes, []string{
 			"	return session >= n.since && ", "	return ",
@@ -26,13 +26,13 @@ func ofRestores() []mutant {
 			"len(due) > 0 && !l.era.settling && l.brakes(now) {", "len(due) > 0 && l.brakes(now) {",
 		}, sessions, "TestSessionsOfBeforeRunOut"},
 		{"an era settles at once", era, []string{
-			"now + int64(max(c.Settle, m.Policy.SessionTTL())+Grace)", "now + int64(0*max(c.Settle, m.Policy.SessionTTL())+0*Grace)",
+			"now + int64(longest+Grace)", "now + int64(0*longest+0*Grace)",
 		}, sim, "TestRestoreOfOlderBackup"},
 		{"an era settles when the known sessions are gone", era, []string{
-			"max(c.Settle, m.Policy.SessionTTL())", "m.Policy.SessionTTL()*0",
+			"max(c.Settle, m.Policy.SessionTTL(), ", "max(",
 		}, sessions, "TestSessionsOfBeforeRunOut|TestSettlingStartsAnew"},
 		{"an era settles sooner than the longest lease", era, []string{
-			"max(c.Settle, m.Policy.SessionTTL())", "m.Policy.SessionTTL()",
+			"max(c.Settle, m.Policy.SessionTTL(), ", "max(m.Policy.SessionTTL(), ",
 		}, sessions, "TestSessionsOfBeforeRunOut"},
 		{"the wait for settling goes on over a lapse of authority", era, []string{
 			"	if c.Settling && (anew || ", "	if c.Settling && (",

@@ -36,8 +36,8 @@ func ofDeciders() []mutant {
 		{"a held shard is moved for balance", owner, []string{
 			"			case sh.HeldUntil > meta.Time:", "			case sh.HeldUntil > 1<<62:",
 		}, shard, "TestRebalanceRefused|TestFailMoves"},
-		{"a session that closes releases nothing", "commands/shard/evolve.go", []string{
-			"					if sh.Session == session {", "					if sh.Session == 1<<60 {",
+		{"a session that closes releases nothing", "commands/shard/ownership.go", []string{
+			"				if sh.Session == of.session {", "				if sh.Session == 1<<60 {",
 		}, shard, "TestSessionClosed"},
 		{"a cordoned node is given shards", "commands/model/nodes.go", []string{
 			"	case node.Cordoned:", "	case node.Cordoned && id == \"\":",
@@ -84,7 +84,7 @@ func ofControllers() []mutant {
 	const placer, loop, sim = "ops/placer/step.go", "ops/loop", "tests/sim"
 	return []mutant{
 		{"the last owner is forgotten", placer, []string{
-			"			where = at(sh.LastOwner)", "			where = placement.NoOwner",
+			"			return at(sh.LastOwner), sh.Paused", "			return placement.NoOwner, sh.Paused",
 		}, sim, "TestQuickRestartKeepsItsShards"},
 		{"the target of a dead owner's move is forgotten", placer, []string{
 			"		if where = at(sh.MoveTo); where == placement.NoOwner {", "		if where = placement.NoOwner; where == placement.NoOwner {",

@@ -36,7 +36,7 @@ func ofLeases() []mutant {
 			"			if granted {", "			if granted && now < 0 {",
 		}, sessions, "TestMarkEndsWithItsGrant"},
 		{"the mark does not stop answers", step, []string{
-			"	if x == nil || x.session != hb.Session || x.expiring {", "	if x == nil || x.session != hb.Session {",
+			"	if x.expiring || n.Closing != 0 {", "	if n.Closing != 0 {",
 		}, sessions, "TestExpiryIsSerialized"},
 		{"an open outcome clears the mark", step, []string{
 			"errors.Is(err, sequencer.ErrOutcomeUnknown)", "errors.Is(err, sequencer.ErrOverloaded)",
@@ -54,7 +54,7 @@ func ofLeases() []mutant {
 		{"the brake never ends", step, []string{"		return now < l.brake", "		return now < 1<<62"}, sim, "TestBrakeEnds"},
 		{"the brake is put on once for ever", step, []string{"		l.braking = false // the storm", "		_ = l.braking // the storm"}, sessions, "TestBrakeAgain"},
 		{"a few dead nodes put the brake on", step, []string{
-			"len(l.byNode) >= brakeSessions && 2*silent > len(l.byNode)", "silent > 0",
+			"all >= brakeSessions && 2*silent > all", "silent > 0",
 		}, sim, "TestNoBrakeForFew"},
 	}
 }
@@ -68,7 +68,7 @@ func ofMembers() []mutant {
 		}, sim, "TestLeaseWithSlowAnswers"},
 		{"a lease has no margin", step, []string{"{ return ttl / 8 }", "{ return ttl / 1e6 }"}, sim, "TestLeaseWithClocksThatDrift"},
 		{"owning outlives the lease", step, []string{
-			"	case h.running && !h.stopped && now >= c.lease:", "	case h.running && !h.stopped && now >= c.lease && now < 0:",
+			"	case h.running && !h.stopped && now >= c.until(h):", "	case h.running && !h.stopped && now >= c.until(h) && now < 0:",
 		}, member, "TestCore|TestTranscripts"},
 		{"an assignment to another session is taken", step, []string{
 			" && r.Owner == c.node && r.Session == c.session", " && r.Owner == c.node",
@@ -92,7 +92,7 @@ func ofMembers() []mutant {
 			"row.Draining || row.Fence <= c.floor[ref] {", "row.Draining {",
 		}, member, "TestCore|TestTranscripts"},
 		{"a late answer needs another assignment", step, []string{
-			"	case !h.running && now < c.lease:\n		return c.start(ref, h.fence)", "	case !h.running && now < c.lease && now < 0:\n		return c.start(ref, h.fence)",
+			"	case !h.running && now < c.lease:\n		return c.start(row)", "	case !h.running && now < c.lease && now < 0:\n		return c.start(row)",
 		}, sim, "TestSilenceOfServers"},
 		{"the answer to another session extends the lease", step, []string{
 			"	if x.Session != c.session || c.session == 0 {", "	if c.session == 0 {",

@@ -31,6 +31,7 @@ type checker struct {
 	keys     map[string]events.Position
 
 	tenure
+	owning
 }
 
 type holding struct{ term, session uint64 }
@@ -38,6 +39,7 @@ type holding struct{ term, session uint64 }
 type ownership struct {
 	node           string
 	session, fence uint64
+	silent         bool
 }
 
 func newChecker(w *World) *checker {
@@ -45,7 +47,7 @@ func newChecker(w *World) *checker {
 		w: w, replica: model.New(), sessions: map[string]uint64{}, cordoned: map[string]bool{},
 		holders: map[string]holding{}, terms: map[string]uint64{}, owners: map[member.Ref]ownership{},
 		fences: map[member.Ref]uint64{}, spaces: map[string]bool{}, keys: map[string]events.Position{},
-		tenure: newTenure(),
+		tenure: newTenure(), owning: newOwning(),
 	}
 }
 
@@ -76,6 +78,12 @@ func (c *checker) event(r events.Recorded) {
 			c.w.fail("session of %s opened at %d while %d lives", e.SessionOpened.NodeId, r.Position, old)
 		}
 		c.sessions[e.SessionOpened.NodeId] = uint64(r.Position)
+	case *eventsv1.Event_SessionClosing:
+		if c.sessions[e.SessionClosing.NodeId] != e.SessionClosing.Session || c.closing[e.SessionClosing.Session] {
+			c.w.fail("session %d of %s is going to be closed, the live one is %d", e.SessionClosing.Session, e.SessionClosing.NodeId, c.sessions[e.SessionClosing.NodeId])
+		}
+		c.closing[e.SessionClosing.Session] = true
+		c.w.did["closing sessions"]++
 	case *eventsv1.Event_SessionClosed:
 		c.sessionClosed(e.SessionClosed)
 	case *eventsv1.Event_NodeCordoned:
@@ -90,6 +98,7 @@ func (c *checker) event(r events.Recorded) {
 		c.ended(e.LeadershipExpired.Scope, e.LeadershipExpired.Term)
 	case *eventsv1.Event_NamespaceCreated:
 		c.spaces[e.NamespaceCreated.Namespace] = false
+		c.specs[e.NamespaceCreated.Namespace] = e.NamespaceCreated.Spec
 	case *eventsv1.Event_NamespaceDeleting:
 		c.spaces[e.NamespaceDeleting.Namespace] = true
 	case *eventsv1.Event_NamespaceDeleted:
@@ -98,6 +107,14 @@ func (c *checker) event(r events.Recorded) {
 		c.assigned(r, e.ShardsAssigned)
 	case *eventsv1.Event_ShardsReleased:
 		c.released(r, e.ShardsReleased)
+	case *eventsv1.Event_OwnershipExpired:
+		c.ownershipExpired(e.OwnershipExpired)
+	case *eventsv1.Event_ShardMoveStarted:
+		c.moveStarted(e.ShardMoveStarted)
+	case *eventsv1.Event_ShardMoveCancelled:
+		c.unforce(e.ShardMoveCancelled.Namespace, e.ShardMoveCancelled.Shards)
+	case *eventsv1.Event_ShardMoveFailed:
+		c.unforce(e.ShardMoveFailed.Namespace, e.ShardMoveFailed.Shards)
 	}
 }
 
@@ -118,7 +135,7 @@ func (c *checker) sessionClosed(e *eventsv1.SessionClosed) {
 		c.w.fail("session %d of %s closed, the live one is %d", e.Session, e.NodeId, c.sessions[e.NodeId])
 	}
 	delete(c.sessions, e.NodeId)
-	if e.Cause == eventsv1.SessionCloseCause_SESSION_CLOSE_CAUSE_EXPIRED {
+	if e.Cause == eventsv1.SessionCloseCause_SESSION_CLOSE_CAUSE_EXPIRED || e.Cause == eventsv1.SessionCloseCause_SESSION_CLOSE_CAUSE_FORCED {
 		for _, p := range c.w.members {
 			if p.name == e.NodeId && p.holdsLease(e.Session) {
 				c.w.fail("session %d of %s expired while its lease lives", e.Session, e.NodeId)
@@ -132,11 +149,7 @@ func (c *checker) sessionClosed(e *eventsv1.SessionClosed) {
 			delete(c.holders, scope)
 		}
 	}
-	for ref, o := range c.owners {
-		if o.session == e.Session {
-			delete(c.owners, ref)
-		}
-	}
+	c.sessionEnds(e)
 }
 
 func (c *checker) granted(r events.Recorded, e *eventsv1.LeadershipGranted) {
@@ -180,19 +193,26 @@ func (c *checker) assigned(r events.Recorded, e *eventsv1.ShardsAssigned) {
 		c.w.fail("shards of %s assigned, which is not there or being deleted", e.Namespace)
 	}
 	for _, a := range e.Assignments {
-		if c.sessions[a.NodeId] != a.Session || c.cordoned[a.NodeId] {
+		rebound := e.Cause == eventsv1.ShardCause_SHARD_CAUSE_REBOUND
+		if c.sessions[a.NodeId] != a.Session || c.closing[a.Session] || c.cordoned[a.NodeId] && !rebound {
 			c.w.fail("S3: assigned to session %d of %s (live %d, cordoned %t)", a.Session, a.NodeId, c.sessions[a.NodeId], c.cordoned[a.NodeId])
 		}
 		events.EachShard(a.Shards, func(id uint32) {
 			ref := member.Ref{Namespace: e.Namespace, Shard: id}
-			if o, owned := c.owners[ref]; owned {
+			if rebound {
+				c.rebinds(r, ref, a)
+			} else if o, owned := c.owners[ref]; owned {
 				c.w.fail("S1: %s/%d assigned to %s while %s owns it", e.Namespace, id, a.NodeId, o.node)
 			}
 			if uint64(r.Position) <= c.fences[ref] {
 				c.w.fail("L2: fence %d of %s/%d follows %d", r.Position, e.Namespace, id, c.fences[ref])
 			}
 			c.fences[ref] = uint64(r.Position)
-			c.owners[ref] = ownership{a.NodeId, a.Session, uint64(r.Position)}
+			c.owners[ref] = ownership{node: a.NodeId, session: a.Session, fence: uint64(r.Position)}
+			c.given[write{ref, uint64(r.Position)}] = a.NodeId
+			if !rebound {
+				delete(c.forced, ref)
+			}
 		})
 	}
 }
@@ -204,6 +224,11 @@ func (c *checker) released(r events.Recorded, e *eventsv1.ShardsReleased) {
 			o := c.owners[ref]
 			if o.node != a.NodeId || o.session != a.Session {
 				c.w.fail("S7: %s/%d released at %d by %s, owned by %s", e.Namespace, id, r.Position, a.NodeId, o.node)
+			}
+			if r.Meta.Command == (shard.Move{}).CommandName() && o.silent { // and no report of its owner
+				c.passedOver(ref)
+				delete(c.owners, ref)
+				return
 			}
 			for _, p := range c.w.members {
 				if p.name == a.NodeId && p.alive && uint64(p.core.Session()) == a.Session && p.running[ref] == int64(o.fence) {
@@ -244,8 +269,9 @@ func (c *checker) counts() {
 // owns checks that nobody else owns what a member starts, or resumes, to own
 // (S1 on the nodes' own traces): a callback that runs under a lease that lives.
 func (c *checker) owns(p *process, ref member.Ref, fence int64) {
+	c.writesAs(ref, fence, p)
 	for _, o := range c.w.members {
-		if o == p || !o.alive || o.clock().Boot >= o.core.LeaseUntil() {
+		if o == p || !o.alive || c.mayBeTwo(ref) || o.clock().Boot >= o.core.Until(ref) {
 			continue
 		}
 		if other, owns := o.owning[ref]; owns {

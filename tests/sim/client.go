@@ -96,7 +96,7 @@ func (c *client) command() commands.Command {
 	case 9:
 		return membership.Update{NodeID: node, Labels: map[string]string{"n": fmt.Sprint(c.n)}}
 	}
-	return shard.Move{Namespace: "demo", Shards: ids, To: node}
+	return c.move(ids, node)
 }
 
 func (c *client) try(o *op) {

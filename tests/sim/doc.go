@@ -18,6 +18,10 @@
 // them, and where the replicas of log and register are led (stream.go); what is
 // stored is one memlog, which is the log as a majority sees it.
 //
+// Namespaces of every ownership mode are owned side by side. Of leases the traces of
+// the members show that nobody else may act (S1), of fenced ownerships a resource that
+// checks fences admits one writer, and sticky ones change hands by no silence.
+//
 // The checker reads only the stored log, the traces of the members, and what it
 // saw itself of messages that arrived, never the state that the protocol keeps of
 // itself. Of control leadership it checks beside the invariants: a server answers

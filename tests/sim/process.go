@@ -57,6 +57,9 @@ func (p *process) boot() {
 	p.deliver(p.w.between(0, 300*time.Millisecond), p.tick)
 	p.deliver(p.w.between(0, 100*time.Millisecond), p.poll)
 	p.deliver(p.w.between(0, 3*time.Second), p.lead)
+	if p.w.cfg.Modes > 0 {
+		p.deliver(p.w.between(0, 200*time.Millisecond), p.write)
+	}
 }
 
 func (p *process) kill() {
@@ -152,7 +155,7 @@ func (p *process) output(o member.Output) {
 		}
 	case member.End:
 		p.w.tracef("%s ends %s/%d fence %d, cause %d", p.name, x.Ref.Namespace, x.Ref.Shard, x.Fence, x.Cause)
-		if x.Cause != member.EndReleased {
+		if x.Cause != member.EndReleased && x.Cause != member.EndRebound {
 			delete(p.owning, x.Ref)
 		}
 		took := p.w.between(0, 20*time.Millisecond)
@@ -275,6 +278,7 @@ func snapshotFor(v sequencer.View, name string) member.Snapshot {
 				snap.Rows = append(snap.Rows, member.Row{
 					Ref: member.Ref{Namespace: ns.Name, Shard: id}, Owner: sh.Owner, Session: int64(sh.Session),
 					Fence: int64(sh.Fence), Draining: sh.MoveTo != "" || ns.Deleting,
+					Mode: member.Mode(ns.Spec.Ownership), TTL: int64(ns.Spec.OwnershipTTL),
 				})
 			}
 			return true

@@ -24,7 +24,14 @@ const ttl = 2 * time.Second
 // settled is a mesh at rest: all members have joined, some seconds ago.
 func settled(t *testing.T, seed uint64, servers, members int, shards uint32) *scenario {
 	t.Helper()
-	w := build(Config{Servers: servers, Members: members, Shards: shards, TTL: ttl}, rngOf(seed), nil)
+	return rested(t, seed, Config{Servers: servers, Members: members, Shards: shards, TTL: ttl})
+}
+
+// rested is settled by another configuration.
+func rested(t *testing.T, seed uint64, cfg Config) *scenario {
+	t.Helper()
+	members := cfg.Members
+	w := build(cfg, rngOf(seed), nil)
 	w.calm = true
 	w.after(0, w.servers[0].campaign)
 	s := &scenario{w, t}

@@ -17,6 +17,7 @@ import (
 	"github.com/omnirelay/omnirelay/ops/election"
 	"github.com/omnirelay/omnirelay/ops/handoff"
 	"github.com/omnirelay/omnirelay/ops/placer"
+	"github.com/omnirelay/omnirelay/ops/rebinder"
 	"github.com/omnirelay/omnirelay/ops/sessions"
 	"github.com/omnirelay/omnirelay/ops/succession"
 )
@@ -86,7 +87,7 @@ func (s *server) boot(view sequencer.View) {
 	s.roster, s.state, s.last, s.told, s.since, s.successor = election.NewRoster(), election.State{}, election.Beat{}, 0, 0, ""
 	s.beats = map[string]heard{}
 	s.runs = nil
-	for _, c := range []controller{s.relay.Keeper, placer.New(), handoff.New(s.relay.Keeper), succession.New()} {
+	for _, c := range []controller{s.relay.Keeper, rebinder.New(), placer.New(), handoff.New(s.relay.Keeper), succession.New()} {
 		s.runs = append(s.runs, &run{controller: c, dirty: true})
 	}
 	s.deliver(0, s.follow)
@@ -101,6 +102,9 @@ func (s *server) introduce(m *model.Model) []commands.Request {
 		rs = append(rs, commands.Request{Actor: actor, Command: control.StartEra{Cluster: "c1"}},
 			commands.Request{Actor: actor, Command: policy.SetSession{TTL: s.w.cfg.TTL}},
 			commands.Request{Actor: actor, Command: shard.Create{Namespace: "demo", Spec: shard.Spec{ShardCount: s.w.cfg.Shards}}})
+		for _, c := range s.w.modes() {
+			rs = append(rs, commands.Request{Actor: actor, Command: c})
+		}
 	}
 	return append(rs, commands.Request{Actor: actor, Command: membership.JoinServer{Node: membership.Descriptor{NodeID: s.name, ClusterID: "c1", Weight: 1}}})
 }

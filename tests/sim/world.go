@@ -29,17 +29,24 @@ type Config struct {
 	Kills time.Duration
 	// Splits is the mean time between two breaks of the network; 0 is never.
 	Splits time.Duration
+	// Modes is the number of shards of a namespace for each way to own that is not a
+	// plain lease; 0 is without them. Ride is for how long their ownerships go on.
+	Modes uint32
+	Ride  time.Duration
 }
 
 // Draw is the configuration of a seed.
 func Draw(rng *rand.Rand) Config {
-	return Config{
+	cfg := Config{
 		Servers: []int{1, 3, 3, 3, 5}[rng.IntN(5)], Members: 1 + rng.IntN(6), Shards: uint32(1 + rng.IntN(24)),
 		TTL: time.Duration(1+rng.IntN(3)) * time.Second, Storm: 30 * time.Second, Calm: 45 * time.Second,
 		Faults: []float64{0, 0.02, 0.1, 0.3}[rng.IntN(4)],
 		Kills:  []time.Duration{1500 * time.Millisecond, 4 * time.Second, 20 * time.Second}[rng.IntN(3)],
 		Splits: []time.Duration{0, 1500 * time.Millisecond, 5 * time.Second}[rng.IntN(3)],
+		Modes:  uint32(rng.IntN(5)),
 	}
+	cfg.Ride = cfg.TTL * time.Duration(1+rng.IntN(4))
+	return cfg
 }
 
 // World is one simulation.
