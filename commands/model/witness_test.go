@@ -44,8 +44,10 @@ type row struct {
 	Owner          string
 	Session, Fence events.Position
 	MoveTo         string
-	Paused         bool
-	Version        uint64
+	// Preparing: a release is not yet asked for (S7).
+	Preparing bool
+	Paused    bool
+	Version   uint64
 }
 
 // release is who released a shard last, and the end of that decision.
@@ -175,14 +177,14 @@ func (w *witness) seeNamespace(r events.Recorded) {
 		old := ns.spec
 		ns.spec = e.NamespaceUpdated.Spec
 		w.must(ns.spec.ShardCount >= old.ShardCount && !ns.deleting, r, "shrinks, or is being deleted")
-		if old.StrategyId != ns.spec.StrategyId || old.CapacityHint != ns.spec.CapacityHint {
+		if old.StrategyId != ns.spec.StrategyId || old.CapacityHint != ns.spec.CapacityHint || old.Overlap != ns.spec.Overlap {
 			ns.each(func(sh *row) {})
 		}
 		ns.grow()
 	case *eventsv1.Event_NamespaceDeleting:
 		ns := w.namespaces[e.NamespaceDeleting.Namespace]
 		ns.deleting = true
-		ns.each(func(sh *row) { sh.MoveTo = "" })
+		ns.each((*row).stay)
 	case *eventsv1.Event_NamespaceDeleted:
 		ns := w.namespaces[e.NamespaceDeleted.Namespace]
 		w.must(ns.deleting, r, "is not being deleted")
@@ -207,6 +209,9 @@ func (ns *namespace) grow() {
 		ns.shards = append(ns.shards, row{Version: 1})
 	}
 }
+
+// stay ends a move.
+func (sh *row) stay() { sh.MoveTo, sh.Preparing = "", false }
 
 // each touches every shard, which raises its version (S4).
 func (ns *namespace) each(fn func(*row)) {
@@ -244,13 +249,29 @@ func (w *witness) seeShards(r events.Recorded) {
 			touch(e.ShardMoveStarted.Namespace, m.Shards, func(key string, _ *namespace, sh *row) {
 				w.must(!sh.Paused, r, "%s is paused (S10)", key)
 				w.must(sh.Owner == m.From && m.From != m.To && (sh.MoveTo == "" || sh.Owner == ""), r, "%s moves from %s to %s, it is %+v", key, m.From, m.To, *sh)
-				sh.MoveTo = m.To
+				sh.MoveTo, sh.Preparing = m.To, e.ShardMoveStarted.Stage == eventsv1.MoveStage_MOVE_STAGE_PREPARE
+			})
+		}
+	case *eventsv1.Event_ShardMoveReleasing:
+		for _, m := range e.ShardMoveReleasing.Moves {
+			touch(e.ShardMoveReleasing.Namespace, m.Shards, func(key string, _ *namespace, sh *row) {
+				w.must(sh.Owner == m.From && m.From != "" && sh.MoveTo == m.To && sh.Preparing, r, "%s is asked for by %s of %s, it is %+v (S7)", key, m.To, m.From, *sh)
+				sh.Preparing = false
+			})
+		}
+	case *eventsv1.Event_ShardsHandedOver:
+		for _, h := range e.ShardsHandedOver.Handovers {
+			touch(e.ShardsHandedOver.Namespace, h.Shards, func(key string, ns *namespace, sh *row) {
+				w.must(sh.Owner == h.From && sh.Session == events.Position(h.FromSession), r, "%s is not %s's to hand over (S7)", key, h.From)
+				w.must(sh.MoveTo == h.To && !sh.Preparing && !sh.Paused, r, "%s goes to %s, it is %+v (S7)", key, h.To, *sh)
+				sh.Owner, sh.Session = "", 0
+				w.assign(r, &eventsv1.ShardAssignment{NodeId: h.To, Session: h.ToSession}, key, ns, sh)
 			})
 		}
 	case *eventsv1.Event_ShardMoveFailed:
-		touch(e.ShardMoveFailed.Namespace, e.ShardMoveFailed.Shards, func(_ string, _ *namespace, sh *row) { sh.MoveTo = "" })
+		touch(e.ShardMoveFailed.Namespace, e.ShardMoveFailed.Shards, func(_ string, _ *namespace, sh *row) { sh.stay() })
 	case *eventsv1.Event_ShardMoveCancelled:
-		touch(e.ShardMoveCancelled.Namespace, e.ShardMoveCancelled.Shards, func(_ string, _ *namespace, sh *row) { sh.MoveTo = "" })
+		touch(e.ShardMoveCancelled.Namespace, e.ShardMoveCancelled.Shards, func(_ string, _ *namespace, sh *row) { sh.stay() })
 	case *eventsv1.Event_ShardsPaused:
 		touch(e.ShardsPaused.Namespace, e.ShardsPaused.Shards, func(_ string, _ *namespace, sh *row) { sh.Paused = true })
 	case *eventsv1.Event_ShardsResumed:
@@ -268,7 +289,8 @@ func (w *witness) assign(r events.Recorded, a *eventsv1.ShardAssignment, key str
 		"%s goes to %s, which is %+v (S3)", key, a.NodeId, *n)
 	w.must(r.Position > w.fences[key], r, "%s: fence %d after %d (L2)", key, r.Position, w.fences[key])
 	w.fences[key] = r.Position
-	sh.Owner, sh.Session, sh.Fence, sh.MoveTo = a.NodeId, events.Position(a.Session), r.Position, ""
+	sh.stay()
+	sh.Owner, sh.Session, sh.Fence = a.NodeId, events.Position(a.Session), r.Position
 }
 
 // compare wants the model to say what the witness saw, and its counts to be
@@ -303,7 +325,7 @@ func (w *witness) compare(m *model.Model) {
 func (w *witness) compareShards(ns *shard.Namespace, seen *namespace) {
 	owned, unowned, moving := map[string]int{}, 0, 0
 	ns.Each(func(id uint32, sh *shard.Shard) bool {
-		got := row{sh.Owner, sh.Session, sh.Fence, sh.MoveTo, sh.Paused, sh.Version}
+		got := row{sh.Owner, sh.Session, sh.Fence, sh.MoveTo, sh.MoveStage == eventsv1.MoveStage_MOVE_STAGE_PREPARE, sh.Paused, sh.Version}
 		if diff := cmp.Diff(seen.shards[id], got); diff != "" {
 			w.t.Fatalf("shard %s/%d (-seen +model):\n%s", ns.Name, id, diff)
 		}

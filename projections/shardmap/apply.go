@@ -28,18 +28,27 @@ func (Table) Apply(rows *projections.Rows, rec events.Recorded) {
 	case *eventsv1.Event_NamespaceDeleted:
 		a.namespace(e.NamespaceDeleted.Namespace, nil)
 	case *eventsv1.Event_ShardsAssigned:
-		a.expect(e.ShardsAssigned.Namespace, e.ShardsAssigned.Assignments)
+		expect(&a, e.ShardsAssigned.Namespace, e.ShardsAssigned.Assignments)
 		for _, to := range e.ShardsAssigned.Assignments {
-			a.set(e.ShardsAssigned.Namespace, to.Shards, func(r *row) { a.assign(r, to) })
+			a.set(e.ShardsAssigned.Namespace, to.Shards, func(r *row) { a.assign(r, to.NodeId, to.Session) })
 		}
 	case *eventsv1.Event_ShardsReleased:
-		a.expect(e.ShardsReleased.Namespace, e.ShardsReleased.Releases)
+		expect(&a, e.ShardsReleased.Namespace, e.ShardsReleased.Releases)
 		for _, by := range e.ShardsReleased.Releases {
 			a.set(e.ShardsReleased.Namespace, by.Shards, unown)
 		}
 	case *eventsv1.Event_ShardMoveStarted:
 		for _, m := range e.ShardMoveStarted.Moves {
 			a.set(e.ShardMoveStarted.Namespace, m.Shards, func(r *row) { startMove(r, e.ShardMoveStarted, m.To) })
+		}
+	case *eventsv1.Event_ShardMoveReleasing:
+		for _, m := range e.ShardMoveReleasing.Moves {
+			a.set(e.ShardMoveReleasing.Namespace, m.Shards, func(r *row) { askRelease(r, e.ShardMoveReleasing) })
+		}
+	case *eventsv1.Event_ShardsHandedOver:
+		expect(&a, e.ShardsHandedOver.Namespace, e.ShardsHandedOver.Handovers)
+		for _, h := range e.ShardsHandedOver.Handovers {
+			a.set(e.ShardsHandedOver.Namespace, h.Shards, func(r *row) { a.handOver(r, h) })
 		}
 	case *eventsv1.Event_ShardMoveFailed:
 		hold := e.ShardMoveFailed.HoldMs
@@ -71,10 +80,10 @@ type applier struct {
 }
 
 // expect announces the rows of large sets.
-func (a *applier) expect(namespace string, as []*eventsv1.ShardAssignment) {
+func expect[T interface{ GetShards() *eventsv1.ShardSet }](a *applier, namespace string, parts []T) {
 	n, first, last := 0, uint32(math.MaxUint32), uint32(0)
-	for _, to := range as {
-		events.EachShard(to.Shards, func(id uint32) {
+	for _, p := range parts {
+		events.EachShard(p.GetShards(), func(id uint32) {
 			n++
 			first, last = min(first, id), max(last, id)
 		})
@@ -115,14 +124,14 @@ func (a *applier) grow(namespace string, spec *eventsv1.NamespaceSpec) {
 			if old == nil {
 				return a.changed(pk, nil, &row{
 					Namespace: namespace, ShardId: strconv.FormatUint(uint64(id), 10), StrategyId: spec.GetStrategyId(),
-					CapacityHint: spec.GetCapacityHint(), Status: controlv1.ShardStatus_SHARD_STATUS_ACTIVE,
+					CapacityHint: spec.GetCapacityHint(), Status: controlv1.ShardStatus_SHARD_STATUS_ACTIVE, Overlap: spec.GetOverlap(),
 				})
 			}
-			if old.StrategyId == spec.GetStrategyId() && old.CapacityHint == spec.GetCapacityHint() {
+			if old.StrategyId == spec.GetStrategyId() && old.CapacityHint == spec.GetCapacityHint() && old.Overlap == spec.GetOverlap() {
 				return old
 			}
 			r := clone(old)
-			r.StrategyId, r.CapacityHint = spec.GetStrategyId(), spec.GetCapacityHint()
+			r.StrategyId, r.CapacityHint, r.Overlap = spec.GetStrategyId(), spec.GetCapacityHint(), spec.GetOverlap()
 			return a.changed(pk, old, r)
 		})
 	}
@@ -130,7 +139,7 @@ func (a *applier) grow(namespace string, spec *eventsv1.NamespaceSpec) {
 
 // sessionClosed takes from a session what it owned: ownership mode lease.
 func (a *applier) sessionClosed(node string, session int64) {
-	for _, pk := range a.rows.IndexKeys(ownerKey(node)) {
+	for _, pk := range a.rows.IndexKeys(nodeKey(node)) {
 		projections.Update(a.rows, sealedCodec{last: &a.sealed}, pk, func(old *row) *row {
 			if old == nil || old.OwnerNodeId != node || old.SessionId != session {
 				return old
@@ -181,7 +190,7 @@ func settle(r *row) {
 	}
 }
 
-// moving reports whether an owner is asked to release the shard.
+// moving reports whether a move from an owner is in flight.
 func moving(r *row) bool { return r.OwnerNodeId != "" && r.MoveToNodeId != "" }
 
 func disable(r *row) {
@@ -189,8 +198,8 @@ func disable(r *row) {
 	r.Status = controlv1.ShardStatus_SHARD_STATUS_DISABLED
 }
 
-func (a *applier) assign(r *row, to *eventsv1.ShardAssignment) {
-	switch to.NodeId {
+func (a *applier) assign(r *row, node string, session uint64) {
+	switch node {
 	case r.MoveToNodeId:
 		r.HeldUntil = a.after(r.MoveHoldMs)
 	case r.LastOwnerNodeId: // given back to who had it: the hold goes on (S9)
@@ -198,7 +207,7 @@ func (a *applier) assign(r *row, to *eventsv1.ShardAssignment) {
 		r.HeldUntil = nil
 	}
 	endMove(r)
-	r.OwnerNodeId, r.LeaderId, r.SessionId = to.NodeId, to.NodeId, int64(to.Session)
+	r.OwnerNodeId, r.LeaderId, r.SessionId = node, node, int64(session)
 	r.FenceToken, r.LastOwnerNodeId = int64(a.rec.Position), ""
 }
 
@@ -209,9 +218,23 @@ func unown(r *row) {
 func startMove(r *row, e *eventsv1.ShardMoveStarted, to string) {
 	r.MoveToNodeId, r.MoveHoldMs = to, e.HoldMs
 	r.MoveDeadline = timestamp(e.DeadlineMs * int64(time.Millisecond))
+	r.MovePhase = controlv1.MovePhase_MOVE_PHASE_RELEASING
+	if e.Stage == eventsv1.MoveStage_MOVE_STAGE_PREPARE {
+		r.MovePhase = controlv1.MovePhase_MOVE_PHASE_PREPARING
+	}
 }
 
-func endMove(r *row) { r.MoveToNodeId, r.MoveDeadline, r.MoveHoldMs = "", nil, 0 }
+func askRelease(r *row, e *eventsv1.ShardMoveReleasing) {
+	r.MovePhase = controlv1.MovePhase_MOVE_PHASE_RELEASING
+	r.MoveDeadline = timestamp(e.DeadlineMs * int64(time.Millisecond))
+}
+
+func (a *applier) handOver(r *row, h *eventsv1.ShardHandover) {
+	unown(r)
+	a.assign(r, h.To, h.ToSession)
+}
+
+func endMove(r *row) { r.MoveToNodeId, r.MoveDeadline, r.MoveHoldMs, r.MovePhase = "", nil, 0, 0 }
 
 // after is log time plus a hold; nil without one.
 func (a *applier) after(holdMs uint32) *timestamppb.Timestamp {
@@ -233,5 +256,6 @@ func clone(r *row) *row {
 		UpdatedAt: r.UpdatedAt, ChangeTicket: r.ChangeTicket, FenceToken: r.FenceToken,
 		SessionId: r.SessionId, LastOwnerNodeId: r.LastOwnerNodeId, MoveToNodeId: r.MoveToNodeId,
 		MoveDeadline: r.MoveDeadline, HeldUntil: r.HeldUntil, MoveHoldMs: r.MoveHoldMs,
+		MovePhase: r.MovePhase, Overlap: r.Overlap,
 	}
 }

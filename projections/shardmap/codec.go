@@ -35,7 +35,8 @@ const (
 	fieldCapacity, fieldStatus, fieldVersion, fieldChecksum              = 6, 7, 8, 9
 	fieldUpdated, fieldTicket                                            = 10, 11
 	fieldFence, fieldSession, fieldLastOwner, fieldMoveTo                = 100, 101, 102, 103
-	fieldDeadline, fieldHeldUntil, fieldMoveHold                         = 104, 105, 106
+	fieldDeadline, fieldHeldUntil, fieldMoveHold, fieldMovePhase         = 104, 105, 106, 107
+	fieldOverlap                                                         = 114
 )
 
 // Append implements [projections.Codec].
@@ -115,7 +116,9 @@ func appendTail(b []byte, r *controlv1.ShardRecord) []byte {
 	b = appendString(b, fieldMoveTo, r.MoveToNodeId)
 	b = appendTime(b, fieldDeadline, r.MoveDeadline)
 	b = appendTime(b, fieldHeldUntil, r.HeldUntil)
-	return appendVarint(b, fieldMoveHold, uint64(r.MoveHoldMs))
+	b = appendVarint(b, fieldMoveHold, uint64(r.MoveHoldMs))
+	b = appendVarint(b, fieldMovePhase, uint64(r.MovePhase))
+	return appendBool(b, fieldOverlap, r.Overlap)
 }
 
 func appendString(b []byte, field protowire.Number, s string) []byte {
@@ -138,6 +141,13 @@ func appendVarint(b []byte, field protowire.Number, v uint64) []byte {
 		return b
 	}
 	return protowire.AppendVarint(appendTag(b, field, protowire.VarintType), v)
+}
+
+func appendBool(b []byte, field protowire.Number, v bool) []byte {
+	if !v {
+		return b
+	}
+	return appendVarint(b, field, 1)
 }
 
 func appendTime(b []byte, field protowire.Number, t *timestamppb.Timestamp) []byte {

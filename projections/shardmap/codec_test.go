@@ -28,6 +28,8 @@ func full() *controlv1.ShardRecord {
 			m.Set(fd, protoreflect.ValueOfUint32(uint32(600_000+i)))
 		case protoreflect.DoubleKind:
 			m.Set(fd, protoreflect.ValueOfFloat64(1.5))
+		case protoreflect.BoolKind:
+			m.Set(fd, protoreflect.ValueOfBool(true))
 		case protoreflect.EnumKind:
 			m.Set(fd, protoreflect.ValueOfEnum(2))
 		case protoreflect.MessageKind:

@@ -13,6 +13,7 @@ import (
 	controlv1 "github.com/omnirelay/omnirelay/api/v1"
 	"github.com/omnirelay/omnirelay/commands/shard"
 	"github.com/omnirelay/omnirelay/events"
+	eventsv1 "github.com/omnirelay/omnirelay/events/v1"
 	"github.com/omnirelay/omnirelay/projections"
 	"github.com/omnirelay/omnirelay/projections/projectiontest"
 	"github.com/omnirelay/omnirelay/projections/shardmap"
@@ -57,13 +58,23 @@ func modelLines(s *shard.State) (out []string) {
 			case sh.Moving():
 				status = "draining"
 			}
-			out = append(out, fmt.Sprintf("%s/%d v%d %s owner=%s/%d fence=%d last=%s to=%s held=%d strategy=%s",
-				ns.Name, id, sh.Version, status, sh.Owner, sh.Session, sh.Fence, sh.LastOwner, sh.MoveTo, held(sh.HeldUntil), ns.Spec.Strategy))
+			out = append(out, fmt.Sprintf("%s/%d v%d %s owner=%s/%d fence=%d last=%s to=%s by=%d %s held=%d strategy=%s overlap=%t",
+				ns.Name, id, sh.Version, status, sh.Owner, sh.Session, sh.Fence, sh.LastOwner, sh.MoveTo, sh.MoveDeadline/1e6, phase(sh), held(sh.HeldUntil), ns.Spec.Strategy, ns.Spec.Overlap))
 			return true
 		})
 		return true
 	})
 	return out
+}
+
+func phase(sh *shard.Shard) controlv1.MovePhase {
+	switch {
+	case sh.MoveTo == "":
+		return controlv1.MovePhase_MOVE_PHASE_UNSPECIFIED
+	case sh.MoveStage == eventsv1.MoveStage_MOVE_STAGE_PREPARE:
+		return controlv1.MovePhase_MOVE_PHASE_PREPARING
+	}
+	return controlv1.MovePhase_MOVE_PHASE_RELEASING
 }
 
 // held ignores a hold of no length: that the log's time is "held until" says
@@ -84,9 +95,13 @@ func viewLines(t *rapid.T, v *projections.View) (out []string) {
 		if r.HeldUntil != nil {
 			until = r.HeldUntil.AsTime().UnixNano()
 		}
+		by := int64(0)
+		if r.MoveDeadline != nil {
+			by = r.MoveDeadline.AsTime().UnixMilli()
+		}
 		status := strings.ToLower(strings.TrimPrefix(r.Status.String(), "SHARD_STATUS_"))
-		out = append(out, fmt.Sprintf("%s/%s v%d %s owner=%s/%d fence=%d last=%s to=%s held=%d strategy=%s",
-			r.Namespace, r.ShardId, r.Version, status, r.OwnerNodeId, r.SessionId, r.FenceToken, r.LastOwnerNodeId, r.MoveToNodeId, held(until), r.StrategyId))
+		out = append(out, fmt.Sprintf("%s/%s v%d %s owner=%s/%d fence=%d last=%s to=%s by=%d %s held=%d strategy=%s overlap=%t",
+			r.Namespace, r.ShardId, r.Version, status, r.OwnerNodeId, r.SessionId, r.FenceToken, r.LastOwnerNodeId, r.MoveToNodeId, by, r.MovePhase, held(until), r.StrategyId, r.Overlap))
 	}
 	return out
 }
@@ -108,7 +123,7 @@ func TestQueriesAreExact(t *testing.T) {
 			t.Fatal(err)
 		}
 		filters := []shardmap.Filter{
-			{}, {Namespace: "ns1"}, {Owner: "n1"}, {Namespace: "ns0", Owner: "n2"}, {Search: "/1"},
+			{}, {Namespace: "ns1"}, {Owner: "n1"}, {Namespace: "ns0", Owner: "n2"}, {Search: "/1"}, {Involves: "n1"}, {Namespace: "ns1", Involves: "n2"},
 			{Statuses: []controlv1.ShardStatus{controlv1.ShardStatus_SHARD_STATUS_ACTIVE}, Search: "ns2"},
 		}
 		f := filters[draw(len(filters))]
