@@ -10,6 +10,8 @@ var (
 	ErrLeaseEnded = errors.New("member: the lease ended")
 	// ErrReassigned: the log gives it to another, or the session is no more.
 	ErrReassigned = errors.New("member: no longer assigned to this session")
+	// ErrMoveEnded: the shard that was prepared does not come after all.
+	ErrMoveEnded = errors.New("member: the move ended otherwise")
 	// ErrReturned: the callback of the shard has returned.
 	ErrReturned = errors.New("member: the callback has returned")
 	// ErrStopped: the member has stopped.

@@ -23,6 +23,8 @@ type Member struct {
 	lease   *lease
 	streaks streaks
 	routes  *routes
+	held    holdings
+	news    news
 	scopes  scopes
 	tasks   tasks
 
@@ -57,7 +59,7 @@ func New(cfg Config) (*Member, error) {
 		changes: make(chan Input, maxChanges), notes: make(chan func(*loop), 64),
 		leaving: make(chan struct{}), finished: make(chan struct{}),
 	}
-	m.streaks.of = map[Ref]int{}
+	m.streaks.of, m.held.of = map[Ref]int{}, map[Ref]Ownership{}
 	m.scopes = scopes{of: map[string]*campaign{}, terms: map[string]int64{}}
 	m.routes = newRoutes(m)
 	for _, name := range cfg.Namespaces {

@@ -234,7 +234,7 @@ func (m *mesh) change(ref member.Ref, fn func(*controlv1.ShardRecord)) {
 	next := &controlv1.ShardRecord{Namespace: ref.Namespace, ShardId: strconv.Itoa(int(ref.Shard)), Status: controlv1.ShardStatus_SHARD_STATUS_ACTIVE}
 	if old != nil {
 		next.OwnerNodeId, next.SessionId, next.FenceToken = old.GetOwnerNodeId(), old.GetSessionId(), old.GetFenceToken()
-		next.MoveToNodeId, next.Version = old.GetMoveToNodeId(), old.GetVersion()
+		next.MoveToNodeId, next.MovePhase, next.Version = old.GetMoveToNodeId(), old.GetMovePhase(), old.GetVersion()
 	}
 	next.Version++
 	fn(next)
@@ -253,7 +253,7 @@ func (m *mesh) remove(ref member.Ref) {
 func (m *mesh) assign(ref member.Ref, node string) (fence int64) {
 	m.do(func() {
 		m.change(ref, func(r *controlv1.ShardRecord) {
-			r.OwnerNodeId, r.MoveToNodeId, r.SessionId, r.FenceToken = node, "", 0, m.position
+			r.OwnerNodeId, r.MoveToNodeId, r.MovePhase, r.SessionId, r.FenceToken = node, "", 0, 0, m.position
 			if s := m.sessions[node]; s != nil {
 				r.SessionId = s.id
 			}
@@ -265,6 +265,22 @@ func (m *mesh) assign(ref member.Ref, node string) (fence int64) {
 
 func (m *mesh) drain(ref member.Ref, to string) {
 	m.do(func() { m.change(ref, func(r *controlv1.ShardRecord) { r.MoveToNodeId = to }) })
+}
+
+// prepare begins a move in its first stage.
+func (m *mesh) prepare(ref member.Ref, to string) {
+	m.do(func() {
+		m.change(ref, func(r *controlv1.ShardRecord) {
+			r.MoveToNodeId, r.MovePhase = to, controlv1.MovePhase_MOVE_PHASE_PREPARING
+		})
+	})
+}
+
+// cancel ends a move otherwise.
+func (m *mesh) cancel(ref member.Ref) {
+	m.do(func() {
+		m.change(ref, func(r *controlv1.ShardRecord) { r.MoveToNodeId, r.MovePhase = "", 0 })
+	})
 }
 
 // awaitHeld waits until a node reports a shard in a state.
@@ -304,7 +320,8 @@ func (s *meshShards) Watch(ctx context.Context, r *connect.Request[controlv1.Sha
 	m, q := s.m, r.Msg
 	match := func(rec *controlv1.ShardRecord) bool {
 		return rec != nil && (q.GetNamespace() == "" || q.GetNamespace() == rec.GetNamespace()) &&
-			(q.GetOwnerNodeId() == "" || q.GetOwnerNodeId() == rec.GetOwnerNodeId())
+			(q.GetOwnerNodeId() == "" || q.GetOwnerNodeId() == rec.GetOwnerNodeId()) &&
+			(q.GetInvolvesNodeId() == "" || q.GetInvolvesNodeId() == rec.GetOwnerNodeId() || q.GetInvolvesNodeId() == rec.GetMoveToNodeId())
 	}
 	out.ResponseHeader().Set("X-Mesh-Log", "c1.1")
 	at, first := q.GetResumeToken(), q.GetResumeToken() == 0

@@ -137,7 +137,7 @@ func TestCancelInEitherStage(t *testing.T) {
 func TestTargetRestarts(t *testing.T) {
 	s, _ := owned(t)
 	start := commandtest.Start()
-	s.When(shard.Move{Namespace: ns, Shards: []uint32{0}, To: "n3"}).ThenDone()                  // 12
+	s.When(shard.Move{Namespace: ns, Shards: []uint32{0}, To: "n3"}).ThenDone()                   // 12
 	s.Given(closed("n3", 6), &eventsv1.SessionOpened{NodeId: "n3", TtlMs: 5000, SecretHash: nil}) // 13, 14
 	s.When(prepared("n3", 6, 10, 0)).ThenRejected("session_not_found")
 	s.When(prepared("n3", 14, 10, 0)).Then(releasing(operator, start, move("n1", "n3", 0)))

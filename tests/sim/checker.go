@@ -31,6 +31,7 @@ type checker struct {
 	keys     map[string]events.Position
 
 	tenure
+	handoffs
 }
 
 type holding struct{ term, session uint64 }
@@ -45,7 +46,7 @@ func newChecker(w *World) *checker {
 		w: w, replica: model.New(), sessions: map[string]uint64{}, cordoned: map[string]bool{},
 		holders: map[string]holding{}, terms: map[string]uint64{}, owners: map[member.Ref]ownership{},
 		fences: map[member.Ref]uint64{}, spaces: map[string]bool{}, keys: map[string]events.Position{},
-		tenure: newTenure(),
+		tenure: newTenure(), handoffs: newHandoffs(),
 	}
 }
 
@@ -73,6 +74,7 @@ func (c *checker) event(r events.Recorded) {
 		c.w.fail("C4: the event at %d has no actor", r.Position)
 	}
 	c.key(r)
+	c.handoff(r)
 	switch e := r.Event.Kind.(type) {
 	case *eventsv1.Event_SessionOpened:
 		if old := c.sessions[e.SessionOpened.NodeId]; old != 0 {
