@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"iter"
+	"strconv"
 	"strings"
 	"time"
 
@@ -18,6 +19,7 @@ func namespacesCommand() *cli.Command {
 	strategy := &cli.StringFlag{Name: "strategy", Usage: "`STRATEGY`: optimal (when created, if not given), ring, rendezvous"}
 	role := &cli.StringFlag{Name: "role", Usage: "`ROLE` of the nodes that may own shards; worker when created, if not given"}
 	capacity := &cli.Float64Flag{Name: "capacity-hint", Usage: "`LOAD` of one shard"}
+	overlap := &cli.BoolFlag{Name: "overlap", Usage: "while a shard is handed over its old owner may answer reads"}
 	return &cli.Command{
 		Name: "namespaces", Aliases: []string{"namespace", "ns"}, Usage: "sets of shards that are placed together",
 		Subcommands: []*cli.Command{
@@ -25,13 +27,13 @@ func namespacesCommand() *cli.Command {
 			verb{name: "get", usage: "show a namespace", args: "NAMESPACE", min: 1, max: 1, flags: readFlags(), run: getNamespace}.command(),
 			verb{
 				name: "create", usage: "make a namespace and its shards", args: "NAMESPACE", min: 1, max: 1, run: createNamespace,
-				flags: mutateFlags(strategy, role, capacity,
+				flags: mutateFlags(strategy, role, capacity, overlap,
 					&cli.IntFlag{Name: "shards", Required: true, Usage: "`N` shards, 1 to 1000000, with ids 0 to N-1"},
 					&cli.StringFlag{Name: "ownership", Usage: "`MODE`: lease, also if not given; fenced and sticky are refused by this release"}),
 			}.command(),
 			verb{
 				name: "update", usage: "change a namespace", args: "NAMESPACE", min: 1, max: 1, run: updateNamespace,
-				flags: mutateFlags(strategy, role, capacity, &cli.IntFlag{Name: "shards", Usage: "`N` shards, not fewer than now"}),
+				flags: mutateFlags(strategy, role, capacity, overlap, &cli.IntFlag{Name: "shards", Usage: "`N` shards, not fewer than now"}),
 			}.command(),
 			verb{name: "delete", usage: "delete a namespace, when its owners have released", args: "NAMESPACE", min: 1, max: 1, flags: mutateFlags(), run: deleteNamespace}.command(),
 		},
@@ -49,6 +51,7 @@ func namespaceView() render.View[*controlv1.Namespace] {
 			{Name: "ROLE", Value: (*controlv1.Namespace).GetEligibleRole},
 			{Name: "STATUS", Value: func(n *controlv1.Namespace) string { return v1json.EnumWord(n.GetStatus()) }},
 			{Name: "CAPACITY", Wide: true, Value: func(n *controlv1.Namespace) string { return decimal(n.GetCapacityHint()) }},
+			{Name: "OVERLAP", Wide: true, Value: func(n *controlv1.Namespace) string { return strconv.FormatBool(n.GetOverlap()) }},
 			{Name: "VERSION", Value: func(n *controlv1.Namespace) string { return number(n.GetVersion()) }},
 			{Name: "CREATED", Wide: true, Value: func(n *controlv1.Namespace) string { return clock(n.GetCreatedAt()) }},
 			{Name: "UPDATED", Wide: true, Value: func(n *controlv1.Namespace) string { return clock(n.GetUpdatedAt()) }},
@@ -175,7 +178,7 @@ func createNamespace(c *call) error {
 	}
 	req := &controlv1.CreateNamespaceRequest{
 		Namespace: name, ShardCount: shards, StrategyId: c.String("strategy"), EligibleRole: c.String("role"),
-		CapacityHint: c.Float64("capacity-hint"), Mutation: c.mutation(),
+		CapacityHint: c.Float64("capacity-hint"), Overlap: c.Bool("overlap"), Mutation: c.mutation(),
 	}
 	if word := c.String("ownership"); word != "" {
 		modes, err := enums[controlv1.OwnershipMode]("ownership", controlv1.OwnershipMode(0).Descriptor(), []string{word})
@@ -220,8 +223,11 @@ func updateNamespace(c *call) error {
 	if c.IsSet("capacity-hint") {
 		req.CapacityHint = proto.Float64(c.Float64("capacity-hint"))
 	}
-	if req.ShardCount == nil && req.StrategyId == nil && req.EligibleRole == nil && req.CapacityHint == nil {
-		return usage("nothing to update (allowed: --shards, --strategy, --role, --capacity-hint)")
+	if c.IsSet("overlap") {
+		req.Overlap = proto.Bool(c.Bool("overlap"))
+	}
+	if req.ShardCount == nil && req.StrategyId == nil && req.EligibleRole == nil && req.CapacityHint == nil && req.Overlap == nil {
+		return usage("nothing to update (allowed: --shards, --strategy, --role, --capacity-hint, --overlap)")
 	}
 	r, err := c.client.Namespaces.Update(c.ctx, req)
 	if err != nil {

@@ -85,11 +85,17 @@ func (m *Member) Owned(namespace string, shard uint32) (Ownership, bool) {
 	return o, ok && o.Check() == nil
 }
 
-// holdings are the ownerships that run; the loop writes, everybody reads.
+// holdings are the ownerships that run, and the fences of those that ended last;
+// the loop writes, everybody reads.
 type holdings struct {
-	mu sync.RWMutex
-	of map[Ref]Ownership
+	mu   sync.RWMutex
+	of   map[Ref]Ownership
+	gone map[Ref]int64
 }
+
+// maxGone bounds the fences that are remembered: beyond it all are forgotten, which
+// costs only reads that are held.
+const maxGone = 65_536
 
 func (h *holdings) get(ref Ref) (Ownership, bool) {
 	h.mu.RLock()
@@ -110,7 +116,21 @@ func (h *holdings) drop(ref Ref, fence int64) {
 	defer h.mu.Unlock()
 	if h.of[ref].Fence == fence {
 		delete(h.of, ref)
+		if len(h.gone) >= maxGone {
+			clear(h.gone)
+		}
+		h.gone[ref] = fence
 	}
+}
+
+// gave reports whether the ownership of a fence is being released, or has ended.
+func (h *holdings) gave(ref Ref, fence int64) bool {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	if o, ok := h.of[ref]; ok {
+		return o.Fence == fence && o.grip.over.Err() != nil
+	}
+	return h.gone[ref] == fence
 }
 
 // news wakes everybody who waits for a change.

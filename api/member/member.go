@@ -25,6 +25,7 @@ type Member struct {
 	routes  *routes
 	held    holdings
 	news    news
+	addrs   addresses
 	scopes  scopes
 	tasks   tasks
 
@@ -59,7 +60,8 @@ func New(cfg Config) (*Member, error) {
 		changes: make(chan Input, maxChanges), notes: make(chan func(*loop), 64),
 		leaving: make(chan struct{}), finished: make(chan struct{}),
 	}
-	m.streaks.of, m.held.of = map[Ref]int{}, map[Ref]Ownership{}
+	m.streaks.of = map[Ref]int{}
+	m.held.of, m.held.gone = map[Ref]Ownership{}, map[Ref]int64{}
 	m.scopes = scopes{of: map[string]*campaign{}, terms: map[string]int64{}}
 	m.routes = newRoutes(m)
 	for _, name := range cfg.Namespaces {
