@@ -28,6 +28,7 @@ type mesh struct {
 	controlv1.UnimplementedSessionServiceHandler
 	shards  meshShards
 	leaders meshLeaders
+	peers   meshPeers
 
 	mu      sync.Mutex
 	changed chan struct{}
@@ -52,6 +53,8 @@ type mesh struct {
 
 	scopes map[string]*meshScope
 	terms  []*controlv1.LeadershipEvent
+	// addrs are the addresses that peers show.
+	addrs map[string]string
 }
 
 type meshSession struct {
@@ -80,9 +83,9 @@ type meshLeaders struct {
 func newMesh(ttl time.Duration) *mesh {
 	m := &mesh{
 		ttl: ttl, logID: []byte("log-1"), position: 100, changed: make(chan struct{}),
-		sessions: map[string]*meshSession{}, answers: map[string]*controlv1.OpenSessionResponse{}, rows: map[member.Ref]*controlv1.ShardRecord{}, scopes: map[string]*meshScope{},
+		sessions: map[string]*meshSession{}, answers: map[string]*controlv1.OpenSessionResponse{}, rows: map[member.Ref]*controlv1.ShardRecord{}, scopes: map[string]*meshScope{}, addrs: map[string]string{},
 	}
-	m.shards.m, m.leaders.m = m, m
+	m.shards.m, m.leaders.m, m.peers.m = m, m, m
 	return m
 }
 
@@ -352,6 +355,27 @@ func (s *meshShards) Watch(ctx context.Context, r *connect.Request[controlv1.Sha
 	})
 }
 
+type meshPeers struct {
+	controlv1.UnimplementedPeerControlServiceHandler
+	m *mesh
+}
+
+// WatchPeers sends all peers anew with each change.
+func (s *meshPeers) WatchPeers(ctx context.Context, _ *connect.Request[controlv1.WatchPeersRequest], out *connect.ServerStream[controlv1.PeerNotification]) error {
+	first := true
+	return s.m.stream(ctx, func() func() error {
+		var list []*controlv1.PeerNotification
+		at := s.m.position
+		if first { // rows of a snapshot have no position
+			first, at = false, 0
+		}
+		for id, addr := range s.m.addrs {
+			list = append(list, &controlv1.PeerNotification{Position: at, EventPosition: at, Current: &controlv1.Peer{NodeId: id, Labels: map[string]string{"addr": addr}}})
+		}
+		return sendAll(out, append(list, &controlv1.PeerNotification{Position: s.m.position}))
+	})
+}
+
 func sendAll[T any](out *connect.ServerStream[T], list []*T) func() error {
 	return func() error {
 		for _, n := range list {
@@ -500,6 +524,7 @@ func (h *host) start() {
 	mux.Handle(controlv1.NewSessionServiceHandler(h.m))
 	mux.Handle(controlv1.NewShardControlServiceHandler(&h.m.shards))
 	mux.Handle(controlv1.NewLeadershipControlServiceHandler(&h.m.leaders))
+	mux.Handle(controlv1.NewPeerControlServiceHandler(&h.m.peers))
 	h.server = &http.Server{Handler: mux, Protocols: new(http.Protocols)}
 	h.server.Protocols.SetHTTP1(true)
 	h.server.Protocols.SetUnencryptedHTTP2(true)

@@ -155,13 +155,16 @@ func (c *counter) leave(t *testing.T) {
 	if err := <-c.ended; err != nil {
 		t.Errorf("%s ended: %v", c.node, err)
 	}
-	quiet := time.Now()
-	for refused := c.f.Stats().Refused; time.Since(quiet) < time.Second; {
-		time.Sleep(20 * time.Millisecond)
+	refused, quiet := c.f.Stats().Refused, time.Now()
+	harness.Eventually(t, settle, "nobody sends to "+c.node, func() error {
 		if now := c.f.Stats().Refused; now != refused {
 			refused, quiet = now, time.Now()
 		}
-	}
+		if time.Since(quiet) < time.Second {
+			return errors.New("somebody did less than a second ago")
+		}
+		return nil
+	})
 	if err := c.server.Shutdown(t.Context()); err != nil {
 		t.Errorf("%s: %v", c.node, err)
 	}
@@ -260,7 +263,13 @@ func TestRollingDrainUnderLoad(t *testing.T) {
 			}
 		}
 	}
-	time.Sleep(time.Second)
+	before := x.answered.Load()
+	harness.Eventually(t, settle, "the load goes on", func() error {
+		if n := x.answered.Load() - before; n < 200 && !t.Failed() {
+			return fmt.Errorf("%d requests", n)
+		}
+		return nil
+	})
 	end()
 	x.running.Wait()
 

@@ -26,6 +26,9 @@ func (p *process) prepare(x member.Prepare) {
 	if p.w.fault() {
 		took = p.w.between(0, 40*time.Second)
 	}
+	if p.batches {
+		took = 0
+	}
 	if p.cold {
 		took = time.Hour
 	}
@@ -59,5 +62,21 @@ func (p *process) prepared(ref member.Ref, it *preparation, ready bool) {
 	if it.ended {
 		delete(p.preps, ref)
 	}
-	p.step(member.PrepareEnded{Ref: ref, Fence: it.fence, Ready: ready})
+	p.report(member.PrepareEnded{Ref: ref, Fence: it.fence, Ready: ready})
+}
+
+// report brings the return of a callback to the core. With batches set, what
+// returns within a millisecond comes together, as the shell brings it.
+func (p *process) report(in member.Input) {
+	if !p.batches {
+		p.step(in)
+		return
+	}
+	if p.batch = append(p.batch, in); len(p.batch) == 1 {
+		p.deliver(time.Millisecond, func() {
+			all := p.batch
+			p.batch = nil
+			p.step(all)
+		})
+	}
 }

@@ -43,6 +43,9 @@ type process struct {
 	// returns of itself.
 	preps map[member.Ref]*preparation
 	cold  bool
+	// batches is set by scenarios: callbacks return at once, and all together.
+	batches bool
+	batch   member.Batch
 }
 
 func newProcess(w *World, name string) *process {
@@ -56,7 +59,7 @@ func (p *process) boot() {
 	p.openKey = commands.Key{}
 	p.core = member.NewCore(p.name)
 	p.running, p.owning = map[member.Ref]int64{}, map[member.Ref]int64{}
-	p.preps = map[member.Ref]*preparation{}
+	p.preps, p.batch = map[member.Ref]*preparation{}, nil
 	p.opening, p.leaving, p.wakeAt = false, false, 0
 	p.at = p.w.rng.IntN(len(p.w.servers))
 	p.deliver(p.w.between(0, 300*time.Millisecond), p.tick)
@@ -168,6 +171,9 @@ func (p *process) output(o member.Output) {
 		if p.w.fault() {
 			took = p.w.between(0, 40*time.Second) // a callback that will not end
 		}
+		if p.batches {
+			took = 0
+		}
 		if p.stuck {
 			took = time.Hour
 		}
@@ -176,7 +182,7 @@ func (p *process) output(o member.Output) {
 				delete(p.running, x.Ref)
 				delete(p.owning, x.Ref)
 			}
-			p.step(member.Ended{Ref: x.Ref, Fence: x.Fence})
+			p.report(member.Ended{Ref: x.Ref, Fence: x.Fence})
 		})
 	case member.Prepare:
 		p.prepare(x)
