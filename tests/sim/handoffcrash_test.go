@@ -175,6 +175,23 @@ func TestCancelWhilePreparing(t *testing.T) {
 	}
 }
 
+// TestPreparedTargetIsCordoned: what it prepared does not keep the move from being
+// given up at once.
+func TestPreparedTargetIsCordoned(t *testing.T) {
+	s := settled(t, 11, 1, 3, 12)
+	id, _, to := s.handoffOf()
+	before, at := s.check.owners[demo(id)], s.position()
+	to.cold = true
+	s.submit(shard.Move{Namespace: "demo", Shards: []uint32{id}, To: to.name})
+	s.passes(time.Second)
+	s.submit(membership.Cordon{NodeID: to.name})
+	to.prepared(demo(id), to.preps[demo(id)], true)
+	s.passes(time.Second)
+	if n := s.since(at); n["ShardMoveCancelled"] != 1 || n["ShardMoveReleasing"] != 0 || s.check.owners[demo(id)] != before {
+		t.Errorf("events %v; it was %+v and is %+v", n, before, s.check.owners[demo(id)])
+	}
+}
+
 // TestFactsOfAMove: three facts for each moved range, however many shards it has,
 // when nothing goes wrong.
 func TestFactsOfAMove(t *testing.T) {
