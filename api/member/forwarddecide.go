@@ -13,7 +13,9 @@ import (
 )
 
 // The headers of a forwarded request, and of an answer that says that nothing was
-// done.
+// done. They are believed: who takes requests from others than nodes removes the
+// first two, with which anybody could have requests held or refused, but not served
+// by a node that does not own.
 const (
 	// HeaderForwardHops is how often the request was forwarded.
 	HeaderForwardHops = "X-Mesh-Forward-Hops"

@@ -93,7 +93,7 @@ func ofMembers() []mutant {
 		}, member, "TestCore|TestTranscripts"},
 		{"a preparation that ended otherwise is reported", "api/member/coreprepare.go", []string{
 			"	if p.ended || !x.Ready {", "	if !x.Ready {",
-		}, member, "TestCore"},
+		}, member, "TestTranscripts"},
 		{"a move that ended goes on to be prepared", "api/member/coreprepare.go", []string{
 			"	case comes && row.Fence == p.fence:", "	case row.Fence == p.fence:",
 		}, member, "TestCore|TestTranscripts"},
