@@ -1,3 +1,8 @@
+//go:build !race
+
+// Instrumented for races, SQLite takes minutes to compile; the code under test has no
+// state of its own.
+
 package member_test
 
 import (

@@ -220,6 +220,7 @@ func TestForwardAgain(t *testing.T) {
 	// Nobody listens there; then the shard comes here.
 	m.do(func() { m.addrs["n3"] = "127.0.0.1:1" })
 	m.assign(shard(0), "n3")
+	x.sees("n3")
 	held := x.later("POST", "/k", "the body")
 	x.holds(1)
 	m.assign(shard(0), "n1")
@@ -264,7 +265,7 @@ func TestForwardUnknown(t *testing.T) {
 func TestForwardBounds(t *testing.T) {
 	t.Parallel()
 	m := newMesh(5 * time.Second)
-	x := newRouter(t, m, func(c *member.ForwardConfig) { c.Hold, c.MaxHeld, c.MaxHops = 300*time.Millisecond, 1, 2 })
+	x := newRouter(t, m, func(c *member.ForwardConfig) { c.Hold, c.MaxHeld, c.MaxHops = 3*time.Second, 1, 2 })
 	n := peer(t, m, "n2", echo("n2"))
 	first := x.later("POST", "/k", "")
 	x.holds(1)
