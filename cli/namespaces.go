@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"iter"
+	"strconv"
 	"strings"
 	"time"
 
@@ -18,6 +19,7 @@ func namespacesCommand() *cli.Command {
 	strategy := &cli.StringFlag{Name: "strategy", Usage: "`STRATEGY`: optimal (when created, if not given), ring, rendezvous"}
 	role := &cli.StringFlag{Name: "role", Usage: "`ROLE` of the nodes that may own shards; worker when created, if not given"}
 	capacity := &cli.Float64Flag{Name: "capacity-hint", Usage: "`LOAD` of one shard"}
+	overlap := &cli.BoolFlag{Name: "overlap", Usage: "while a shard is handed over its old owner may answer reads"}
 	return &cli.Command{
 		Name: "namespaces", Aliases: []string{"namespace", "ns"}, Usage: "sets of shards that are placed together",
 		Subcommands: []*cli.Command{
@@ -25,14 +27,14 @@ func namespacesCommand() *cli.Command {
 			verb{name: "get", usage: "show a namespace", args: "NAMESPACE", min: 1, max: 1, flags: readFlags(), run: getNamespace}.command(),
 			verb{
 				name: "create", usage: "make a namespace and its shards", args: "NAMESPACE", min: 1, max: 1, run: createNamespace,
-				flags: mutateFlags(strategy, role, capacity,
+				flags: mutateFlags(strategy, role, capacity, overlap,
 					&cli.IntFlag{Name: "shards", Required: true, Usage: "`N` shards, 1 to 1000000, with ids 0 to N-1"},
 					&cli.StringFlag{Name: "ownership", Usage: "`MODE`, what an owner may do while no server answers it: lease, also if not given, stops; fenced goes on, another may too, and resources tell them apart by fences; sticky goes on, and silence gives its shards to nobody"},
 					&cli.DurationFlag{Name: "ownership-ttl", Usage: "how long ownership goes on after the owner was last answered, `TTL`: the session's time to live, also if not given, to 1h; not with sticky"}),
 			}.command(),
 			verb{
 				name: "update", usage: "change a namespace", args: "NAMESPACE", min: 1, max: 1, run: updateNamespace,
-				flags: mutateFlags(strategy, role, capacity, &cli.IntFlag{Name: "shards", Usage: "`N` shards, not fewer than now"}),
+				flags: mutateFlags(strategy, role, capacity, overlap, &cli.IntFlag{Name: "shards", Usage: "`N` shards, not fewer than now"}),
 			}.command(),
 			verb{name: "delete", usage: "delete a namespace, when its owners have released", args: "NAMESPACE", min: 1, max: 1, flags: mutateFlags(), run: deleteNamespace}.command(),
 		},
@@ -51,6 +53,7 @@ func namespaceView() render.View[*controlv1.Namespace] {
 			{Name: "ROLE", Value: (*controlv1.Namespace).GetEligibleRole},
 			{Name: "STATUS", Value: func(n *controlv1.Namespace) string { return v1json.EnumWord(n.GetStatus()) }},
 			{Name: "CAPACITY", Wide: true, Value: func(n *controlv1.Namespace) string { return decimal(n.GetCapacityHint()) }},
+			{Name: "OVERLAP", Wide: true, Value: func(n *controlv1.Namespace) string { return strconv.FormatBool(n.GetOverlap()) }},
 			{Name: "VERSION", Value: func(n *controlv1.Namespace) string { return number(n.GetVersion()) }},
 			{Name: "CREATED", Wide: true, Value: func(n *controlv1.Namespace) string { return clock(n.GetCreatedAt()) }},
 			{Name: "UPDATED", Wide: true, Value: func(n *controlv1.Namespace) string { return clock(n.GetUpdatedAt()) }},
@@ -177,7 +180,7 @@ func createNamespace(c *call) error {
 	}
 	req := &controlv1.CreateNamespaceRequest{
 		Namespace: name, ShardCount: shards, StrategyId: c.String("strategy"), EligibleRole: c.String("role"),
-		CapacityHint: c.Float64("capacity-hint"), OwnershipTtlMs: c.Duration("ownership-ttl").Milliseconds(), Mutation: c.mutation(),
+		CapacityHint: c.Float64("capacity-hint"), OwnershipTtlMs: c.Duration("ownership-ttl").Milliseconds(), Overlap: c.Bool("overlap"), Mutation: c.mutation(),
 	}
 	if word := c.String("ownership"); word != "" {
 		modes, err := enums[controlv1.OwnershipMode]("ownership", controlv1.OwnershipMode(0).Descriptor(), []string{word})
@@ -230,8 +233,11 @@ func updateNamespace(c *call) error {
 	if c.IsSet("capacity-hint") {
 		req.CapacityHint = proto.Float64(c.Float64("capacity-hint"))
 	}
-	if req.ShardCount == nil && req.StrategyId == nil && req.EligibleRole == nil && req.CapacityHint == nil {
-		return usage("nothing to update (allowed: --shards, --strategy, --role, --capacity-hint)")
+	if c.IsSet("overlap") {
+		req.Overlap = proto.Bool(c.Bool("overlap"))
+	}
+	if req.ShardCount == nil && req.StrategyId == nil && req.EligibleRole == nil && req.CapacityHint == nil && req.Overlap == nil {
+		return usage("nothing to update (allowed: --shards, --strategy, --role, --capacity-hint, --overlap)")
 	}
 	r, err := c.client.Namespaces.Update(c.ctx, req)
 	if err != nil {

@@ -39,6 +39,7 @@ func shardsCommand() *cli.Command {
 			verb{name: "move", usage: "move shards to a node, where they are held for 10 minutes", args: "NS/ID…", min: 1, max: -1, run: moveShards, flags: mutateFlags(
 				&cli.StringFlag{Name: "to", Required: true, Usage: "the `NODE` that shall own them"},
 				&cli.BoolFlag{Name: "force", Usage: "take them from owners that do not release: the session of a live owner is closed, a silent one is passed over as the ownership mode allows"},
+				&cli.BoolFlag{Name: "wait", Usage: "return when they are moved; exit 1 if a move ended otherwise"},
 			)}.command(),
 			verb{name: "cancel-move", usage: "leave shards that are being moved where they are", args: "NS/ID…", min: 1, max: -1, flags: mutateFlags(), run: cancelMoves}.command(),
 			verb{name: "pause", usage: "keep shards with their owners until they are resumed, and unowned if those die", args: "NS/ID…", min: 1, max: -1, flags: mutateFlags(), run: pauseShards}.command(),
@@ -65,6 +66,10 @@ func shardView() render.View[*controlv1.ShardRecord] {
 			{Name: "SILENT", Wide: true, Value: func(s *controlv1.ShardRecord) string { return yesOrDash(s.GetOwnerSilent()) }},
 			{Name: "VERSION", Value: func(s *controlv1.ShardRecord) string { return number(s.GetVersion()) }},
 			{Name: "MOVE TO", Value: func(s *controlv1.ShardRecord) string { return dash(s.GetMoveToNodeId()) }},
+			{Name: "PHASE", Wide: true, Value: func(s *controlv1.ShardRecord) string {
+				return dash(v1json.EnumWord(s.GetMovePhase()))
+			}},
+			{Name: "DEADLINE", Wide: true, Value: func(s *controlv1.ShardRecord) string { return clock(s.GetMoveDeadline()) }},
 			{Name: "HELD UNTIL", Wide: true, Value: func(s *controlv1.ShardRecord) string { return clock(s.GetHeldUntil()) }},
 			{Name: "LAST OWNER", Wide: true, Value: func(s *controlv1.ShardRecord) string { return dash(s.GetLastOwnerNodeId()) }},
 			{Name: "CAPACITY", Wide: true, Value: func(s *controlv1.ShardRecord) string { return decimal(s.GetCapacityHint()) }},

@@ -64,7 +64,13 @@ func moveShards(c *call) error {
 	if err != nil {
 		return err
 	}
-	return c.receipt(r, fmt.Sprintf("move of %s of %s to %s started", plural(len(ids), "shard"), namespace, to))
+	if !c.Bool("wait") || r.GetDryRun() {
+		return c.receipt(r, fmt.Sprintf("move of %s of %s to %s started", plural(len(ids), "shard"), namespace, to))
+	}
+	if err := awaitMoves(c, namespace, ids, to, r.GetPosition()); err != nil {
+		return err
+	}
+	return c.receipt(r, fmt.Sprintf("%s of %s moved to %s; the move started", plural(len(ids), "shard"), namespace, to))
 }
 
 func cancelMoves(c *call) error {

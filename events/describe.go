@@ -165,11 +165,13 @@ func describeShards(e *eventsv1.Event) (Description, bool) {
 		return shardsDescription(r.Namespace, "released", r.Cause, assignmentParts("by", r.Releases)), true
 	case *eventsv1.Event_ShardMoveStarted:
 		m := k.ShardMoveStarted
-		parts := make([]part, 0, len(m.Moves))
-		for _, move := range m.Moves {
-			parts = append(parts, part{set: move.Shards, where: "from " + move.From + " to " + move.To})
-		}
-		return shardsDescription(m.Namespace, "moving", m.Cause, parts), true
+		return shardsDescription(m.Namespace, "moving", m.Cause, moveParts(m.Moves)), true
+	case *eventsv1.Event_ShardMoveReleasing:
+		m := k.ShardMoveReleasing
+		return shardsDescription(m.Namespace, "prepared, releasing", m.Cause, moveParts(m.Moves)), true
+	case *eventsv1.Event_ShardsHandedOver:
+		h := k.ShardsHandedOver
+		return shardsDescription(h.Namespace, "handed over", h.Cause, moveParts(h.Handovers)), true
 	case *eventsv1.Event_ShardMoveFailed:
 		m := k.ShardMoveFailed
 		return shardsDescription(m.Namespace, "move failed", m.Cause, []part{{set: m.Shards}}), true
@@ -191,6 +193,18 @@ func describeShards(e *eventsv1.Event) (Description, bool) {
 type part struct {
 	set   *eventsv1.ShardSet
 	where string
+}
+
+func moveParts[T interface {
+	GetFrom() string
+	GetTo() string
+	GetShards() *eventsv1.ShardSet
+}](moves []T) []part {
+	parts := make([]part, 0, len(moves))
+	for _, m := range moves {
+		parts = append(parts, part{set: m.GetShards(), where: "from " + m.GetFrom() + " to " + m.GetTo()})
+	}
+	return parts
 }
 
 func assignmentParts(preposition string, as []*eventsv1.ShardAssignment) []part {

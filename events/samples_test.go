@@ -23,6 +23,8 @@ func samples() []proto.Message {
 		ShardCount: 64, StrategyId: "optimal", Ownership: eventsv1.Ownership_OWNERSHIP_LEASE,
 		OwnershipTtlMs: 5000, EligibleRole: "worker", CapacityHint: 2.25,
 	}
+	overlapping := proto.CloneOf(spec)
+	overlapping.Overlap = true
 	some := events.PackShards([]uint32{3, 4, 5, 9})
 	return []proto.Message{
 		&eventsv1.EraStarted{ClusterId: "c1", Era: 2, RestoredPosition: 41, Next: 1000},
@@ -50,7 +52,9 @@ func samples() []proto.Message {
 		&eventsv1.LeadershipExpired{Scope: events.GlobalScope, NodeId: "s1", Term: 2},
 		&eventsv1.NamespaceCreated{Namespace: "demo", Spec: spec},
 		&eventsv1.NamespaceCreated{Namespace: "demo", Spec: spec, Version: 4},
+		&eventsv1.NamespaceCreated{Namespace: "demo", Spec: overlapping, Version: 4},
 		&eventsv1.NamespaceUpdated{Namespace: "demo", Spec: spec},
+		&eventsv1.NamespaceUpdated{Namespace: "demo", Spec: overlapping},
 		&eventsv1.NamespaceDeleting{Namespace: "demo"},
 		&eventsv1.NamespaceDeleted{Namespace: "demo"},
 		&eventsv1.ShardsAssigned{Namespace: "demo", Cause: eventsv1.ShardCause_SHARD_CAUSE_PLACEMENT, Assignments: []*eventsv1.ShardAssignment{
@@ -62,11 +66,18 @@ func samples() []proto.Message {
 		}},
 		&eventsv1.ShardMoveStarted{Namespace: "demo", Cause: eventsv1.ShardCause_SHARD_CAUSE_OPERATOR, DeadlineMs: 1_700_000_030_000, HoldMs: 600_000,
 			Moves: []*eventsv1.ShardMove{{From: "n1", To: "n2", Shards: some}}},
+		&eventsv1.ShardMoveStarted{Namespace: "demo", Cause: eventsv1.ShardCause_SHARD_CAUSE_OPERATOR, DeadlineMs: 1_700_000_030_000, HoldMs: 600_000,
+			Moves: []*eventsv1.ShardMove{{From: "n1", To: "n2", Shards: some}}, Stage: eventsv1.MoveStage_MOVE_STAGE_PREPARE},
 		&eventsv1.ShardMoveFailed{Namespace: "demo", Shards: some, Cause: eventsv1.ShardCause_SHARD_CAUSE_OWNER_NOT_RELEASING, HoldMs: 600_000},
 		&eventsv1.ShardMoveCancelled{Namespace: "demo", Shards: some, Cause: eventsv1.ShardCause_SHARD_CAUSE_TARGET_LOST},
 		&eventsv1.ShardsPaused{Namespace: "demo", Shards: some},
 		&eventsv1.ShardsResumed{Namespace: "demo", Shards: some},
 		&eventsv1.OwnershipExpired{NodeId: "n1", Session: 17, Namespaces: []string{"demo", "ride"}},
+		&eventsv1.ShardMoveReleasing{Namespace: "demo", Cause: eventsv1.ShardCause_SHARD_CAUSE_OPERATOR, DeadlineMs: 1_700_000_060_000,
+			Moves: []*eventsv1.ShardMove{{From: "n1", To: "n2", Shards: some}}},
+		&eventsv1.ShardsHandedOver{Namespace: "demo", Cause: eventsv1.ShardCause_SHARD_CAUSE_OPERATOR, Handovers: []*eventsv1.ShardHandover{
+			{From: "n1", FromSession: 17, To: "n2", ToSession: 19, Shards: some},
+		}},
 	}
 }
 

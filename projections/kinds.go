@@ -41,6 +41,10 @@ func causeOf(e *eventsv1.Event) int32 {
 		return int32(k.ShardsReleased.GetCause())
 	case *eventsv1.Event_ShardMoveStarted:
 		return int32(k.ShardMoveStarted.GetCause())
+	case *eventsv1.Event_ShardMoveReleasing:
+		return int32(k.ShardMoveReleasing.GetCause())
+	case *eventsv1.Event_ShardsHandedOver:
+		return int32(k.ShardsHandedOver.GetCause())
 	case *eventsv1.Event_ShardMoveFailed:
 		return int32(k.ShardMoveFailed.GetCause())
 	case *eventsv1.Event_ShardMoveCancelled:

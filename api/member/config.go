@@ -31,12 +31,29 @@ type Config struct {
 	// the newest position that it saw. One process at a time uses it.
 	DataDir string
 
+	// Prepare is called in a goroutine of its own for each shard whose move goes to
+	// this node, while its owner serves on: to load what can be loaded before. The
+	// owner is asked to release when it returned nil; an error, or a panic, is tried
+	// again after some time, until the move's deadline. ctx ends, with
+	// [ErrMoveEnded], when the shard is not coming after all, also after Prepare has
+	// returned: whatever it made can then go. When the shard comes, ctx lives until
+	// the ownership has ended. Own is called only when Prepare has returned. nil is
+	// always prepared.
+	Prepare func(ctx context.Context, p Preparation) error
+
 	// Own is called in a goroutine of its own for each shard that this node
 	// owns, and owns it until it returns. ctx ends when the ownership is to end;
 	// a release is complete when Own has returned. Returning earlier, or
 	// panicking, gives the shard back after 1 s, and 30 s at most when it
 	// happens again and again. nil holds every shard and does nothing.
 	Own func(ctx context.Context, o Ownership) error
+
+	// Release is called after Own has returned, of its own accord or asked to
+	// release, and before the release is reported: nobody else owns the shard yet,
+	// and o.Check passes. ctx is o.Permit. It is not called when the lease or the
+	// assignment ended first. Its error is logged, and the shard is given up all
+	// the same. nil does nothing.
+	Release func(ctx context.Context, o Ownership) error
 
 	// Namespaces are followed from the start, for Route.
 	Namespaces []string

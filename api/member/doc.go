@@ -43,6 +43,14 @@
 //  8. [FenceTransport] and [FenceClientInterceptor] send nothing for a right that
 //     has ended (L6). What was on its way when it ended the guard refuses; neither
 //     can do without the other.
+//  9. A shard that is moved here is prepared before its owner is asked to release
+//     ([Config.Prepare]), and what was begun with [Ownership.Begin] is done before
+//     a release ends the callback (S7). [Config.Release] runs after it, while the
+//     permit lives, before the release is reported.
+//  10. A [Forwarder] serves a request under an ownership, brings it to who has one,
+//     or says that it did nothing. It sends none twice that may have been done.
+//  11. A transaction that [FenceSQL] admitted commits only if no higher fence of its
+//     scope was committed before (L3).
 //
 // The simple way in, which returns when ctx ends and everything is released:
 //
@@ -68,15 +76,17 @@
 // goroutine; the simulator drives it directly. [Member] is its shell.
 //
 // Goroutines: Run owns the loop, which owns the Core; a guard of the lease; the
-// writer of what was seen; the watch of own shards and one of each namespace
-// that is followed; at most four heartbeats, one open, one leave; one per shard
-// that is owned and one per scope that is led. All have ended when Run returns,
-// which therefore waits for callbacks. The loop waits for none of them. A guard
-// has none of its own; a stream that it cuts leaves one behind until the stream
-// ends.
+// writer of what was seen; the watch of own shards, one of each namespace that is
+// followed, and one of peers with the first [Forwarder]; at most four heartbeats,
+// one open, one leave; one per shard that is prepared, that is owned, or whose
+// release waits for work in flight, and one per scope that is led. All have ended
+// when Run returns, which therefore waits for callbacks. The loop waits for none of
+// them. A guard has none of its own; a stream that it cuts leaves one behind until
+// the stream ends.
 //
 // Bounds: 4,096 changes wait for the loop, those who bring more wait; a full
 // heartbeat must fit a message of 4 MiB, which is some 150,000 shards of one
 // node; a table takes 16 bytes per shard; a guard knows [MaxFencedScopes] scopes
-// and refuses more.
+// and refuses more. A forwarder holds [ForwardConfig.MaxHeld] requests, each for
+// [ForwardConfig.Hold], and keeps bodies of up to [ForwardConfig.MaxBody].
 package member

@@ -13,6 +13,8 @@ var (
 	// ErrRebound: the log bound it to this node's next session; it is owned again, with
 	// a new fence, when the callback has returned.
 	ErrRebound = errors.New("member: bound to the next session")
+	// ErrMoveEnded: the shard that was prepared does not come after all.
+	ErrMoveEnded = errors.New("member: the move ended otherwise")
 	// ErrReturned: the callback of the shard has returned.
 	ErrReturned = errors.New("member: the callback has returned")
 	// ErrStopped: the member has stopped.

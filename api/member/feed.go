@@ -19,11 +19,12 @@ const (
 	rewatchMax = 5 * time.Second
 )
 
-// feed tells the loop of every change of a row of this node after a position.
+// feed tells the loop of every change of a row that concerns this node, from a
+// snapshot on: a move may have come here before the session did.
 // The client's watch goes on over cuts by itself; feed begins anew when it was
 // refused.
-func (m *Member) feed(ctx context.Context, after int64) {
-	f := &feeding{m: m, at: after}
+func (m *Member) feed(ctx context.Context) {
+	f := &feeding{m: m}
 	pauses := waits{min: rewatchMin, max: rewatchMax}
 	for ctx.Err() == nil {
 		before := f.at
@@ -31,7 +32,11 @@ func (m *Member) feed(ctx context.Context, after int64) {
 		if ctx.Err() != nil {
 			return
 		}
-		m.log.Warn("watch of own shards ended, it begins anew", "error", err)
+		if errors.Is(err, errOldSnapshot) {
+			m.log.Debug("the server is behind, own shards are asked for again", "error", err)
+		} else {
+			m.log.Warn("watch of own shards ended, it begins anew", "error", err)
+		}
 		if forgotten(err) {
 			f.at = 0 // from a snapshot
 		}
@@ -61,7 +66,7 @@ var errOldSnapshot = errors.New("the snapshot is older than what was seen")
 func (f *feeding) follow(ctx context.Context) error {
 	f.rows = nil
 	snapshot := f.at == 0
-	req := &controlv1.ShardWatchRequest{OwnerNodeId: f.m.cfg.NodeID, ResumeToken: f.at, Bookmarks: true}
+	req := &controlv1.ShardWatchRequest{InvolvesNodeId: f.m.cfg.NodeID, ResumeToken: f.at, Bookmarks: true}
 	for n, err := range f.m.client.Shards.Watch(ctx, req) {
 		if err != nil {
 			return err
@@ -131,10 +136,9 @@ func rowOf(rec *controlv1.ShardRecord) (Row, error) {
 	id, err := shardID(rec)
 	return Row{
 		Ref:   Ref{Namespace: rec.GetNamespace(), Shard: id},
-		Owner: rec.GetOwnerNodeId(), Session: rec.GetSessionId(), Fence: rec.GetFenceToken(),
+		Owner: rec.GetOwnerNodeId(), Session: rec.GetSessionId(), Fence: rec.GetFenceToken(), To: rec.GetMoveToNodeId(),
 		Mode: Mode(rec.GetOwnership()), TTL: rec.GetOwnershipTtlMs() * int64(time.Millisecond),
-		Draining: rec.GetMoveToNodeId() != "" ||
-			rec.GetStatus() == controlv1.ShardStatus_SHARD_STATUS_DRAINING ||
+		Draining: rec.GetMoveToNodeId() != "" && rec.GetMovePhase() != controlv1.MovePhase_MOVE_PHASE_PREPARING ||
 			rec.GetStatus() == controlv1.ShardStatus_SHARD_STATUS_DISABLED,
 	}, err
 }

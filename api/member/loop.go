@@ -21,6 +21,7 @@ type loop struct {
 
 	epoch *epoch // the last begun
 	owned map[Ref]*grip
+	warm  map[Ref]*warmth
 	ttl   time.Duration
 	wake  int64 // boot time; 0 is never
 
@@ -58,7 +59,7 @@ type loop struct {
 
 func newLoop(m *Member, life context.Context, s *store) *loop {
 	return &loop{
-		m: m, log: m.log, life: life, core: NewCore(m.cfg.NodeID), store: s, owned: map[Ref]*grip{},
+		m: m, log: m.log, life: life, core: NewCore(m.cfg.NodeID), store: s, owned: map[Ref]*grip{}, warm: map[Ref]*warmth{},
 		openWaits: waits{min: reopenMin, max: reopenMax},
 	}
 }
@@ -236,6 +237,10 @@ func (l *loop) do(o Output, t *tally) {
 	switch x := o.(type) {
 	case Start:
 		l.start(x, t)
+	case Prepare:
+		l.prepare(x)
+	case EndPrepare:
+		l.endPrepare(x)
 	case Beat:
 		l.beat(x)
 	case Open:
@@ -256,15 +261,18 @@ func (l *loop) start(s Start, t *tally) {
 		term = l.m.lease.ride(l.life, l.core.Session(), ttl, l.core.Term(ttl), s.Mode == Leased)
 	}
 	g := newGrip(l.life, l.m.clock, term)
+	g.warm = l.taken(s.Ref)
 	l.owned[s.Ref] = g
 	o := Ownership{Namespace: s.Ref.Namespace, Shard: s.Ref.Shard, Fence: s.Fence, grip: g}
+	l.m.held.put(o)
+	l.m.news.tell()
 	t.add(&t.started, s.Ref)
 	l.m.tasks.spawn(func(context.Context) { l.m.serve(o) })
 }
 
 func (l *loop) endOne(e End, t *tally) {
 	if g := l.owned[e.Ref]; g != nil {
-		g.apply(e.Cause)
+		g.apply(e.Cause, func(fn func()) { l.m.tasks.spawn(func(context.Context) { fn() }) })
 		t.add(&t.ended[e.Cause], e.Ref)
 	}
 }
@@ -274,6 +282,7 @@ func (l *loop) forget(in Input) {
 	switch x := in.(type) {
 	case Ended:
 		delete(l.owned, x.Ref)
+		l.m.held.drop(x.Ref, x.Fence)
 	case Batch:
 		for _, each := range x {
 			l.forget(each)
@@ -287,6 +296,9 @@ func (l *loop) release() {
 		g.end()
 		g.tell(ErrStopped)
 		g.forbid(ErrStopped)
+	}
+	for _, w := range l.warm {
+		w.end(ErrStopped)
 	}
 	l.m.lease.stop()
 }

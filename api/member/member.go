@@ -23,6 +23,9 @@ type Member struct {
 	lease   *lease
 	streaks streaks
 	routes  *routes
+	held    holdings
+	news    news
+	addrs   addresses
 	scopes  scopes
 	tasks   tasks
 
@@ -58,6 +61,7 @@ func New(cfg Config) (*Member, error) {
 		leaving: make(chan struct{}), finished: make(chan struct{}),
 	}
 	m.streaks.of = map[Ref]int{}
+	m.held.of, m.held.gone = map[Ref]Ownership{}, map[Ref]int64{}
 	m.scopes = scopes{of: map[string]*campaign{}, terms: map[string]int64{}}
 	m.routes = newRoutes(m)
 	for _, name := range cfg.Namespaces {

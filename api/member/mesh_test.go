@@ -28,6 +28,7 @@ type mesh struct {
 	controlv1.UnimplementedSessionServiceHandler
 	shards  meshShards
 	leaders meshLeaders
+	peers   meshPeers
 
 	mu      sync.Mutex
 	changed chan struct{}
@@ -52,6 +53,8 @@ type mesh struct {
 
 	scopes map[string]*meshScope
 	terms  []*controlv1.LeadershipEvent
+	// addrs are the addresses that peers show.
+	addrs map[string]string
 }
 
 type meshSession struct {
@@ -80,9 +83,9 @@ type meshLeaders struct {
 func newMesh(ttl time.Duration) *mesh {
 	m := &mesh{
 		ttl: ttl, logID: []byte("log-1"), position: 100, changed: make(chan struct{}),
-		sessions: map[string]*meshSession{}, answers: map[string]*controlv1.OpenSessionResponse{}, rows: map[member.Ref]*controlv1.ShardRecord{}, scopes: map[string]*meshScope{},
+		sessions: map[string]*meshSession{}, answers: map[string]*controlv1.OpenSessionResponse{}, rows: map[member.Ref]*controlv1.ShardRecord{}, scopes: map[string]*meshScope{}, addrs: map[string]string{},
 	}
-	m.shards.m, m.leaders.m = m, m
+	m.shards.m, m.leaders.m, m.peers.m = m, m, m
 	return m
 }
 
@@ -234,7 +237,7 @@ func (m *mesh) change(ref member.Ref, fn func(*controlv1.ShardRecord)) {
 	next := &controlv1.ShardRecord{Namespace: ref.Namespace, ShardId: strconv.Itoa(int(ref.Shard)), Status: controlv1.ShardStatus_SHARD_STATUS_ACTIVE}
 	if old != nil {
 		next.OwnerNodeId, next.SessionId, next.FenceToken = old.GetOwnerNodeId(), old.GetSessionId(), old.GetFenceToken()
-		next.MoveToNodeId, next.Version = old.GetMoveToNodeId(), old.GetVersion()
+		next.MoveToNodeId, next.MovePhase, next.Version = old.GetMoveToNodeId(), old.GetMovePhase(), old.GetVersion()
 	}
 	next.Version++
 	fn(next)
@@ -253,7 +256,7 @@ func (m *mesh) remove(ref member.Ref) {
 func (m *mesh) assign(ref member.Ref, node string) (fence int64) {
 	m.do(func() {
 		m.change(ref, func(r *controlv1.ShardRecord) {
-			r.OwnerNodeId, r.MoveToNodeId, r.SessionId, r.FenceToken = node, "", 0, m.position
+			r.OwnerNodeId, r.MoveToNodeId, r.MovePhase, r.SessionId, r.FenceToken = node, "", 0, 0, m.position
 			if s := m.sessions[node]; s != nil {
 				r.SessionId = s.id
 			}
@@ -265,6 +268,22 @@ func (m *mesh) assign(ref member.Ref, node string) (fence int64) {
 
 func (m *mesh) drain(ref member.Ref, to string) {
 	m.do(func() { m.change(ref, func(r *controlv1.ShardRecord) { r.MoveToNodeId = to }) })
+}
+
+// prepare begins a move in its first stage.
+func (m *mesh) prepare(ref member.Ref, to string) {
+	m.do(func() {
+		m.change(ref, func(r *controlv1.ShardRecord) {
+			r.MoveToNodeId, r.MovePhase = to, controlv1.MovePhase_MOVE_PHASE_PREPARING
+		})
+	})
+}
+
+// cancel ends a move otherwise.
+func (m *mesh) cancel(ref member.Ref) {
+	m.do(func() {
+		m.change(ref, func(r *controlv1.ShardRecord) { r.MoveToNodeId, r.MovePhase = "", 0 })
+	})
 }
 
 // awaitHeld waits until a node reports a shard in a state.
@@ -304,7 +323,8 @@ func (s *meshShards) Watch(ctx context.Context, r *connect.Request[controlv1.Sha
 	m, q := s.m, r.Msg
 	match := func(rec *controlv1.ShardRecord) bool {
 		return rec != nil && (q.GetNamespace() == "" || q.GetNamespace() == rec.GetNamespace()) &&
-			(q.GetOwnerNodeId() == "" || q.GetOwnerNodeId() == rec.GetOwnerNodeId())
+			(q.GetOwnerNodeId() == "" || q.GetOwnerNodeId() == rec.GetOwnerNodeId()) &&
+			(q.GetInvolvesNodeId() == "" || q.GetInvolvesNodeId() == rec.GetOwnerNodeId() || q.GetInvolvesNodeId() == rec.GetMoveToNodeId())
 	}
 	out.ResponseHeader().Set("X-Mesh-Log", "c1.1")
 	at, first := q.GetResumeToken(), q.GetResumeToken() == 0
@@ -332,6 +352,27 @@ func (s *meshShards) Watch(ctx context.Context, r *connect.Request[controlv1.Sha
 		at = max(at, m.position)
 		list = append(list, &controlv1.ShardDiffNotification{Position: at})
 		return sendAll(out, list)
+	})
+}
+
+type meshPeers struct {
+	controlv1.UnimplementedPeerControlServiceHandler
+	m *mesh
+}
+
+// WatchPeers sends all peers anew with each change.
+func (s *meshPeers) WatchPeers(ctx context.Context, _ *connect.Request[controlv1.WatchPeersRequest], out *connect.ServerStream[controlv1.PeerNotification]) error {
+	first := true
+	return s.m.stream(ctx, func() func() error {
+		var list []*controlv1.PeerNotification
+		at := s.m.position
+		if first { // rows of a snapshot have no position
+			first, at = false, 0
+		}
+		for id, addr := range s.m.addrs {
+			list = append(list, &controlv1.PeerNotification{Position: at, EventPosition: at, Current: &controlv1.Peer{NodeId: id, Labels: map[string]string{"addr": addr}}})
+		}
+		return sendAll(out, append(list, &controlv1.PeerNotification{Position: s.m.position}))
 	})
 }
 
@@ -483,6 +524,7 @@ func (h *host) start() {
 	mux.Handle(controlv1.NewSessionServiceHandler(h.m))
 	mux.Handle(controlv1.NewShardControlServiceHandler(&h.m.shards))
 	mux.Handle(controlv1.NewLeadershipControlServiceHandler(&h.m.leaders))
+	mux.Handle(controlv1.NewPeerControlServiceHandler(&h.m.peers))
 	h.server = &http.Server{Handler: mux, Protocols: new(http.Protocols)}
 	h.server.Protocols.SetHTTP1(true)
 	h.server.Protocols.SetUnencryptedHTTP2(true)

@@ -30,7 +30,7 @@ type (
 		Rows     []Row
 	}
 	// Changed: a row as it is since a position. A row of another owner says that
-	// the shard is no longer this node's.
+	// the shard is no longer this node's, of another target that it will not be.
 	Changed struct {
 		Position int64
 		Row      Row
@@ -47,6 +47,13 @@ type (
 		Ref   Ref
 		Fence int64
 	}
+	// PrepareEnded: the callback of a preparation has returned. Ready: it did what
+	// it should; the other way is only for one that was told to end.
+	PrepareEnded struct {
+		Ref   Ref
+		Fence int64
+		Ready bool
+	}
 	// Leaving: release everything, then leave.
 	Leaving struct{}
 	// Tick: time has passed.
@@ -59,17 +66,18 @@ type (
 // Input is one of the types above.
 type Input interface{ input() }
 
-func (Opened) input()      {}
-func (Answered) input()    {}
-func (SessionLost) input() {}
-func (Snapshot) input()    {}
-func (Changed) input()     {}
-func (Gone) input()        {}
-func (Ended) input()       {}
-func (Leaving) input()     {}
-func (Tick) input()        {}
-func (Seen) input()        {}
-func (Batch) input()       {}
+func (Opened) input()       {}
+func (Answered) input()     {}
+func (SessionLost) input()  {}
+func (Snapshot) input()     {}
+func (Changed) input()      {}
+func (Gone) input()         {}
+func (Ended) input()        {}
+func (PrepareEnded) input() {}
+func (Leaving) input()      {}
+func (Tick) input()         {}
+func (Seen) input()         {}
+func (Batch) input()        {}
 
 // Outputs: what the shell has to do, in order.
 type (
@@ -90,6 +98,19 @@ type (
 		Fence int64
 		Cause EndCause
 	}
+	// Prepare runs the callback of a preparation: a move goes here from Owner,
+	// whose fence it names. A Start of the shard follows, or an EndPrepare.
+	Prepare struct {
+		Ref   Ref
+		Fence int64
+		Owner string
+	}
+	// EndPrepare says that the move ended otherwise. PrepareEnded follows, unless
+	// the callback has returned before.
+	EndPrepare struct {
+		Ref   Ref
+		Fence int64
+	}
 	// Beat sends a heartbeat.
 	Beat struct {
 		Session int64
@@ -105,8 +126,10 @@ type (
 // Output is one of the types above.
 type Output interface{ output() }
 
-func (Start) output() {}
-func (End) output()   {}
-func (Beat) output()  {}
-func (Open) output()  {}
-func (Leave) output() {}
+func (Start) output()      {}
+func (End) output()        {}
+func (Prepare) output()    {}
+func (EndPrepare) output() {}
+func (Beat) output()       {}
+func (Open) output()       {}
+func (Leave) output()      {}

@@ -32,6 +32,9 @@ type grip struct {
 	over     context.Context
 	end      context.CancelFunc
 	returned atomic.Bool
+	flights  inFlight
+	// warm is the preparation that came before; nil without one.
+	warm *warmth
 }
 
 func newGrip(life context.Context, clock func() int64, u until) *grip {
@@ -92,12 +95,32 @@ func (c EndCause) err() error {
 	return ErrReassigned
 }
 
-// apply carries an End out.
-func (g *grip) apply(cause EndCause) {
+// apply carries an End out. Asked to release, it ends when what is in flight has
+// been done; it runs on its own then.
+func (g *grip) apply(cause EndCause, spawn func(func())) {
 	g.end()
-	g.tell(cause.err())
 	if cause != EndReleased && cause != EndRebound {
+		g.tell(cause.err())
 		g.forbid(cause.err())
+		return
+	}
+	idle := g.flights.close(func() { g.tell(cause.err()) })
+	select {
+	case <-idle:
+		g.tell(cause.err())
+	default:
+		spawn(func() {
+			g.settled(idle)
+			g.tell(cause.err())
+		})
+	}
+}
+
+// settled waits until nothing is in flight, or nothing may be done any more.
+func (g *grip) settled(idle <-chan struct{}) {
+	select {
+	case <-idle:
+	case <-g.may.Done():
 	}
 }
 
@@ -136,9 +159,13 @@ func (m *Member) serve(o Ownership) {
 	g, started := o.grip, m.clock()
 	ref := Ref{Namespace: o.Namespace, Shard: o.Shard}
 	err := m.call(o)
+	g.settled(g.flights.close(func() { g.tell(ErrReturned) }))
+	if o.Check() == nil {
+		m.callRelease(o)
+	}
 	g.returned.Store(true)
 	switch {
-	case g.told.Err() != nil: // as it should be
+	case g.over.Err() != nil: // as it should be
 		m.streaks.clear(ref)
 		if err != nil && context.Cause(g.told) != err {
 			m.log.Warn("owner ended with an error", "shard", o.String(), "error", err)
@@ -156,7 +183,29 @@ func (m *Member) serve(o Ownership) {
 	}
 	g.end()
 	g.forbid(ErrReturned)
+	if g.warm != nil {
+		g.warm.end(ErrReturned)
+	}
 	m.report(Ended{Ref: ref, Fence: o.Fence})
+}
+
+// callRelease calls the callback that follows Own, while the permit lives. Its
+// error keeps nobody from the shard: who takes it next must be able to without.
+func (m *Member) callRelease(o Ownership) {
+	if m.cfg.Release == nil {
+		return
+	}
+	err := func() (err error) {
+		defer func() {
+			if p := recover(); p != nil {
+				err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
+			}
+		}()
+		return m.cfg.Release(o.Permit(), o)
+	}()
+	if err != nil {
+		m.log.Warn("the release of a shard failed, it is given up all the same", "shard", o.String(), "error", err)
+	}
 }
 
 // call calls the callback; a panic is its error.

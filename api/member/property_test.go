@@ -31,13 +31,21 @@ type world struct {
 	of       map[Ref]int64 // the session that it runs for
 	ended    map[Ref]bool  // told to end
 	released map[Ref]int64
+	preps    map[Ref]*prepared
 	leaving  bool
+}
+
+// prepared is a preparation as the world sees it.
+type prepared struct {
+	fence          int64
+	running, ended bool
 }
 
 func newWorld(t *rapid.T) *world {
 	return &world{
 		t: t, core: NewCore("n1"), twin: NewCore("n1"), ttl: 8 * time.Second,
 		rows: map[Ref]Row{}, heard: map[int64]int64{}, running: map[Ref]int64{}, of: map[Ref]int64{}, ended: map[Ref]bool{}, released: map[Ref]int64{},
+		preps: map[Ref]*prepared{},
 	}
 }
 
@@ -96,6 +104,12 @@ func (w *world) row() Row {
 		r.Fence = old.Fence
 	}
 	r.Draining = rapid.IntRange(0, 3).Draw(w.t, "draining") == 0
+	if r.Owner != "n1" {
+		r.To = rapid.SampledFrom([]string{"", "n1", "n1", "n3"}).Draw(w.t, "to")
+		if r.To != "" && rapid.IntRange(0, 3).Draw(w.t, "owner died") == 0 {
+			r.Owner, r.Session = "", 0
+		}
+	}
 	return r
 }
 
@@ -153,8 +167,22 @@ func (w *world) output(o Output) {
 		if m, ttl := mode(x.Ref.Namespace); x.Mode != m || int64(x.TTL) != ttl {
 			w.t.Fatalf("%v of a namespace that is owned in mode %d for %d", x, m, ttl)
 		}
+		if p := w.preps[x.Ref]; p != nil && p.running {
+			w.t.Fatalf("%v started while it is prepared", x)
+		}
+		delete(w.preps, x.Ref)
 		w.running[x.Ref], w.of[x.Ref] = x.Fence, w.session
 		delete(w.ended, x.Ref)
+	case Prepare:
+		w.prepare(x)
+	case EndPrepare:
+		p := w.preps[x.Ref]
+		if p == nil || p.fence != x.Fence || p.ended {
+			w.t.Fatalf("%v but the preparation is %+v", x, p)
+		}
+		if p.ended = true; !p.running {
+			delete(w.preps, x.Ref)
+		}
 	case End:
 		if w.running[x.Ref] != x.Fence {
 			w.t.Fatalf("%v but %d runs", x, w.running[x.Ref])
@@ -163,6 +191,9 @@ func (w *world) output(o Output) {
 		w.ended[x.Ref] = true
 	case Beat:
 		for _, h := range x.Held {
+			if p := w.preps[h.Ref]; h.State == Prepared && (p == nil || p.running || p.ended || p.fence != h.Fence) {
+				w.t.Fatalf("%v reported as prepared, it is %+v", h, p)
+			}
 			if h.State != Released {
 				continue
 			}
@@ -201,8 +232,28 @@ func (w *world) ending(x End) {
 	}
 }
 
+// prepare is asked for only by a live member, for what comes and does not run.
+func (w *world) prepare(x Prepare) {
+	r := w.rows[x.Ref]
+	_, runs := w.running[x.Ref]
+	switch {
+	case w.preps[x.Ref] != nil || runs:
+		w.t.Fatalf("%v beside %+v, runs %t", x, w.preps[x.Ref], runs)
+	case r.To != "n1" || r.Owner == "n1" || r.Owner == "" || r.Fence != x.Fence || r.Owner != x.Owner:
+		w.t.Fatalf("%v but the row is %+v", x, r)
+	case w.now >= w.lease || w.session == 0 || w.leaving:
+		w.t.Fatalf("%v at %d with lease until %d, session %d, leaving %t", x, w.now, w.lease, w.session, w.leaving)
+	}
+	w.preps[x.Ref] = &prepared{fence: x.Fence, running: true}
+}
+
 // check holds in every state.
 func (w *world) check() {
+	for ref, p := range w.preps {
+		if r := w.rows[ref]; !p.ended && r.To != "n1" && r.Owner != "n1" {
+			w.t.Fatalf("%v is prepared, %+v, and the row is %+v", ref, p, r)
+		}
+	}
 	for ref, fence := range w.running {
 		if got, ok := w.core.Owns(ref, w.now); ok {
 			if got != fence || w.now >= w.until(ref) || w.ended[ref] {
@@ -312,6 +363,18 @@ func (w *world) actions() map[string]func(*rapid.T) {
 			}
 			delete(w.running, ref)
 			w.step(Ended{Ref: ref, Fence: fence})
+		},
+		"preparation returns": func(t *rapid.T) {
+			ref := w.ref()
+			p := w.preps[ref]
+			if p == nil || !p.running {
+				t.Skip("does not run")
+			}
+			ready := !p.ended || rapid.Bool().Draw(t, "ready")
+			if p.running = false; p.ended {
+				delete(w.preps, ref)
+			}
+			w.step(PrepareEnded{Ref: ref, Fence: p.fence, Ready: ready})
 		},
 		"leaving": func(t *rapid.T) {
 			if rapid.IntRange(0, 9).Draw(t, "really") != 0 {

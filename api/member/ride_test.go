@@ -68,11 +68,12 @@ func TestReboundMayFinish(t *testing.T) {
 	l := newLease(func() int64 { return now })
 	g := newGrip(t.Context(), func() int64 { return now }, l.ride(t.Context(), 10, 0, 100, false))
 	o := Ownership{grip: g}
-	g.apply(EndRebound)
+	spawn := func(func()) { t.Error("nothing is in flight, and something is waited for") }
+	g.apply(EndRebound, spawn)
 	if !errors.Is(context.Cause(o.Context()), ErrRebound) || o.Permit().Err() != nil || o.Check() != nil {
 		t.Errorf("told %v, may %v, %v", context.Cause(o.Context()), o.Permit().Err(), o.Check())
 	}
-	g.apply(EndReassigned)
+	g.apply(EndReassigned, spawn)
 	if o.Permit().Err() == nil || o.Check() == nil {
 		t.Error("another has it, and it may act on")
 	}

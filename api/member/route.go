@@ -179,6 +179,7 @@ func (m *Member) fill(ctx context.Context, r *route, heard func()) error {
 		}
 		if b.dirty || snapshot {
 			r.table.Store(b.table(n.GetPosition()))
+			m.news.tell()
 		}
 		if snapshot {
 			snapshot = false

@@ -68,8 +68,7 @@ func (l *loop) opened(res *controlv1.OpenSessionResponse, err error) {
 	l.step(Opened{Session: res.GetSessionId(), TTL: l.ttl, SentAt: l.openSent, Position: res.GetPosition()})
 	if !l.following {
 		l.following = true
-		// What is assigned to this session is assigned after it.
-		l.m.tasks.spawn(func(ctx context.Context) { l.m.feed(ctx, res.GetPosition()) })
+		l.m.tasks.spawn(l.m.feed)
 	}
 }
 

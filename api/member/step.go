@@ -22,6 +22,8 @@ type Row struct {
 	// Mode and TTL, nanoseconds, are how the namespace is owned.
 	Mode Mode
 	TTL  int64
+	// To is the target of the move in flight.
+	To string
 }
 
 // HoldState is what this member does with a shard. The values are those of the
@@ -30,6 +32,9 @@ type HoldState uint8
 
 // The states of a shard that is held here.
 const (
+	// Prepared: a move goes here, and the callback has prepared it. The fence is
+	// that of the present owner.
+	Prepared HoldState = 1
 	// Owning: the callback runs.
 	Owning HoldState = 2
 	// Released: the callback has returned after a release; never owned again
@@ -89,6 +94,7 @@ type Core struct {
 	floor   map[Ref]int64
 	rows    map[Ref]Row
 	holds   map[Ref]*hold
+	preps   map[Ref]*prep
 	leaving bool
 
 	// dirty are the shards to look at; all means every one. live is whether the
@@ -106,7 +112,7 @@ type Core struct {
 
 // NewCore returns the core of a node without a session.
 func NewCore(node string) *Core {
-	return &Core{node: node, rows: map[Ref]Row{}, holds: map[Ref]*hold{}, floor: map[Ref]int64{}, dirty: map[Ref]struct{}{}}
+	return &Core{node: node, rows: map[Ref]Row{}, holds: map[Ref]*hold{}, preps: map[Ref]*prep{}, floor: map[Ref]int64{}, dirty: map[Ref]struct{}{}}
 }
 
 // LeaseUntil is the boot time at which the lease ends; 0 without one.
@@ -163,6 +169,8 @@ func (c *Core) take(in Input) (out []Output) {
 		c.position = max(c.position, x.Position)
 	case Ended:
 		c.ended(x)
+	case PrepareEnded:
+		c.prepared(x)
 	case Batch:
 		for _, each := range x {
 			out = append(out, c.take(each)...)
@@ -228,7 +236,7 @@ func (c *Core) drop() []Output {
 	}
 	// Rows of a later session may have come before the answer that names it.
 	for ref, r := range c.rows {
-		if r.Session <= c.session && !r.outlives() {
+		if r.Owner == c.node && r.Session <= c.session && !r.outlives() {
 			delete(c.rows, ref)
 		}
 	}
@@ -266,7 +274,7 @@ func (c *Core) change(position int64, ref Ref, row Row) {
 	}
 	c.position = position
 	c.dirty[ref] = struct{}{}
-	if row.Owner != c.node {
+	if row.Owner != c.node && row.To != c.node {
 		delete(c.rows, ref)
 		return
 	}
@@ -314,6 +322,7 @@ func (c *Core) reconcile(now int64) []Output {
 		if o := c.settle(now, ref); o != nil {
 			out = append(out, o)
 		}
+		out = append(out, c.settlePrep(ref)...)
 	}
 	if everything {
 		c.ends = c.nextEnd()
@@ -347,6 +356,9 @@ func (c *Core) settle(now int64, ref Ref) Output {
 		if row.Draining || row.Fence <= c.floor[ref] { // never to start here: released as it is
 			c.holds[ref] = held(row)
 			c.release(ref, c.holds[ref])
+			return nil
+		}
+		if c.preparing(ref) {
 			return nil
 		}
 		return c.start(row)
@@ -399,6 +411,7 @@ func (c *Core) release(ref Ref, h *hold) {
 }
 
 func (c *Core) start(row Row) Output {
+	c.dropPrep(row.Ref)
 	h := held(row)
 	h.running = true
 	c.holds[row.Ref] = h
@@ -454,8 +467,10 @@ func (c *Core) Held() []Held {
 	var held []Held
 	for _, ref := range c.everything() {
 		h := c.holds[ref]
-		switch {
-		case h == nil: // assigned, not started
+		switch p := c.preps[ref]; {
+		case h == nil && p != nil && p.ready:
+			held = append(held, Held{Ref: ref, Fence: p.fence, State: Prepared})
+		case h == nil: // assigned, or prepared for, and not started
 		case h.released:
 			held = append(held, Held{Ref: ref, Fence: h.fence, State: Released})
 		case h.running:
@@ -476,15 +491,20 @@ func (c *Core) wake() int64 {
 	return at
 }
 
-// everything lists the shards that are assigned or held, in order: what a step
-// does must not depend on the order of a map.
+// everything lists the shards that are assigned, coming or held, in order: what a
+// step does must not depend on the order of a map.
 func (c *Core) everything() []Ref {
-	refs := make([]Ref, 0, len(c.rows)+len(c.holds))
+	refs := make([]Ref, 0, len(c.rows)+len(c.holds)+len(c.preps))
 	for ref := range c.rows {
 		refs = append(refs, ref)
 	}
 	for ref := range c.holds {
 		if _, ok := c.rows[ref]; !ok {
+			refs = append(refs, ref)
+		}
+	}
+	for ref := range c.preps {
+		if _, ok := c.rows[ref]; !ok && c.holds[ref] == nil {
 			refs = append(refs, ref)
 		}
 	}

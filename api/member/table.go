@@ -16,8 +16,9 @@ const pageSize = 512
 // cell is where a shard is. owner is an index of the table's nodes; noRow says
 // that there is no such shard.
 type cell struct {
-	fence int64
-	owner int32
+	fence   int64
+	owner   int32
+	overlap bool
 }
 
 const (
@@ -54,7 +55,7 @@ func newBuilder() *builder {
 
 // set takes a row.
 func (b *builder) set(shard uint32, rec *controlv1.ShardRecord) {
-	c := cell{owner: noOwner, fence: rec.GetFenceToken()}
+	c := cell{owner: noOwner, fence: rec.GetFenceToken(), overlap: rec.GetOverlap()}
 	if id := rec.GetOwnerNodeId(); id != "" {
 		c.owner = b.node(id)
 	}

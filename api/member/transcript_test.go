@@ -101,9 +101,9 @@ func (f fields) ref() Ref {
 func (f fields) row() Row {
 	owner := "n1"
 	if f["owner"] != "" {
-		owner = f["owner"]
+		owner = strings.TrimPrefix(f["owner"], "-") // "-" is nobody
 	}
-	return Row{Ref: f.ref(), Owner: owner, Session: f.number("session"), Fence: f.number("fence"), Draining: f["draining"] == "true",
+	return Row{Ref: f.ref(), Owner: owner, Session: f.number("session"), Fence: f.number("fence"), Draining: f["draining"] == "true", To: f["to"],
 		Mode: map[string]Mode{"lease": Leased, "fenced": Fenced, "sticky": Sticky}[f["mode"]], TTL: int64(f.time("ttl"))}
 }
 
@@ -139,6 +139,8 @@ func parseInput(t *testing.T, line string) (int64, Input) {
 		return now, s
 	case "ended":
 		return now, Ended{Ref: f.ref(), Fence: f.number("fence")}
+	case "prepared":
+		return now, PrepareEnded{Ref: f.ref(), Fence: f.number("fence"), Ready: f["ready"] != "false"}
 	case "leaving":
 		return now, Leaving{}
 	}
@@ -153,10 +155,14 @@ func show(o Output) string {
 	case End:
 		cause := map[EndCause]string{EndReleased: "released", EndLease: "lease", EndReassigned: "reassigned", EndRebound: "rebound"}[x.Cause]
 		return fmt.Sprintf("end %s/%d fence=%d cause=%s", x.Ref.Namespace, x.Ref.Shard, x.Fence, cause)
+	case Prepare:
+		return fmt.Sprintf("prepare %s/%d fence=%d owner=%s", x.Ref.Namespace, x.Ref.Shard, x.Fence, x.Owner)
+	case EndPrepare:
+		return fmt.Sprintf("end-prepare %s/%d fence=%d", x.Ref.Namespace, x.Ref.Shard, x.Fence)
 	case Beat:
 		s := fmt.Sprintf("beat session=%d full=%t", x.Session, x.Full)
 		for _, h := range x.Held {
-			s += fmt.Sprintf(" %s/%d:%d:%s", h.Ref.Namespace, h.Ref.Shard, h.Fence, map[HoldState]string{Owning: "owning", Released: "released"}[h.State])
+			s += fmt.Sprintf(" %s/%d:%d:%s", h.Ref.Namespace, h.Ref.Shard, h.Fence, map[HoldState]string{Prepared: "prepared", Owning: "owning", Released: "released"}[h.State])
 		}
 		return s
 	case Open:

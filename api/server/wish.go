@@ -113,12 +113,12 @@ func createCommand(r *controlv1.CreateNamespaceRequest) (commands.Command, error
 	}
 	return shard.Create{Namespace: r.Namespace, Spec: shard.Spec{
 		ShardCount: count, Strategy: r.StrategyId, Ownership: eventsv1.Ownership(r.Ownership),
-		OwnershipTTL: time.Duration(r.OwnershipTtlMs) * time.Millisecond, EligibleRole: r.EligibleRole, CapacityHint: r.CapacityHint,
+		OwnershipTTL: time.Duration(r.OwnershipTtlMs) * time.Millisecond, EligibleRole: r.EligibleRole, CapacityHint: r.CapacityHint, Overlap: r.Overlap,
 	}}, nil
 }
 
 func updateCommand(r *controlv1.UpdateNamespaceRequest) (commands.Command, error) {
-	c := shard.Update{Namespace: r.Namespace, Strategy: r.StrategyId, EligibleRole: r.EligibleRole, CapacityHint: r.CapacityHint}
+	c := shard.Update{Namespace: r.Namespace, Strategy: r.StrategyId, EligibleRole: r.EligibleRole, CapacityHint: r.CapacityHint, Overlap: r.Overlap}
 	if r.ShardCount != nil {
 		count, err := countOf(*r.ShardCount)
 		if err != nil {

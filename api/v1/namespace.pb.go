@@ -138,8 +138,10 @@ type Namespace struct {
 	CapacityHint   float64                `protobuf:"fixed64,9,opt,name=capacity_hint,json=capacityHint,proto3" json:"capacity_hint,omitempty"`
 	CreatedAt      *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=created_at,json=createdAt,proto3" json:"created_at,omitempty"`
 	UpdatedAt      *timestamppb.Timestamp `protobuf:"bytes,11,opt,name=updated_at,json=updatedAt,proto3" json:"updated_at,omitempty"`
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
+	// Between release and assignment of a shard its old owner may answer reads.
+	Overlap       bool `protobuf:"varint,12,opt,name=overlap,proto3" json:"overlap,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Namespace) Reset() {
@@ -247,6 +249,13 @@ func (x *Namespace) GetUpdatedAt() *timestamppb.Timestamp {
 		return x.UpdatedAt
 	}
 	return nil
+}
+
+func (x *Namespace) GetOverlap() bool {
+	if x != nil {
+		return x.Overlap
+	}
+	return false
 }
 
 type ListNamespacesRequest struct {
@@ -453,6 +462,7 @@ type CreateNamespaceRequest struct {
 	OwnershipTtlMs int64     `protobuf:"varint,6,opt,name=ownership_ttl_ms,json=ownershipTtlMs,proto3" json:"ownership_ttl_ms,omitempty"`
 	CapacityHint   float64   `protobuf:"fixed64,7,opt,name=capacity_hint,json=capacityHint,proto3" json:"capacity_hint,omitempty"`
 	Mutation       *Mutation `protobuf:"bytes,8,opt,name=mutation,proto3" json:"mutation,omitempty"`
+	Overlap        bool      `protobuf:"varint,9,opt,name=overlap,proto3" json:"overlap,omitempty"`
 	unknownFields  protoimpl.UnknownFields
 	sizeCache      protoimpl.SizeCache
 }
@@ -543,6 +553,13 @@ func (x *CreateNamespaceRequest) GetMutation() *Mutation {
 	return nil
 }
 
+func (x *CreateNamespaceRequest) GetOverlap() bool {
+	if x != nil {
+		return x.Overlap
+	}
+	return false
+}
+
 type CreateNamespaceResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Receipt       *Receipt               `protobuf:"bytes,1,opt,name=receipt,proto3" json:"receipt,omitempty"`
@@ -596,6 +613,7 @@ type UpdateNamespaceRequest struct {
 	EligibleRole  *string                `protobuf:"bytes,4,opt,name=eligible_role,json=eligibleRole,proto3,oneof" json:"eligible_role,omitempty"`
 	CapacityHint  *float64               `protobuf:"fixed64,5,opt,name=capacity_hint,json=capacityHint,proto3,oneof" json:"capacity_hint,omitempty"`
 	Mutation      *Mutation              `protobuf:"bytes,6,opt,name=mutation,proto3" json:"mutation,omitempty"`
+	Overlap       *bool                  `protobuf:"varint,7,opt,name=overlap,proto3,oneof" json:"overlap,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -670,6 +688,13 @@ func (x *UpdateNamespaceRequest) GetMutation() *Mutation {
 		return x.Mutation
 	}
 	return nil
+}
+
+func (x *UpdateNamespaceRequest) GetOverlap() bool {
+	if x != nil && x.Overlap != nil {
+		return *x.Overlap
+	}
+	return false
 }
 
 type UpdateNamespaceResponse struct {
@@ -816,7 +841,7 @@ var File_api_v1_namespace_proto protoreflect.FileDescriptor
 
 const file_api_v1_namespace_proto_rawDesc = "" +
 	"\n" +
-	"\x16api/v1/namespace.proto\x12\x19omnirelay.mesh.control.v1\x1a\x13api/v1/common.proto\x1a\x14api/v1/options.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xfb\x03\n" +
+	"\x16api/v1/namespace.proto\x12\x19omnirelay.mesh.control.v1\x1a\x13api/v1/common.proto\x1a\x14api/v1/options.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x95\x04\n" +
 	"\tNamespace\x12\x1c\n" +
 	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x1f\n" +
 	"\vshard_count\x18\x02 \x01(\x05R\n" +
@@ -833,7 +858,8 @@ const file_api_v1_namespace_proto_rawDesc = "" +
 	"created_at\x18\n" +
 	" \x01(\v2\x1a.google.protobuf.TimestampR\tcreatedAt\x129\n" +
 	"\n" +
-	"updated_at\x18\v \x01(\v2\x1a.google.protobuf.TimestampR\tupdatedAt\"\xc2\x01\n" +
+	"updated_at\x18\v \x01(\v2\x1a.google.protobuf.TimestampR\tupdatedAt\x12\x18\n" +
+	"\aoverlap\x18\f \x01(\bR\aoverlap\"\xc2\x01\n" +
 	"\x15ListNamespacesRequest\x12\x16\n" +
 	"\x06search\x18\x01 \x01(\tR\x06search\x12\x1b\n" +
 	"\tpage_size\x18\x02 \x01(\x05R\bpageSize\x12\x1d\n" +
@@ -849,7 +875,7 @@ const file_api_v1_namespace_proto_rawDesc = "" +
 	"\bposition\x18\x03 \x01(\x03R\bposition\"o\n" +
 	"\x13GetNamespaceRequest\x12\x1c\n" +
 	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x12:\n" +
-	"\x04read\x18\x02 \x01(\v2&.omnirelay.mesh.control.v1.ReadOptionsR\x04read\"\xf5\x02\n" +
+	"\x04read\x18\x02 \x01(\v2&.omnirelay.mesh.control.v1.ReadOptionsR\x04read\"\x8f\x03\n" +
 	"\x16CreateNamespaceRequest\x12\x1c\n" +
 	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x1f\n" +
 	"\vshard_count\x18\x02 \x01(\x05R\n" +
@@ -860,9 +886,10 @@ const file_api_v1_namespace_proto_rawDesc = "" +
 	"\religible_role\x18\x05 \x01(\tR\feligibleRole\x12(\n" +
 	"\x10ownership_ttl_ms\x18\x06 \x01(\x03R\x0eownershipTtlMs\x12#\n" +
 	"\rcapacity_hint\x18\a \x01(\x01R\fcapacityHint\x12?\n" +
-	"\bmutation\x18\b \x01(\v2#.omnirelay.mesh.control.v1.MutationR\bmutation\"W\n" +
+	"\bmutation\x18\b \x01(\v2#.omnirelay.mesh.control.v1.MutationR\bmutation\x12\x18\n" +
+	"\aoverlap\x18\t \x01(\bR\aoverlap\"W\n" +
 	"\x17CreateNamespaceResponse\x12<\n" +
-	"\areceipt\x18\x01 \x01(\v2\".omnirelay.mesh.control.v1.ReceiptR\areceipt\"\xdb\x02\n" +
+	"\areceipt\x18\x01 \x01(\v2\".omnirelay.mesh.control.v1.ReceiptR\areceipt\"\x86\x03\n" +
 	"\x16UpdateNamespaceRequest\x12\x1c\n" +
 	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x12$\n" +
 	"\vshard_count\x18\x02 \x01(\x05H\x00R\n" +
@@ -871,11 +898,14 @@ const file_api_v1_namespace_proto_rawDesc = "" +
 	"strategyId\x88\x01\x01\x12(\n" +
 	"\religible_role\x18\x04 \x01(\tH\x02R\feligibleRole\x88\x01\x01\x12(\n" +
 	"\rcapacity_hint\x18\x05 \x01(\x01H\x03R\fcapacityHint\x88\x01\x01\x12?\n" +
-	"\bmutation\x18\x06 \x01(\v2#.omnirelay.mesh.control.v1.MutationR\bmutationB\x0e\n" +
+	"\bmutation\x18\x06 \x01(\v2#.omnirelay.mesh.control.v1.MutationR\bmutation\x12\x1d\n" +
+	"\aoverlap\x18\a \x01(\bH\x04R\aoverlap\x88\x01\x01B\x0e\n" +
 	"\f_shard_countB\x0e\n" +
 	"\f_strategy_idB\x10\n" +
 	"\x0e_eligible_roleB\x10\n" +
-	"\x0e_capacity_hint\"W\n" +
+	"\x0e_capacity_hintB\n" +
+	"\n" +
+	"\b_overlap\"W\n" +
 	"\x17UpdateNamespaceResponse\x12<\n" +
 	"\areceipt\x18\x01 \x01(\v2\".omnirelay.mesh.control.v1.ReceiptR\areceipt\"w\n" +
 	"\x16DeleteNamespaceRequest\x12\x1c\n" +

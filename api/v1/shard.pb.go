@@ -27,7 +27,7 @@ type ShardStatus int32
 const (
 	ShardStatus_SHARD_STATUS_UNSPECIFIED ShardStatus = 0
 	ShardStatus_SHARD_STATUS_ACTIVE      ShardStatus = 1
-	// A move is in flight: the owner is asked to release.
+	// A move is in flight; move_phase says how far it has come.
 	ShardStatus_SHARD_STATUS_DRAINING ShardStatus = 2
 	ShardStatus_SHARD_STATUS_PAUSED   ShardStatus = 3
 	ShardStatus_SHARD_STATUS_DISABLED ShardStatus = 4
@@ -78,6 +78,58 @@ func (ShardStatus) EnumDescriptor() ([]byte, []int) {
 	return file_api_v1_shard_proto_rawDescGZIP(), []int{0}
 }
 
+// MovePhase is how far a move in flight has come.
+type MovePhase int32
+
+const (
+	MovePhase_MOVE_PHASE_UNSPECIFIED MovePhase = 0
+	// The target prepares, the owner serves on.
+	MovePhase_MOVE_PHASE_PREPARING MovePhase = 1
+	// The target has prepared, the owner is asked to release.
+	MovePhase_MOVE_PHASE_RELEASING MovePhase = 2
+)
+
+// Enum value maps for MovePhase.
+var (
+	MovePhase_name = map[int32]string{
+		0: "MOVE_PHASE_UNSPECIFIED",
+		1: "MOVE_PHASE_PREPARING",
+		2: "MOVE_PHASE_RELEASING",
+	}
+	MovePhase_value = map[string]int32{
+		"MOVE_PHASE_UNSPECIFIED": 0,
+		"MOVE_PHASE_PREPARING":   1,
+		"MOVE_PHASE_RELEASING":   2,
+	}
+)
+
+func (x MovePhase) Enum() *MovePhase {
+	p := new(MovePhase)
+	*p = x
+	return p
+}
+
+func (x MovePhase) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (MovePhase) Descriptor() protoreflect.EnumDescriptor {
+	return file_api_v1_shard_proto_enumTypes[1].Descriptor()
+}
+
+func (MovePhase) Type() protoreflect.EnumType {
+	return &file_api_v1_shard_proto_enumTypes[1]
+}
+
+func (x MovePhase) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use MovePhase.Descriptor instead.
+func (MovePhase) EnumDescriptor() ([]byte, []int) {
+	return file_api_v1_shard_proto_rawDescGZIP(), []int{1}
+}
+
 type ShardRecord struct {
 	state      protoimpl.MessageState `protogen:"open.v1"`
 	Namespace  string                 `protobuf:"bytes,1,opt,name=namespace,proto3" json:"namespace,omitempty"`
@@ -108,6 +160,10 @@ type ShardRecord struct {
 	// How long the shard will stay where the move in flight puts it,
 	// milliseconds; 0 is no hold.
 	MoveHoldMs uint32 `protobuf:"varint,106,opt,name=move_hold_ms,json=moveHoldMs,proto3" json:"move_hold_ms,omitempty"`
+	// Phase of the move in flight.
+	MovePhase MovePhase `protobuf:"varint,107,opt,name=move_phase,json=movePhase,proto3,enum=omnirelay.mesh.control.v1.MovePhase" json:"move_phase,omitempty"`
+	// Between release and assignment the old owner may answer reads.
+	Overlap bool `protobuf:"varint,114,opt,name=overlap,proto3" json:"overlap,omitempty"`
 	// The owner's session is closed, and its ownership goes on as the mode says.
 	OwnerSilent bool `protobuf:"varint,110,opt,name=owner_silent,json=ownerSilent,proto3" json:"owner_silent,omitempty"`
 	// How the namespace is owned, and for how long an ownership goes on after the
@@ -276,6 +332,20 @@ func (x *ShardRecord) GetMoveHoldMs() uint32 {
 		return x.MoveHoldMs
 	}
 	return 0
+}
+
+func (x *ShardRecord) GetMovePhase() MovePhase {
+	if x != nil {
+		return x.MovePhase
+	}
+	return MovePhase_MOVE_PHASE_UNSPECIFIED
+}
+
+func (x *ShardRecord) GetOverlap() bool {
+	if x != nil {
+		return x.Overlap
+	}
+	return false
 }
 
 func (x *ShardRecord) GetOwnerSilent() bool {
@@ -560,10 +630,12 @@ type ShardWatchRequest struct {
 	Statuses    []ShardStatus          `protobuf:"varint,3,rep,packed,name=statuses,proto3,enum=omnirelay.mesh.control.v1.ShardStatus" json:"statuses,omitempty"`
 	Search      string                 `protobuf:"bytes,4,opt,name=search,proto3" json:"search,omitempty"`
 	// Resume after this position without a snapshot; 0 starts with one.
-	ResumeToken   int64 `protobuf:"varint,5,opt,name=resume_token,json=resumeToken,proto3" json:"resume_token,omitempty"`
-	Bookmarks     bool  `protobuf:"varint,100,opt,name=bookmarks,proto3" json:"bookmarks,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	ResumeToken int64 `protobuf:"varint,5,opt,name=resume_token,json=resumeToken,proto3" json:"resume_token,omitempty"`
+	Bookmarks   bool  `protobuf:"varint,100,opt,name=bookmarks,proto3" json:"bookmarks,omitempty"`
+	// Only rows that concern this node: it owns the shard, or a move goes to it.
+	InvolvesNodeId string `protobuf:"bytes,101,opt,name=involves_node_id,json=involvesNodeId,proto3" json:"involves_node_id,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *ShardWatchRequest) Reset() {
@@ -636,6 +708,13 @@ func (x *ShardWatchRequest) GetBookmarks() bool {
 		return x.Bookmarks
 	}
 	return false
+}
+
+func (x *ShardWatchRequest) GetInvolvesNodeId() string {
+	if x != nil {
+		return x.InvolvesNodeId
+	}
+	return ""
 }
 
 type ShardDiffRequest struct {
@@ -2157,7 +2236,7 @@ var File_api_v1_shard_proto protoreflect.FileDescriptor
 
 const file_api_v1_shard_proto_rawDesc = "" +
 	"\n" +
-	"\x12api/v1/shard.proto\x12\x19omnirelay.mesh.control.v1\x1a\x13api/v1/common.proto\x1a\x16api/v1/namespace.proto\x1a\x14api/v1/options.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x8b\a\n" +
+	"\x12api/v1/shard.proto\x12\x19omnirelay.mesh.control.v1\x1a\x13api/v1/common.proto\x1a\x16api/v1/namespace.proto\x1a\x14api/v1/options.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xea\a\n" +
 	"\vShardRecord\x12\x1c\n" +
 	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x19\n" +
 	"\bshard_id\x18\x02 \x01(\tR\ashardId\x12\x1f\n" +
@@ -2183,7 +2262,10 @@ const file_api_v1_shard_proto_rawDesc = "" +
 	"\n" +
 	"held_until\x18i \x01(\v2\x1a.google.protobuf.TimestampR\theldUntil\x12 \n" +
 	"\fmove_hold_ms\x18j \x01(\rR\n" +
-	"moveHoldMs\x12!\n" +
+	"moveHoldMs\x12C\n" +
+	"\n" +
+	"move_phase\x18k \x01(\x0e2$.omnirelay.mesh.control.v1.MovePhaseR\tmovePhase\x12\x18\n" +
+	"\aoverlap\x18r \x01(\bR\aoverlap\x12!\n" +
 	"\fowner_silent\x18n \x01(\bR\vownerSilent\x12F\n" +
 	"\townership\x18o \x01(\x0e2(.omnirelay.mesh.control.v1.OwnershipModeR\townership\x12(\n" +
 	"\x10ownership_ttl_ms\x18p \x01(\x03R\x0eownershipTtlMs\x12\x1f\n" +
@@ -2209,14 +2291,15 @@ const file_api_v1_shard_proto_rawDesc = "" +
 	"\x06shards\x18\x01 \x03(\v2&.omnirelay.mesh.control.v1.ShardRecordR\x06shards\x12\x1f\n" +
 	"\vnext_cursor\x18\x02 \x01(\tR\n" +
 	"nextCursor\x12\x18\n" +
-	"\aversion\x18\x03 \x01(\x03R\aversion\"\xf2\x01\n" +
+	"\aversion\x18\x03 \x01(\x03R\aversion\"\x9c\x02\n" +
 	"\x11ShardWatchRequest\x12\x1c\n" +
 	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\"\n" +
 	"\rowner_node_id\x18\x02 \x01(\tR\vownerNodeId\x12B\n" +
 	"\bstatuses\x18\x03 \x03(\x0e2&.omnirelay.mesh.control.v1.ShardStatusR\bstatuses\x12\x16\n" +
 	"\x06search\x18\x04 \x01(\tR\x06search\x12!\n" +
 	"\fresume_token\x18\x05 \x01(\x03R\vresumeToken\x12\x1c\n" +
-	"\tbookmarks\x18d \x01(\bR\tbookmarks\"\x80\x02\n" +
+	"\tbookmarks\x18d \x01(\bR\tbookmarks\x12(\n" +
+	"\x10involves_node_id\x18e \x01(\tR\x0einvolvesNodeId\"\x80\x02\n" +
 	"\x10ShardDiffRequest\x12\x1c\n" +
 	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\"\n" +
 	"\rowner_node_id\x18\x02 \x01(\tR\vownerNodeId\x12B\n" +
@@ -2337,7 +2420,11 @@ const file_api_v1_shard_proto_rawDesc = "" +
 	"\x13SHARD_STATUS_ACTIVE\x10\x01\x12\x19\n" +
 	"\x15SHARD_STATUS_DRAINING\x10\x02\x12\x17\n" +
 	"\x13SHARD_STATUS_PAUSED\x10\x03\x12\x19\n" +
-	"\x15SHARD_STATUS_DISABLED\x10\x042\xdb\n" +
+	"\x15SHARD_STATUS_DISABLED\x10\x04*[\n" +
+	"\tMovePhase\x12\x1a\n" +
+	"\x16MOVE_PHASE_UNSPECIFIED\x10\x00\x12\x18\n" +
+	"\x14MOVE_PHASE_PREPARING\x10\x01\x12\x18\n" +
+	"\x14MOVE_PHASE_RELEASING\x10\x022\xdb\n" +
 	"\n" +
 	"\x13ShardControlService\x12g\n" +
 	"\x04List\x12+.omnirelay.mesh.control.v1.ShardListRequest\x1a,.omnirelay.mesh.control.v1.ShardListResponse\"\x04\xa0\xbb\x18\x01\x12o\n" +
@@ -2366,108 +2453,110 @@ func file_api_v1_shard_proto_rawDescGZIP() []byte {
 	return file_api_v1_shard_proto_rawDescData
 }
 
-var file_api_v1_shard_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
+var file_api_v1_shard_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
 var file_api_v1_shard_proto_msgTypes = make([]protoimpl.MessageInfo, 28)
 var file_api_v1_shard_proto_goTypes = []any{
 	(ShardStatus)(0),                  // 0: omnirelay.mesh.control.v1.ShardStatus
-	(*ShardRecord)(nil),               // 1: omnirelay.mesh.control.v1.ShardRecord
-	(*ShardHistory)(nil),              // 2: omnirelay.mesh.control.v1.ShardHistory
-	(*ShardListRequest)(nil),          // 3: omnirelay.mesh.control.v1.ShardListRequest
-	(*ShardListResponse)(nil),         // 4: omnirelay.mesh.control.v1.ShardListResponse
-	(*ShardWatchRequest)(nil),         // 5: omnirelay.mesh.control.v1.ShardWatchRequest
-	(*ShardDiffRequest)(nil),          // 6: omnirelay.mesh.control.v1.ShardDiffRequest
-	(*ShardDiffNotification)(nil),     // 7: omnirelay.mesh.control.v1.ShardDiffNotification
-	(*ShardDiffResponse)(nil),         // 8: omnirelay.mesh.control.v1.ShardDiffResponse
-	(*ShardSimulationNode)(nil),       // 9: omnirelay.mesh.control.v1.ShardSimulationNode
-	(*ShardSimulationRequest)(nil),    // 10: omnirelay.mesh.control.v1.ShardSimulationRequest
-	(*ShardSimulationAssignment)(nil), // 11: omnirelay.mesh.control.v1.ShardSimulationAssignment
-	(*ShardSimulationChange)(nil),     // 12: omnirelay.mesh.control.v1.ShardSimulationChange
-	(*ShardSimulationResponse)(nil),   // 13: omnirelay.mesh.control.v1.ShardSimulationResponse
-	(*PlacementCertificate)(nil),      // 14: omnirelay.mesh.control.v1.PlacementCertificate
-	(*GetShardRequest)(nil),           // 15: omnirelay.mesh.control.v1.GetShardRequest
-	(*ShardRef)(nil),                  // 16: omnirelay.mesh.control.v1.ShardRef
-	(*BatchGetShardsRequest)(nil),     // 17: omnirelay.mesh.control.v1.BatchGetShardsRequest
-	(*BatchGetShardsResponse)(nil),    // 18: omnirelay.mesh.control.v1.BatchGetShardsResponse
-	(*ShardHistoryRequest)(nil),       // 19: omnirelay.mesh.control.v1.ShardHistoryRequest
-	(*ShardHistoryResponse)(nil),      // 20: omnirelay.mesh.control.v1.ShardHistoryResponse
-	(*MoveShardsRequest)(nil),         // 21: omnirelay.mesh.control.v1.MoveShardsRequest
-	(*MoveShardsResponse)(nil),        // 22: omnirelay.mesh.control.v1.MoveShardsResponse
-	(*CancelShardMovesRequest)(nil),   // 23: omnirelay.mesh.control.v1.CancelShardMovesRequest
-	(*CancelShardMovesResponse)(nil),  // 24: omnirelay.mesh.control.v1.CancelShardMovesResponse
-	(*PauseShardsRequest)(nil),        // 25: omnirelay.mesh.control.v1.PauseShardsRequest
-	(*PauseShardsResponse)(nil),       // 26: omnirelay.mesh.control.v1.PauseShardsResponse
-	(*ResumeShardsRequest)(nil),       // 27: omnirelay.mesh.control.v1.ResumeShardsRequest
-	(*ResumeShardsResponse)(nil),      // 28: omnirelay.mesh.control.v1.ResumeShardsResponse
-	(*timestamppb.Timestamp)(nil),     // 29: google.protobuf.Timestamp
-	(OwnershipMode)(0),                // 30: omnirelay.mesh.control.v1.OwnershipMode
-	(*ReadOptions)(nil),               // 31: omnirelay.mesh.control.v1.ReadOptions
-	(*Mutation)(nil),                  // 32: omnirelay.mesh.control.v1.Mutation
-	(*Receipt)(nil),                   // 33: omnirelay.mesh.control.v1.Receipt
+	(MovePhase)(0),                    // 1: omnirelay.mesh.control.v1.MovePhase
+	(*ShardRecord)(nil),               // 2: omnirelay.mesh.control.v1.ShardRecord
+	(*ShardHistory)(nil),              // 3: omnirelay.mesh.control.v1.ShardHistory
+	(*ShardListRequest)(nil),          // 4: omnirelay.mesh.control.v1.ShardListRequest
+	(*ShardListResponse)(nil),         // 5: omnirelay.mesh.control.v1.ShardListResponse
+	(*ShardWatchRequest)(nil),         // 6: omnirelay.mesh.control.v1.ShardWatchRequest
+	(*ShardDiffRequest)(nil),          // 7: omnirelay.mesh.control.v1.ShardDiffRequest
+	(*ShardDiffNotification)(nil),     // 8: omnirelay.mesh.control.v1.ShardDiffNotification
+	(*ShardDiffResponse)(nil),         // 9: omnirelay.mesh.control.v1.ShardDiffResponse
+	(*ShardSimulationNode)(nil),       // 10: omnirelay.mesh.control.v1.ShardSimulationNode
+	(*ShardSimulationRequest)(nil),    // 11: omnirelay.mesh.control.v1.ShardSimulationRequest
+	(*ShardSimulationAssignment)(nil), // 12: omnirelay.mesh.control.v1.ShardSimulationAssignment
+	(*ShardSimulationChange)(nil),     // 13: omnirelay.mesh.control.v1.ShardSimulationChange
+	(*ShardSimulationResponse)(nil),   // 14: omnirelay.mesh.control.v1.ShardSimulationResponse
+	(*PlacementCertificate)(nil),      // 15: omnirelay.mesh.control.v1.PlacementCertificate
+	(*GetShardRequest)(nil),           // 16: omnirelay.mesh.control.v1.GetShardRequest
+	(*ShardRef)(nil),                  // 17: omnirelay.mesh.control.v1.ShardRef
+	(*BatchGetShardsRequest)(nil),     // 18: omnirelay.mesh.control.v1.BatchGetShardsRequest
+	(*BatchGetShardsResponse)(nil),    // 19: omnirelay.mesh.control.v1.BatchGetShardsResponse
+	(*ShardHistoryRequest)(nil),       // 20: omnirelay.mesh.control.v1.ShardHistoryRequest
+	(*ShardHistoryResponse)(nil),      // 21: omnirelay.mesh.control.v1.ShardHistoryResponse
+	(*MoveShardsRequest)(nil),         // 22: omnirelay.mesh.control.v1.MoveShardsRequest
+	(*MoveShardsResponse)(nil),        // 23: omnirelay.mesh.control.v1.MoveShardsResponse
+	(*CancelShardMovesRequest)(nil),   // 24: omnirelay.mesh.control.v1.CancelShardMovesRequest
+	(*CancelShardMovesResponse)(nil),  // 25: omnirelay.mesh.control.v1.CancelShardMovesResponse
+	(*PauseShardsRequest)(nil),        // 26: omnirelay.mesh.control.v1.PauseShardsRequest
+	(*PauseShardsResponse)(nil),       // 27: omnirelay.mesh.control.v1.PauseShardsResponse
+	(*ResumeShardsRequest)(nil),       // 28: omnirelay.mesh.control.v1.ResumeShardsRequest
+	(*ResumeShardsResponse)(nil),      // 29: omnirelay.mesh.control.v1.ResumeShardsResponse
+	(*timestamppb.Timestamp)(nil),     // 30: google.protobuf.Timestamp
+	(OwnershipMode)(0),                // 31: omnirelay.mesh.control.v1.OwnershipMode
+	(*ReadOptions)(nil),               // 32: omnirelay.mesh.control.v1.ReadOptions
+	(*Mutation)(nil),                  // 33: omnirelay.mesh.control.v1.Mutation
+	(*Receipt)(nil),                   // 34: omnirelay.mesh.control.v1.Receipt
 }
 var file_api_v1_shard_proto_depIdxs = []int32{
 	0,  // 0: omnirelay.mesh.control.v1.ShardRecord.status:type_name -> omnirelay.mesh.control.v1.ShardStatus
-	29, // 1: omnirelay.mesh.control.v1.ShardRecord.updated_at:type_name -> google.protobuf.Timestamp
-	29, // 2: omnirelay.mesh.control.v1.ShardRecord.move_deadline:type_name -> google.protobuf.Timestamp
-	29, // 3: omnirelay.mesh.control.v1.ShardRecord.held_until:type_name -> google.protobuf.Timestamp
-	30, // 4: omnirelay.mesh.control.v1.ShardRecord.ownership:type_name -> omnirelay.mesh.control.v1.OwnershipMode
-	29, // 5: omnirelay.mesh.control.v1.ShardHistory.time:type_name -> google.protobuf.Timestamp
-	0,  // 6: omnirelay.mesh.control.v1.ShardListRequest.statuses:type_name -> omnirelay.mesh.control.v1.ShardStatus
-	31, // 7: omnirelay.mesh.control.v1.ShardListRequest.read:type_name -> omnirelay.mesh.control.v1.ReadOptions
-	1,  // 8: omnirelay.mesh.control.v1.ShardListResponse.shards:type_name -> omnirelay.mesh.control.v1.ShardRecord
-	0,  // 9: omnirelay.mesh.control.v1.ShardWatchRequest.statuses:type_name -> omnirelay.mesh.control.v1.ShardStatus
-	0,  // 10: omnirelay.mesh.control.v1.ShardDiffRequest.statuses:type_name -> omnirelay.mesh.control.v1.ShardStatus
-	1,  // 11: omnirelay.mesh.control.v1.ShardDiffNotification.current:type_name -> omnirelay.mesh.control.v1.ShardRecord
-	1,  // 12: omnirelay.mesh.control.v1.ShardDiffNotification.previous:type_name -> omnirelay.mesh.control.v1.ShardRecord
-	2,  // 13: omnirelay.mesh.control.v1.ShardDiffNotification.history:type_name -> omnirelay.mesh.control.v1.ShardHistory
-	7,  // 14: omnirelay.mesh.control.v1.ShardDiffResponse.diffs:type_name -> omnirelay.mesh.control.v1.ShardDiffNotification
-	9,  // 15: omnirelay.mesh.control.v1.ShardSimulationRequest.nodes:type_name -> omnirelay.mesh.control.v1.ShardSimulationNode
-	31, // 16: omnirelay.mesh.control.v1.ShardSimulationRequest.read:type_name -> omnirelay.mesh.control.v1.ReadOptions
-	29, // 17: omnirelay.mesh.control.v1.ShardSimulationResponse.generated_at:type_name -> google.protobuf.Timestamp
-	11, // 18: omnirelay.mesh.control.v1.ShardSimulationResponse.assignments:type_name -> omnirelay.mesh.control.v1.ShardSimulationAssignment
-	12, // 19: omnirelay.mesh.control.v1.ShardSimulationResponse.changes:type_name -> omnirelay.mesh.control.v1.ShardSimulationChange
-	14, // 20: omnirelay.mesh.control.v1.ShardSimulationResponse.certificate:type_name -> omnirelay.mesh.control.v1.PlacementCertificate
-	31, // 21: omnirelay.mesh.control.v1.GetShardRequest.read:type_name -> omnirelay.mesh.control.v1.ReadOptions
-	16, // 22: omnirelay.mesh.control.v1.BatchGetShardsRequest.refs:type_name -> omnirelay.mesh.control.v1.ShardRef
-	1,  // 23: omnirelay.mesh.control.v1.BatchGetShardsResponse.shards:type_name -> omnirelay.mesh.control.v1.ShardRecord
-	31, // 24: omnirelay.mesh.control.v1.ShardHistoryRequest.read:type_name -> omnirelay.mesh.control.v1.ReadOptions
-	7,  // 25: omnirelay.mesh.control.v1.ShardHistoryResponse.items:type_name -> omnirelay.mesh.control.v1.ShardDiffNotification
-	32, // 26: omnirelay.mesh.control.v1.MoveShardsRequest.mutation:type_name -> omnirelay.mesh.control.v1.Mutation
-	33, // 27: omnirelay.mesh.control.v1.MoveShardsResponse.receipt:type_name -> omnirelay.mesh.control.v1.Receipt
-	32, // 28: omnirelay.mesh.control.v1.CancelShardMovesRequest.mutation:type_name -> omnirelay.mesh.control.v1.Mutation
-	33, // 29: omnirelay.mesh.control.v1.CancelShardMovesResponse.receipt:type_name -> omnirelay.mesh.control.v1.Receipt
-	32, // 30: omnirelay.mesh.control.v1.PauseShardsRequest.mutation:type_name -> omnirelay.mesh.control.v1.Mutation
-	33, // 31: omnirelay.mesh.control.v1.PauseShardsResponse.receipt:type_name -> omnirelay.mesh.control.v1.Receipt
-	32, // 32: omnirelay.mesh.control.v1.ResumeShardsRequest.mutation:type_name -> omnirelay.mesh.control.v1.Mutation
-	33, // 33: omnirelay.mesh.control.v1.ResumeShardsResponse.receipt:type_name -> omnirelay.mesh.control.v1.Receipt
-	3,  // 34: omnirelay.mesh.control.v1.ShardControlService.List:input_type -> omnirelay.mesh.control.v1.ShardListRequest
-	5,  // 35: omnirelay.mesh.control.v1.ShardControlService.Watch:input_type -> omnirelay.mesh.control.v1.ShardWatchRequest
-	6,  // 36: omnirelay.mesh.control.v1.ShardControlService.Diff:input_type -> omnirelay.mesh.control.v1.ShardDiffRequest
-	10, // 37: omnirelay.mesh.control.v1.ShardControlService.Simulate:input_type -> omnirelay.mesh.control.v1.ShardSimulationRequest
-	15, // 38: omnirelay.mesh.control.v1.ShardControlService.Get:input_type -> omnirelay.mesh.control.v1.GetShardRequest
-	17, // 39: omnirelay.mesh.control.v1.ShardControlService.BatchGet:input_type -> omnirelay.mesh.control.v1.BatchGetShardsRequest
-	17, // 40: omnirelay.mesh.control.v1.ShardControlService.Lookup:input_type -> omnirelay.mesh.control.v1.BatchGetShardsRequest
-	19, // 41: omnirelay.mesh.control.v1.ShardControlService.History:input_type -> omnirelay.mesh.control.v1.ShardHistoryRequest
-	21, // 42: omnirelay.mesh.control.v1.ShardControlService.Move:input_type -> omnirelay.mesh.control.v1.MoveShardsRequest
-	23, // 43: omnirelay.mesh.control.v1.ShardControlService.CancelMove:input_type -> omnirelay.mesh.control.v1.CancelShardMovesRequest
-	25, // 44: omnirelay.mesh.control.v1.ShardControlService.Pause:input_type -> omnirelay.mesh.control.v1.PauseShardsRequest
-	27, // 45: omnirelay.mesh.control.v1.ShardControlService.Resume:input_type -> omnirelay.mesh.control.v1.ResumeShardsRequest
-	4,  // 46: omnirelay.mesh.control.v1.ShardControlService.List:output_type -> omnirelay.mesh.control.v1.ShardListResponse
-	7,  // 47: omnirelay.mesh.control.v1.ShardControlService.Watch:output_type -> omnirelay.mesh.control.v1.ShardDiffNotification
-	8,  // 48: omnirelay.mesh.control.v1.ShardControlService.Diff:output_type -> omnirelay.mesh.control.v1.ShardDiffResponse
-	13, // 49: omnirelay.mesh.control.v1.ShardControlService.Simulate:output_type -> omnirelay.mesh.control.v1.ShardSimulationResponse
-	1,  // 50: omnirelay.mesh.control.v1.ShardControlService.Get:output_type -> omnirelay.mesh.control.v1.ShardRecord
-	18, // 51: omnirelay.mesh.control.v1.ShardControlService.BatchGet:output_type -> omnirelay.mesh.control.v1.BatchGetShardsResponse
-	18, // 52: omnirelay.mesh.control.v1.ShardControlService.Lookup:output_type -> omnirelay.mesh.control.v1.BatchGetShardsResponse
-	20, // 53: omnirelay.mesh.control.v1.ShardControlService.History:output_type -> omnirelay.mesh.control.v1.ShardHistoryResponse
-	22, // 54: omnirelay.mesh.control.v1.ShardControlService.Move:output_type -> omnirelay.mesh.control.v1.MoveShardsResponse
-	24, // 55: omnirelay.mesh.control.v1.ShardControlService.CancelMove:output_type -> omnirelay.mesh.control.v1.CancelShardMovesResponse
-	26, // 56: omnirelay.mesh.control.v1.ShardControlService.Pause:output_type -> omnirelay.mesh.control.v1.PauseShardsResponse
-	28, // 57: omnirelay.mesh.control.v1.ShardControlService.Resume:output_type -> omnirelay.mesh.control.v1.ResumeShardsResponse
-	46, // [46:58] is the sub-list for method output_type
-	34, // [34:46] is the sub-list for method input_type
-	34, // [34:34] is the sub-list for extension type_name
-	34, // [34:34] is the sub-list for extension extendee
-	0,  // [0:34] is the sub-list for field type_name
+	30, // 1: omnirelay.mesh.control.v1.ShardRecord.updated_at:type_name -> google.protobuf.Timestamp
+	30, // 2: omnirelay.mesh.control.v1.ShardRecord.move_deadline:type_name -> google.protobuf.Timestamp
+	30, // 3: omnirelay.mesh.control.v1.ShardRecord.held_until:type_name -> google.protobuf.Timestamp
+	1,  // 4: omnirelay.mesh.control.v1.ShardRecord.move_phase:type_name -> omnirelay.mesh.control.v1.MovePhase
+	31, // 5: omnirelay.mesh.control.v1.ShardRecord.ownership:type_name -> omnirelay.mesh.control.v1.OwnershipMode
+	30, // 6: omnirelay.mesh.control.v1.ShardHistory.time:type_name -> google.protobuf.Timestamp
+	0,  // 7: omnirelay.mesh.control.v1.ShardListRequest.statuses:type_name -> omnirelay.mesh.control.v1.ShardStatus
+	32, // 8: omnirelay.mesh.control.v1.ShardListRequest.read:type_name -> omnirelay.mesh.control.v1.ReadOptions
+	2,  // 9: omnirelay.mesh.control.v1.ShardListResponse.shards:type_name -> omnirelay.mesh.control.v1.ShardRecord
+	0,  // 10: omnirelay.mesh.control.v1.ShardWatchRequest.statuses:type_name -> omnirelay.mesh.control.v1.ShardStatus
+	0,  // 11: omnirelay.mesh.control.v1.ShardDiffRequest.statuses:type_name -> omnirelay.mesh.control.v1.ShardStatus
+	2,  // 12: omnirelay.mesh.control.v1.ShardDiffNotification.current:type_name -> omnirelay.mesh.control.v1.ShardRecord
+	2,  // 13: omnirelay.mesh.control.v1.ShardDiffNotification.previous:type_name -> omnirelay.mesh.control.v1.ShardRecord
+	3,  // 14: omnirelay.mesh.control.v1.ShardDiffNotification.history:type_name -> omnirelay.mesh.control.v1.ShardHistory
+	8,  // 15: omnirelay.mesh.control.v1.ShardDiffResponse.diffs:type_name -> omnirelay.mesh.control.v1.ShardDiffNotification
+	10, // 16: omnirelay.mesh.control.v1.ShardSimulationRequest.nodes:type_name -> omnirelay.mesh.control.v1.ShardSimulationNode
+	32, // 17: omnirelay.mesh.control.v1.ShardSimulationRequest.read:type_name -> omnirelay.mesh.control.v1.ReadOptions
+	30, // 18: omnirelay.mesh.control.v1.ShardSimulationResponse.generated_at:type_name -> google.protobuf.Timestamp
+	12, // 19: omnirelay.mesh.control.v1.ShardSimulationResponse.assignments:type_name -> omnirelay.mesh.control.v1.ShardSimulationAssignment
+	13, // 20: omnirelay.mesh.control.v1.ShardSimulationResponse.changes:type_name -> omnirelay.mesh.control.v1.ShardSimulationChange
+	15, // 21: omnirelay.mesh.control.v1.ShardSimulationResponse.certificate:type_name -> omnirelay.mesh.control.v1.PlacementCertificate
+	32, // 22: omnirelay.mesh.control.v1.GetShardRequest.read:type_name -> omnirelay.mesh.control.v1.ReadOptions
+	17, // 23: omnirelay.mesh.control.v1.BatchGetShardsRequest.refs:type_name -> omnirelay.mesh.control.v1.ShardRef
+	2,  // 24: omnirelay.mesh.control.v1.BatchGetShardsResponse.shards:type_name -> omnirelay.mesh.control.v1.ShardRecord
+	32, // 25: omnirelay.mesh.control.v1.ShardHistoryRequest.read:type_name -> omnirelay.mesh.control.v1.ReadOptions
+	8,  // 26: omnirelay.mesh.control.v1.ShardHistoryResponse.items:type_name -> omnirelay.mesh.control.v1.ShardDiffNotification
+	33, // 27: omnirelay.mesh.control.v1.MoveShardsRequest.mutation:type_name -> omnirelay.mesh.control.v1.Mutation
+	34, // 28: omnirelay.mesh.control.v1.MoveShardsResponse.receipt:type_name -> omnirelay.mesh.control.v1.Receipt
+	33, // 29: omnirelay.mesh.control.v1.CancelShardMovesRequest.mutation:type_name -> omnirelay.mesh.control.v1.Mutation
+	34, // 30: omnirelay.mesh.control.v1.CancelShardMovesResponse.receipt:type_name -> omnirelay.mesh.control.v1.Receipt
+	33, // 31: omnirelay.mesh.control.v1.PauseShardsRequest.mutation:type_name -> omnirelay.mesh.control.v1.Mutation
+	34, // 32: omnirelay.mesh.control.v1.PauseShardsResponse.receipt:type_name -> omnirelay.mesh.control.v1.Receipt
+	33, // 33: omnirelay.mesh.control.v1.ResumeShardsRequest.mutation:type_name -> omnirelay.mesh.control.v1.Mutation
+	34, // 34: omnirelay.mesh.control.v1.ResumeShardsResponse.receipt:type_name -> omnirelay.mesh.control.v1.Receipt
+	4,  // 35: omnirelay.mesh.control.v1.ShardControlService.List:input_type -> omnirelay.mesh.control.v1.ShardListRequest
+	6,  // 36: omnirelay.mesh.control.v1.ShardControlService.Watch:input_type -> omnirelay.mesh.control.v1.ShardWatchRequest
+	7,  // 37: omnirelay.mesh.control.v1.ShardControlService.Diff:input_type -> omnirelay.mesh.control.v1.ShardDiffRequest
+	11, // 38: omnirelay.mesh.control.v1.ShardControlService.Simulate:input_type -> omnirelay.mesh.control.v1.ShardSimulationRequest
+	16, // 39: omnirelay.mesh.control.v1.ShardControlService.Get:input_type -> omnirelay.mesh.control.v1.GetShardRequest
+	18, // 40: omnirelay.mesh.control.v1.ShardControlService.BatchGet:input_type -> omnirelay.mesh.control.v1.BatchGetShardsRequest
+	18, // 41: omnirelay.mesh.control.v1.ShardControlService.Lookup:input_type -> omnirelay.mesh.control.v1.BatchGetShardsRequest
+	20, // 42: omnirelay.mesh.control.v1.ShardControlService.History:input_type -> omnirelay.mesh.control.v1.ShardHistoryRequest
+	22, // 43: omnirelay.mesh.control.v1.ShardControlService.Move:input_type -> omnirelay.mesh.control.v1.MoveShardsRequest
+	24, // 44: omnirelay.mesh.control.v1.ShardControlService.CancelMove:input_type -> omnirelay.mesh.control.v1.CancelShardMovesRequest
+	26, // 45: omnirelay.mesh.control.v1.ShardControlService.Pause:input_type -> omnirelay.mesh.control.v1.PauseShardsRequest
+	28, // 46: omnirelay.mesh.control.v1.ShardControlService.Resume:input_type -> omnirelay.mesh.control.v1.ResumeShardsRequest
+	5,  // 47: omnirelay.mesh.control.v1.ShardControlService.List:output_type -> omnirelay.mesh.control.v1.ShardListResponse
+	8,  // 48: omnirelay.mesh.control.v1.ShardControlService.Watch:output_type -> omnirelay.mesh.control.v1.ShardDiffNotification
+	9,  // 49: omnirelay.mesh.control.v1.ShardControlService.Diff:output_type -> omnirelay.mesh.control.v1.ShardDiffResponse
+	14, // 50: omnirelay.mesh.control.v1.ShardControlService.Simulate:output_type -> omnirelay.mesh.control.v1.ShardSimulationResponse
+	2,  // 51: omnirelay.mesh.control.v1.ShardControlService.Get:output_type -> omnirelay.mesh.control.v1.ShardRecord
+	19, // 52: omnirelay.mesh.control.v1.ShardControlService.BatchGet:output_type -> omnirelay.mesh.control.v1.BatchGetShardsResponse
+	19, // 53: omnirelay.mesh.control.v1.ShardControlService.Lookup:output_type -> omnirelay.mesh.control.v1.BatchGetShardsResponse
+	21, // 54: omnirelay.mesh.control.v1.ShardControlService.History:output_type -> omnirelay.mesh.control.v1.ShardHistoryResponse
+	23, // 55: omnirelay.mesh.control.v1.ShardControlService.Move:output_type -> omnirelay.mesh.control.v1.MoveShardsResponse
+	25, // 56: omnirelay.mesh.control.v1.ShardControlService.CancelMove:output_type -> omnirelay.mesh.control.v1.CancelShardMovesResponse
+	27, // 57: omnirelay.mesh.control.v1.ShardControlService.Pause:output_type -> omnirelay.mesh.control.v1.PauseShardsResponse
+	29, // 58: omnirelay.mesh.control.v1.ShardControlService.Resume:output_type -> omnirelay.mesh.control.v1.ResumeShardsResponse
+	47, // [47:59] is the sub-list for method output_type
+	35, // [35:47] is the sub-list for method input_type
+	35, // [35:35] is the sub-list for extension type_name
+	35, // [35:35] is the sub-list for extension extendee
+	0,  // [0:35] is the sub-list for field type_name
 }
 
 func init() { file_api_v1_shard_proto_init() }
@@ -2483,7 +2572,7 @@ func file_api_v1_shard_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_api_v1_shard_proto_rawDesc), len(file_api_v1_shard_proto_rawDesc)),
-			NumEnums:      1,
+			NumEnums:      2,
 			NumMessages:   28,
 			NumExtensions: 0,
 			NumServices:   1,

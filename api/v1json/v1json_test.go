@@ -86,8 +86,8 @@ func TestUnmarshalRefuses(t *testing.T) {
 		field      string
 		allowed    string
 	}{
-		{"unknown field", `{"shardCuont":1}`, "shardCuont", "namespace, shardCount, strategyId, ownership, eligibleRole, ownershipTtlMs, capacityHint, mutation"},
-		{"proto name", `{"shard_count":1}`, "shard_count", "namespace, shardCount, strategyId, ownership, eligibleRole, ownershipTtlMs, capacityHint, mutation"},
+		{"unknown field", `{"shardCuont":1}`, "shardCuont", "namespace, shardCount, strategyId, ownership, eligibleRole, ownershipTtlMs, capacityHint, mutation, overlap"},
+		{"proto name", `{"shard_count":1}`, "shard_count", "namespace, shardCount, strategyId, ownership, eligibleRole, ownershipTtlMs, capacityHint, mutation, overlap"},
 		{"nested", `{"mutation":{"ifVersion":"3"}}`, "mutation.ifVersion", "a whole number from -9223372036854775808 to 9223372036854775807"},
 		{"fraction", `{"shardCount":1.5}`, "shardCount", "a whole number from -2147483648 to 2147483647"},
 		{"too big", `{"shardCount":2147483648}`, "shardCount", "a whole number from -2147483648 to 2147483647"},
@@ -118,7 +118,7 @@ func TestUnmarshalRefuses(t *testing.T) {
 
 func TestUnmarshalSuggests(t *testing.T) {
 	err := v1json.Unmarshal([]byte(`{"shardCuont":1}`), &controlv1.CreateNamespaceRequest{})
-	want := "field shardCuont: unknown field, did you mean shardCount? (allowed: namespace, shardCount, strategyId, ownership, eligibleRole, ownershipTtlMs, capacityHint, mutation)"
+	want := "field shardCuont: unknown field, did you mean shardCount? (allowed: namespace, shardCount, strategyId, ownership, eligibleRole, ownershipTtlMs, capacityHint, mutation, overlap)"
 	if err == nil || err.Error() != want {
 		t.Errorf("got %v, want %s", err, want)
 	}

@@ -174,7 +174,7 @@ func (d draw) pending() commands.Command {
 			all = append(all, shard.FinishDelete{Namespace: ns.Name})
 		case ns.Moving() > 0 && !ns.Deleting:
 			all = append(all, shard.CancelMoves{Namespace: ns.Name, Shards: moves, TargetLost: d.int(2) == 0},
-				shard.FailMoves{Namespace: ns.Name, Shards: moves})
+				shard.FailMoves{Namespace: ns.Name, Shards: moves}, d.askRelease(ns.Name), d.askRelease(ns.Name))
 		}
 		return true
 	})
@@ -269,7 +269,8 @@ func (d draw) namespace() commands.Command {
 	case 3:
 		strategy := placement.Names()[d.int(3)]
 		hint := float64(d.int(2))
-		return shard.Update{Namespace: name, Strategy: &strategy, CapacityHint: &hint}
+		overlap := d.int(2) == 0
+		return shard.Update{Namespace: name, Strategy: &strategy, CapacityHint: &hint, Overlap: &overlap}
 	case 4:
 		if ns, ok := d.m.Shard.Namespace(name); ok && ns.Deleting {
 			return shard.FinishDelete{Namespace: name}
@@ -314,7 +315,25 @@ func (d draw) ownership() commands.Command {
 	case 6:
 		return shard.CancelMoves{Namespace: name, Shards: d.shards(name, movingShard), TargetLost: d.int(2) == 0}
 	}
+	if d.int(3) == 0 {
+		return d.askRelease(name)
+	}
 	return d.release(name)
+}
+
+// askRelease says that a target prepared, with fences of which some are stale.
+func (d draw) askRelease(name string) commands.Command {
+	c := shard.AskRelease{Namespace: name}
+	n, ok := d.m.Shard.Namespace(name)
+	for _, id := range d.shards(name, (*shard.Shard).Preparing) {
+		p := shard.Prepared{Shard: id, Fence: 1}
+		if ok && n.Shard(id) != nil && !d.rarely() {
+			c.NodeID, p.Fence = n.Shard(id).MoveTo, n.Shard(id).Fence
+		}
+		c.Shards = append(c.Shards, p)
+	}
+	c.Session = d.session(c.NodeID)
+	return c
 }
 
 // release gives up shards of a node, with fences of which some are stale.

@@ -27,7 +27,7 @@ func Commands() []commands.Command {
 		membership.CloseSession{}, membership.Cordon{}, membership.JoinServer{}, membership.Leave{},
 		membership.LoseServer{}, membership.OpenSession{}, membership.ReturnServer{}, membership.Uncordon{}, membership.Update{},
 		policy.SetSession{},
-		shard.Assign{}, shard.CancelMoves{}, shard.Create{}, shard.Delete{}, shard.ExpireOwnership{}, shard.FailMoves{},
+		shard.AskRelease{}, shard.Assign{}, shard.CancelMoves{}, shard.Create{}, shard.Delete{}, shard.ExpireOwnership{}, shard.FailMoves{},
 		shard.FinishDelete{}, shard.Move{}, shard.Pause{}, shard.Rebalance{}, shard.Rebind{}, shard.Release{},
 		shard.Resume{}, shard.Update{},
 	}

@@ -49,6 +49,8 @@ type row struct {
 	Owner          string
 	Session, Fence events.Position
 	MoveTo         string
+	// Preparing: a release is not yet asked for (S7).
+	Preparing      bool
 	Paused, Silent bool
 	Cause          eventsv1.ShardCause // of its move
 	Version        uint64
@@ -188,14 +190,14 @@ func (w *witness) seeNamespace(r events.Recorded) {
 		old := ns.spec
 		ns.spec = e.NamespaceUpdated.Spec
 		w.must(ns.spec.ShardCount >= old.ShardCount && !ns.deleting, r, "shrinks, or is being deleted")
-		if old.StrategyId != ns.spec.StrategyId || old.CapacityHint != ns.spec.CapacityHint {
+		if old.StrategyId != ns.spec.StrategyId || old.CapacityHint != ns.spec.CapacityHint || old.Overlap != ns.spec.Overlap {
 			ns.each(func(sh *row) {})
 		}
 		ns.grow()
 	case *eventsv1.Event_NamespaceDeleting:
 		ns := w.namespaces[e.NamespaceDeleting.Namespace]
 		ns.deleting = true
-		ns.each(func(sh *row) { sh.MoveTo, sh.Cause = "", 0 })
+		ns.each((*row).stay)
 	case *eventsv1.Event_NamespaceDeleted:
 		ns := w.namespaces[e.NamespaceDeleted.Namespace]
 		w.must(ns.deleting, r, "is not being deleted")
@@ -244,6 +246,9 @@ func (ns *namespace) grow() {
 	}
 }
 
+// stay ends a move.
+func (sh *row) stay() { sh.MoveTo, sh.Preparing, sh.Cause = "", false, 0 }
+
 // each touches every shard, which raises its version (S4).
 func (ns *namespace) each(fn func(*row)) {
 	for i := range ns.shards {
@@ -290,13 +295,30 @@ func (w *witness) seeShards(r events.Recorded) {
 			touch(e.ShardMoveStarted.Namespace, m.Shards, func(key string, _ *namespace, sh *row) {
 				w.must(!sh.Paused, r, "%s is paused (S10)", key)
 				w.must(sh.Owner == m.From && m.From != m.To && (sh.MoveTo == "" || sh.Owner == "" || e.ShardMoveStarted.Cause == eventsv1.ShardCause_SHARD_CAUSE_FORCED), r, "%s moves from %s to %s, it is %+v", key, m.From, m.To, *sh)
-				sh.MoveTo, sh.Cause = m.To, e.ShardMoveStarted.Cause
+				sh.MoveTo, sh.Preparing = m.To, e.ShardMoveStarted.Stage == eventsv1.MoveStage_MOVE_STAGE_PREPARE
+				sh.Cause = e.ShardMoveStarted.Cause
+			})
+		}
+	case *eventsv1.Event_ShardMoveReleasing:
+		for _, m := range e.ShardMoveReleasing.Moves {
+			touch(e.ShardMoveReleasing.Namespace, m.Shards, func(key string, _ *namespace, sh *row) {
+				w.must(sh.Owner == m.From && m.From != "" && sh.MoveTo == m.To && sh.Preparing, r, "%s is asked for by %s of %s, it is %+v (S7)", key, m.To, m.From, *sh)
+				sh.Preparing = false
+			})
+		}
+	case *eventsv1.Event_ShardsHandedOver:
+		for _, h := range e.ShardsHandedOver.Handovers {
+			touch(e.ShardsHandedOver.Namespace, h.Shards, func(key string, ns *namespace, sh *row) {
+				w.must(sh.Owner == h.From && sh.Session == events.Position(h.FromSession), r, "%s is not %s's to hand over (S7)", key, h.From)
+				w.must(sh.MoveTo == h.To && !sh.Preparing && !sh.Paused, r, "%s goes to %s, it is %+v (S7)", key, h.To, *sh)
+				sh.Owner, sh.Session, sh.Silent = "", 0, false
+				w.assign(r, &eventsv1.ShardAssignment{NodeId: h.To, Session: h.ToSession}, key, ns, sh)
 			})
 		}
 	case *eventsv1.Event_ShardMoveFailed:
-		touch(e.ShardMoveFailed.Namespace, e.ShardMoveFailed.Shards, func(_ string, _ *namespace, sh *row) { sh.MoveTo, sh.Cause = "", 0 })
+		touch(e.ShardMoveFailed.Namespace, e.ShardMoveFailed.Shards, func(_ string, _ *namespace, sh *row) { sh.stay() })
 	case *eventsv1.Event_ShardMoveCancelled:
-		touch(e.ShardMoveCancelled.Namespace, e.ShardMoveCancelled.Shards, func(_ string, _ *namespace, sh *row) { sh.MoveTo, sh.Cause = "", 0 })
+		touch(e.ShardMoveCancelled.Namespace, e.ShardMoveCancelled.Shards, func(_ string, _ *namespace, sh *row) { sh.stay() })
 	case *eventsv1.Event_ShardsPaused:
 		touch(e.ShardsPaused.Namespace, e.ShardsPaused.Shards, func(_ string, _ *namespace, sh *row) { sh.Paused = true })
 	case *eventsv1.Event_ShardsResumed:
@@ -316,8 +338,8 @@ func (w *witness) assign(r events.Recorded, a *eventsv1.ShardAssignment, key str
 		"%s goes to %s, which is %+v (S3)", key, a.NodeId, *n)
 	w.must(r.Position > w.fences[key], r, "%s: fence %d after %d (L2)", key, r.Position, w.fences[key])
 	w.fences[key] = r.Position
-	sh.Owner, sh.Session, sh.Fence, sh.MoveTo = a.NodeId, events.Position(a.Session), r.Position, ""
-	sh.Cause = 0
+	sh.stay()
+	sh.Owner, sh.Session, sh.Fence = a.NodeId, events.Position(a.Session), r.Position
 }
 
 // rebind: a silent owner has its shard again, by a session of the same data
@@ -385,7 +407,7 @@ func (w *witness) compare(m *model.Model) {
 func (w *witness) compareShards(ns *shard.Namespace, seen *namespace) {
 	owned, unowned, moving := map[string]int{}, 0, 0
 	ns.Each(func(id uint32, sh *shard.Shard) bool {
-		got := row{sh.Owner, sh.Session, sh.Fence, sh.MoveTo, sh.Paused, sh.Silent, sh.MoveCause, sh.Version}
+		got := row{sh.Owner, sh.Session, sh.Fence, sh.MoveTo, sh.MoveStage == eventsv1.MoveStage_MOVE_STAGE_PREPARE, sh.Paused, sh.Silent, sh.MoveCause, sh.Version}
 		if diff := cmp.Diff(seen.shards[id], got); diff != "" {
 			w.t.Fatalf("shard %s/%d (-seen +model):\n%s", ns.Name, id, diff)
 		}

@@ -9,10 +9,11 @@ import (
 
 // Timing of handoffs.
 const (
-	// MoveDeadline is how long an owner has to release.
+	// MoveDeadline is how long a target has to prepare, and then an owner to
+	// release.
 	MoveDeadline = 30 * time.Second
-	// MoveHold is how long a shard that was moved by hand, or whose owner did
-	// not release, is left alone.
+	// MoveHold is how long a shard that was moved by hand, or whose move failed,
+	// is left alone.
 	MoveHold = 10 * time.Minute
 )
 
@@ -36,6 +37,8 @@ type Spec struct {
 	OwnershipTTL time.Duration      `cbor:"4,keyasint,omitempty"`
 	EligibleRole string             `cbor:"5,keyasint"`
 	CapacityHint float64            `cbor:"6,keyasint,omitempty"`
+	// Overlap: between release and assignment the old owner may answer reads.
+	Overlap bool `cbor:"7,keyasint,omitempty" json:",omitempty"`
 }
 
 // Create makes a namespace. Zero fields of the spec get their defaults.
@@ -51,6 +54,7 @@ type Update struct {
 	Strategy     *string
 	EligibleRole *string
 	CapacityHint *float64
+	Overlap      *bool
 }
 
 // Delete asks for the end of a namespace: owners release first.
@@ -73,7 +77,8 @@ type Assign struct {
 }
 
 // Move asks, by an operator, that shards go to a node and stay there for
-// [MoveHold]. Unowned ones go at once.
+// [MoveHold]: the target prepares, then the owner releases. Unowned ones go at
+// once.
 type Move struct {
 	Namespace string
 	Shards    []uint32
@@ -116,6 +121,23 @@ type ExpireOwnership struct {
 // MaxExpired bounds the namespaces of one ExpireOwnership.
 const MaxExpired = 1000
 
+// AskRelease logs that the target of moves has prepared, so that the owners are
+// asked to release. Shards that do not move there, or whose fence is not the
+// current one, are passed over.
+type AskRelease struct {
+	Namespace string
+	NodeID    string
+	Session   events.Position
+	Shards    []Prepared
+}
+
+// Prepared is one shard that the target of its move has prepared, and the fence
+// that its owner has.
+type Prepared struct {
+	Shard uint32
+	Fence events.Position
+}
+
 // Released is one shard that its owner released, and the fence it had.
 type Released struct {
 	Shard uint32
@@ -134,13 +156,14 @@ type Release struct {
 	Else []Target
 }
 
-// FailMoves gives up moves whose owner did not release by the deadline.
+// FailMoves gives up moves whose target did not prepare, or whose owner did not
+// release, by the deadline.
 type FailMoves struct {
 	Namespace string
 	Shards    []uint32
 }
 
-// CancelMoves takes moves back that are not released yet.
+// CancelMoves takes moves back, in either stage, that are not released yet.
 type CancelMoves struct {
 	Namespace string
 	Shards    []uint32
@@ -168,6 +191,7 @@ func (FinishDelete) CommandName() string    { return "shard.FinishDelete" }
 func (Assign) CommandName() string          { return "shard.Assign" }
 func (Move) CommandName() string            { return "shard.Move" }
 func (Rebalance) CommandName() string       { return "shard.Rebalance" }
+func (AskRelease) CommandName() string      { return "shard.AskRelease" }
 func (Release) CommandName() string         { return "shard.Release" }
 func (Rebind) CommandName() string          { return "shard.Rebind" }
 func (ExpireOwnership) CommandName() string { return "shard.ExpireOwnership" }

@@ -61,6 +61,8 @@ func (s *State) Decide(meta commands.Meta, cmd commands.Command, nodes Nodes) ([
 		return s.decideRebind(c, nodes)
 	case ExpireOwnership:
 		return s.decideExpire(c, nodes)
+	case AskRelease:
+		return s.decideAskRelease(meta, c, nodes)
 	case Release:
 		return s.decideRelease(c, nodes)
 	case FailMoves:
@@ -101,7 +103,7 @@ func (sp Spec) proto() *eventsv1.NamespaceSpec {
 	return &eventsv1.NamespaceSpec{
 		ShardCount: sp.ShardCount, StrategyId: sp.Strategy, Ownership: sp.Ownership,
 		OwnershipTtlMs: uint32(sp.OwnershipTTL / time.Millisecond),
-		EligibleRole:   sp.EligibleRole, CapacityHint: sp.CapacityHint,
+		EligibleRole:   sp.EligibleRole, CapacityHint: sp.CapacityHint, Overlap: sp.Overlap,
 	}
 }
 
@@ -185,6 +187,7 @@ func (s *State) decideUpdate(meta commands.Meta, c Update) ([]*eventsv1.Event, e
 	set(&spec.Strategy, c.Strategy)
 	set(&spec.EligibleRole, c.EligibleRole)
 	set(&spec.CapacityHint, c.CapacityHint)
+	set(&spec.Overlap, c.Overlap)
 	if err := spec.Check(); err != nil {
 		return nil, err
 	}

@@ -90,7 +90,7 @@ func (b *binder) events(cause eventsv1.ShardCause) ([]*eventsv1.Event, error) {
 	}}}}, nil
 }
 
-// decideMove asks owners to release, and assigns unowned shards at once. The
+// decideMove asks the target to prepare, and assigns unowned shards at once. The
 // hold reaches an unowned shard by a move that ends in the same decision.
 func (s *State) decideMove(meta commands.Meta, c Move, nodes Nodes) ([]*eventsv1.Event, error) {
 	ns, err := s.live(c.Namespace)
@@ -142,7 +142,7 @@ func (s *State) decideMove(meta commands.Meta, c Move, nodes Nodes) ([]*eventsv1
 }
 
 func moveStarted(meta commands.Meta, ns, to string, from map[string][]uint32, cause eventsv1.ShardCause, hold time.Duration) *eventsv1.Event {
-	e := &eventsv1.ShardMoveStarted{Namespace: ns, Cause: cause, DeadlineMs: deadline(meta), HoldMs: uint32(hold / time.Millisecond)}
+	e := &eventsv1.ShardMoveStarted{Namespace: ns, Cause: cause, DeadlineMs: deadline(meta), HoldMs: uint32(hold / time.Millisecond), Stage: eventsv1.MoveStage_MOVE_STAGE_PREPARE}
 	owners := make([]string, 0, len(from))
 	for owner := range from {
 		owners = append(owners, owner)
@@ -154,7 +154,7 @@ func moveStarted(meta commands.Meta, ns, to string, from map[string][]uint32, ca
 	return &eventsv1.Event{Kind: &eventsv1.Event_ShardMoveStarted{ShardMoveStarted: e}}
 }
 
-// deadline of a handoff that starts now, Unix milliseconds.
+// deadline of a stage of a handoff that starts now, Unix milliseconds.
 func deadline(meta commands.Meta) int64 {
 	return (meta.Time + int64(MoveDeadline)) / int64(time.Millisecond)
 }
@@ -164,7 +164,7 @@ func (s *State) decideRebalance(meta commands.Meta, c Rebalance, nodes Nodes) ([
 	if err != nil {
 		return nil, err
 	}
-	e := &eventsv1.ShardMoveStarted{Namespace: c.Namespace, Cause: eventsv1.ShardCause_SHARD_CAUSE_BALANCE, DeadlineMs: deadline(meta)}
+	e := &eventsv1.ShardMoveStarted{Namespace: c.Namespace, Cause: eventsv1.ShardCause_SHARD_CAUSE_BALANCE, DeadlineMs: deadline(meta), Stage: eventsv1.MoveStage_MOVE_STAGE_PREPARE}
 	taken := map[uint32]bool{}
 	for _, m := range c.Moves {
 		if err := nodes.Assignable(m.To, ns.Spec.EligibleRole); err != nil {
@@ -201,7 +201,8 @@ func (s *State) decideRebalance(meta commands.Meta, c Rebalance, nodes Nodes) ([
 }
 
 // decideRelease is the only way, beside the close of a session, by which an
-// owned shard becomes free: {released, assigned} in one decision.
+// owned shard becomes free: handed over to the target of its move, or {released,
+// assigned}, in one decision.
 func (s *State) decideRelease(c Release, nodes Nodes) ([]*eventsv1.Event, error) {
 	ns, ok := s.namespaces.Get(c.Namespace)
 	if !ok {
@@ -222,10 +223,14 @@ func (s *State) decideRelease(c Release, nodes Nodes) ([]*eventsv1.Event, error)
 	}
 	slices.Sort(current)
 	current = slices.Compact(current)
-	evs := []*eventsv1.Event{{Kind: &eventsv1.Event_ShardsReleased{ShardsReleased: &eventsv1.ShardsReleased{
+	evs, current := handOver(ns, nodes, Target{NodeID: c.NodeID, Session: c.Session, Shards: current})
+	if len(current) == 0 {
+		return evs, nil
+	}
+	evs = append(evs, &eventsv1.Event{Kind: &eventsv1.Event_ShardsReleased{ShardsReleased: &eventsv1.ShardsReleased{
 		Namespace: c.Namespace, Cause: releaseCause(ns, current),
 		Releases: []*eventsv1.ShardAssignment{{NodeId: c.NodeID, Session: uint64(c.Session), Shards: events.PackShards(current)}},
-	}}}}
+	}}})
 	if ns.Deleting {
 		return evs, nil
 	}
@@ -299,17 +304,14 @@ func (s *State) decideFailMoves(meta commands.Meta, c FailMoves) ([]*eventsv1.Ev
 			return refuseShard(ns, id, "move_forced", "goes to %s when the ownership of %s has ended", sh.MoveTo, sh.Owner)
 		}
 		if meta.Time < sh.MoveDeadline {
-			return refuseShard(ns, id, "deadline_not_reached", "may be released until %s", time.Unix(0, sh.MoveDeadline).UTC().Format(time.RFC3339))
+			return refuseShard(ns, id, "deadline_not_reached", "has until %s", time.Unix(0, sh.MoveDeadline).UTC().Format(time.RFC3339))
 		}
 		return nil
 	})
 	if err != nil {
 		return nil, err
 	}
-	return []*eventsv1.Event{{Kind: &eventsv1.Event_ShardMoveFailed{ShardMoveFailed: &eventsv1.ShardMoveFailed{
-		Namespace: c.Namespace, Shards: events.PackShards(ids),
-		Cause: eventsv1.ShardCause_SHARD_CAUSE_OWNER_NOT_RELEASING, HoldMs: uint32(MoveHold / time.Millisecond),
-	}}}}, nil
+	return failMoves(ns, ids), nil
 }
 
 func (s *State) decideCancelMoves(c CancelMoves, nodes Nodes) ([]*eventsv1.Event, error) {

@@ -4,10 +4,13 @@
 //     takes from its session what ends with it, OwnershipExpired what did not. Each
 //     is one event, whatever the number of shards.
 //  2. An unowned shard may be assigned; an owned one changes its owner only
-//     after a release with its current fence, or the end of its ownership (S1,
-//     S7): with the close of the owner's session, or later, as the namespace's
-//     ownership mode says (DESIGN.md has the table), or by a forced move. A move is
-//     desired state until then.
+//     after a release with its current fence, or the end of its ownership (S1): with
+//     the close of the owner's session, or later, as the namespace's ownership mode
+//     says (DESIGN.md has the table), or by a forced move. A move is desired state
+//     until then: first its target is asked to prepare, then, when its present
+//     session said that it did, the owner to release; what is released goes to the
+//     target in one fact (S7). A release that comes earlier counts as well: the
+//     shard is then assigned.
 //  3. An assignment names (node, session); its fence is the position of the
 //     event, so fences of a shard strictly increase (L2). The node has that
 //     session, is not cordoned, and has the role of the namespace (S3). Only to

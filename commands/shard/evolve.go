@@ -30,6 +30,10 @@ func (s *State) Evolve(r events.Recorded) {
 		s.released(e.ShardsReleased)
 	case *eventsv1.Event_ShardMoveStarted:
 		s.moveStarted(e.ShardMoveStarted)
+	case *eventsv1.Event_ShardMoveReleasing:
+		s.moveReleasing(e.ShardMoveReleasing)
+	case *eventsv1.Event_ShardsHandedOver:
+		s.handedOver(r, e.ShardsHandedOver)
 	case *eventsv1.Event_ShardMoveFailed:
 		held := r.Time + int64(e.ShardMoveFailed.HoldMs)*int64(time.Millisecond)
 		s.each(e.ShardMoveFailed.Namespace, e.ShardMoveFailed.Shards, func(sh *Shard) {
@@ -49,7 +53,9 @@ func (s *State) Evolve(r events.Recorded) {
 	}
 }
 
-func (sh *Shard) endMove() { sh.MoveTo, sh.MoveDeadline, sh.MoveHold, sh.MoveCause = "", 0, 0, 0 }
+func (sh *Shard) endMove() {
+	sh.MoveTo, sh.MoveDeadline, sh.MoveHold, sh.MoveCause, sh.MoveStage = "", 0, 0, 0, 0
+}
 
 func (sh *Shard) unown() {
 	sh.LastOwner, sh.Owner, sh.Session, sh.Silent = sh.Owner, "", 0, false
@@ -65,7 +71,7 @@ func fromSpec(p *eventsv1.NamespaceSpec) Spec {
 	return Spec{
 		ShardCount: p.GetShardCount(), Strategy: p.GetStrategyId(), Ownership: p.GetOwnership(),
 		OwnershipTTL: time.Duration(p.GetOwnershipTtlMs()) * time.Millisecond,
-		EligibleRole: p.GetEligibleRole(), CapacityHint: p.GetCapacityHint(),
+		EligibleRole: p.GetEligibleRole(), CapacityHint: p.GetCapacityHint(), Overlap: p.GetOverlap(),
 	}
 }
 
@@ -109,7 +115,7 @@ func (s *State) update(e *eventsv1.NamespaceUpdated) {
 		return
 	}
 	old, spec := ns.Spec, fromSpec(e.Spec)
-	if old.Strategy != spec.Strategy || old.CapacityHint != spec.CapacityHint {
+	if old.Strategy != spec.Strategy || old.CapacityHint != spec.CapacityHint || old.Overlap != spec.Overlap {
 		for id := range old.ShardCount {
 			ns.edit(id, func(*Shard) {})
 		}
@@ -137,14 +143,24 @@ func (s *State) deleting(name string) {
 func (s *State) assigned(r events.Recorded, e *eventsv1.ShardsAssigned) {
 	for _, a := range e.Assignments {
 		s.each(e.Namespace, a.Shards, func(sh *Shard) {
-			if e.Cause != eventsv1.ShardCause_SHARD_CAUSE_REBOUND { // which only binds anew
-				sh.hold(a.NodeId, r.Time)
-				sh.endMove()
+			if e.Cause == eventsv1.ShardCause_SHARD_CAUSE_REBOUND { // which only binds anew
+				sh.own(a.NodeId, events.Position(a.Session), r)
+				return
 			}
-			sh.Owner, sh.Session, sh.Fence, sh.LastOwner = a.NodeId, events.Position(a.Session), r.Position, ""
-			sh.Silent = false
+			sh.bind(a.NodeId, events.Position(a.Session), r)
 		})
 	}
+}
+
+// bind gives an unowned shard to a session; the position is the fence.
+func (sh *Shard) bind(node string, session events.Position, r events.Recorded) {
+	sh.hold(node, r.Time)
+	sh.endMove()
+	sh.own(node, session, r)
+}
+
+func (sh *Shard) own(node string, session events.Position, r events.Recorded) {
+	sh.Owner, sh.Session, sh.Fence, sh.LastOwner, sh.Silent = node, session, r.Position, "", false
 }
 
 // hold begins with an assignment that a move asked for, ends with one to another
@@ -167,7 +183,7 @@ func (s *State) released(e *eventsv1.ShardsReleased) {
 func (s *State) moveStarted(e *eventsv1.ShardMoveStarted) {
 	for _, m := range e.Moves {
 		s.each(e.Namespace, m.Shards, func(sh *Shard) {
-			sh.MoveTo, sh.MoveCause = m.To, e.Cause
+			sh.MoveTo, sh.MoveCause, sh.MoveStage = m.To, e.Cause, e.Stage
 			sh.MoveDeadline = e.DeadlineMs * int64(time.Millisecond)
 			sh.MoveHold = int64(e.HoldMs) * int64(time.Millisecond)
 		})

@@ -26,6 +26,7 @@ const (
 	lost      = eventsv1.ShardCause_SHARD_CAUSE_TARGET_LOST
 	late      = eventsv1.ShardCause_SHARD_CAUSE_OWNER_NOT_RELEASING
 	lease     = eventsv1.Ownership_OWNERSHIP_LEASE
+	cold      = eventsv1.ShardCause_SHARD_CAUSE_TARGET_NOT_PREPARED
 )
 
 const ns = "demo"
@@ -76,11 +77,32 @@ func closed(node string, session uint64) *eventsv1.SessionClosed {
 func deadlineAt(t time.Time) int64 { return t.Add(shard.MoveDeadline).UnixMilli() }
 
 func moving(cause eventsv1.ShardCause, at time.Time, hold time.Duration, moves ...*eventsv1.ShardMove) *eventsv1.ShardMoveStarted {
-	return &eventsv1.ShardMoveStarted{Namespace: ns, Moves: moves, Cause: cause, DeadlineMs: deadlineAt(at), HoldMs: uint32(hold / time.Millisecond)}
+	return &eventsv1.ShardMoveStarted{Namespace: ns, Moves: moves, Cause: cause, DeadlineMs: deadlineAt(at), HoldMs: uint32(hold / time.Millisecond),
+		Stage: eventsv1.MoveStage_MOVE_STAGE_PREPARE}
 }
 
 func move(from, to string, ids ...uint32) *eventsv1.ShardMove {
 	return &eventsv1.ShardMove{From: from, To: to, Shards: pack(ids...)}
+}
+
+func releasing(cause eventsv1.ShardCause, at time.Time, moves ...*eventsv1.ShardMove) *eventsv1.ShardMoveReleasing {
+	return &eventsv1.ShardMoveReleasing{Namespace: ns, Moves: moves, Cause: cause, DeadlineMs: deadlineAt(at)}
+}
+
+func handedOver(cause eventsv1.ShardCause, hs ...*eventsv1.ShardHandover) *eventsv1.ShardsHandedOver {
+	return &eventsv1.ShardsHandedOver{Namespace: ns, Handovers: hs, Cause: cause}
+}
+
+func over(from string, fromSession uint64, to string, toSession uint64, ids ...uint32) *eventsv1.ShardHandover {
+	return &eventsv1.ShardHandover{From: from, FromSession: fromSession, To: to, ToSession: toSession, Shards: pack(ids...)}
+}
+
+func prepared(node string, session, fence events.Position, ids ...uint32) shard.AskRelease {
+	c := shard.AskRelease{Namespace: ns, NodeID: node, Session: session}
+	for _, id := range ids {
+		c.Shards = append(c.Shards, shard.Prepared{Shard: id, Fence: fence})
+	}
+	return c
 }
 
 func target(node string, session events.Position, ids ...uint32) shard.Target {

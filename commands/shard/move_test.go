@@ -23,8 +23,9 @@ func TestMove(t *testing.T) {
 	}
 	s.When(shard.Move{Namespace: ns, Shards: []uint32{0}, To: "n3"}).ThenRejected("shard_moving")
 	s.When(shard.Move{Namespace: ns, Shards: []uint32{0}, To: "n2"}).ThenRejected("shard_moving")
-	// Released and assigned are one decision, under a new fence.
-	s.When(release("n1", 2, 10, 0, 1)).Then(released(operator, of("n1", 2, 0, 1)), assigned(operator, of("n3", 6, 0, 1))) // 13, 14
+	s.When(prepared("n3", 6, 10, 0, 1)).Then(releasing(operator, start, move("n1", "n3", 0, 1))) // 13
+	// Released and assigned are one fact, under a new fence.
+	s.When(release("n1", 2, 10, 0, 1)).Then(handedOver(operator, over("n1", 2, "n3", 6, 0, 1))) // 14
 	wantOwner(t, m, 0, "n3", 6, 14)
 	if sh := at(t, m, 0); sh.HeldUntil != start.Add(shard.MoveHold).UnixNano() || sh.MoveTo != "" {
 		t.Errorf("shard 0 is %+v", sh)
@@ -75,7 +76,8 @@ func TestRebalance(t *testing.T) {
 	s.When(cmd).Then(moving(balance, start, 0, move("n1", "n3", 0), move("n2", "n3", 5)))
 	s.When(cmd).ThenRejected("shard_moving")
 	s.When(shard.Rebalance{Namespace: ns}).ThenNothing()
-	s.When(release("n1", 2, 10, 0)).Then(released(balance, of("n1", 2, 0)), assigned(balance, of("n3", 6, 0)))
+	s.When(prepared("n3", 6, 10, 0)).Then(releasing(balance, start, move("n1", "n3", 0)))
+	s.When(release("n1", 2, 10, 0)).Then(handedOver(balance, over("n1", 2, "n3", 6, 0)))
 	if sh := at(t, m, 0); sh.HeldUntil != 0 {
 		t.Errorf("a move for balance holds the shard: %+v", sh)
 	}
@@ -155,6 +157,7 @@ func TestReleaseElse(t *testing.T) {
 func TestFailMoves(t *testing.T) {
 	s, m := owned(t)
 	s.When(shard.Move{Namespace: ns, Shards: []uint32{0}, To: "n2"}).ThenDone()
+	s.When(prepared("n2", 4, 10, 0)).ThenDone()
 	fail := shard.FailMoves{Namespace: ns, Shards: []uint32{0}}
 	s.When(shard.FailMoves{Namespace: "none", Shards: []uint32{0}}).ThenRejected("namespace_not_found")
 	s.When(shard.FailMoves{Namespace: ns, Shards: []uint32{1}}).ThenRejected("shard_not_moving")

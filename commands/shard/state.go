@@ -20,7 +20,7 @@ type Shard struct {
 	// MoveTo is the target of a move in flight. It outlives the owner's death:
 	// the shard is then placed there.
 	MoveTo string `cbor:"5,keyasint,omitempty"`
-	// MoveDeadline is when the owner should have released, Unix nanoseconds.
+	// MoveDeadline is when the stage of the move should be over, Unix nanoseconds.
 	MoveDeadline int64 `cbor:"6,keyasint,omitempty"`
 	// MoveCause is why it moves.
 	MoveCause eventsv1.ShardCause `cbor:"11,keyasint,omitempty"`
@@ -30,12 +30,22 @@ type Shard struct {
 	HeldUntil int64  `cbor:"8,keyasint,omitempty"`
 	Paused    bool   `cbor:"9,keyasint,omitempty"`
 	Version   uint64 `cbor:"10,keyasint"`
+	// MoveStage is how far the move in flight has come.
+	MoveStage eventsv1.MoveStage `cbor:"15,keyasint,omitempty" json:",omitempty"`
 	// Silent: the owner's session is closed, and the ownership goes on.
 	Silent bool `cbor:"20,keyasint,omitempty" json:",omitempty"`
 }
 
-// Moving reports whether an owner is asked to release the shard.
+// Moving reports whether a move from an owner is in flight.
 func (sh *Shard) Moving() bool { return sh.Owner != "" && sh.MoveTo != "" }
+
+// Preparing reports whether the target of a move is asked to prepare.
+func (sh *Shard) Preparing() bool {
+	return sh.Moving() && sh.MoveStage == eventsv1.MoveStage_MOVE_STAGE_PREPARE
+}
+
+// Releasing reports whether the owner is asked to release the shard.
+func (sh *Shard) Releasing() bool { return sh.Moving() && !sh.Preparing() }
 
 // pageSize is the number of shards that are copied together when one of them
 // is written in a state that shares them.
@@ -158,7 +168,7 @@ func (ns *Namespace) Owned(node string) int {
 // Unowned is the number of shards without an owner.
 func (ns *Namespace) Unowned() int { return ns.unowned }
 
-// Moving is the number of shards whose owner is asked to release.
+// Moving is the number of shards of which a move from an owner is in flight.
 func (ns *Namespace) Moving() int { return ns.moving }
 
 // writable returns the namespace as one that this state may write to, copying

@@ -27,6 +27,10 @@ func (s *State) Touches(e *eventsv1.Event) int {
 		return named(k.ShardsReleased.GetReleases()...)
 	case *eventsv1.Event_ShardMoveStarted:
 		return named(k.ShardMoveStarted.GetMoves()...)
+	case *eventsv1.Event_ShardMoveReleasing:
+		return named(k.ShardMoveReleasing.GetMoves()...)
+	case *eventsv1.Event_ShardsHandedOver:
+		return named(k.ShardsHandedOver.GetHandovers()...)
 	case *eventsv1.Event_ShardMoveFailed:
 		return named(k.ShardMoveFailed)
 	case *eventsv1.Event_ShardMoveCancelled:

@@ -315,6 +315,8 @@ type Event struct {
 	//	*Event_ShardsPaused
 	//	*Event_ShardsResumed
 	//	*Event_OwnershipExpired
+	//	*Event_ShardMoveReleasing
+	//	*Event_ShardsHandedOver
 	Kind          isEvent_Kind `protobuf_oneof:"kind"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -663,6 +665,24 @@ func (x *Event) GetOwnershipExpired() *OwnershipExpired {
 	return nil
 }
 
+func (x *Event) GetShardMoveReleasing() *ShardMoveReleasing {
+	if x != nil {
+		if x, ok := x.Kind.(*Event_ShardMoveReleasing); ok {
+			return x.ShardMoveReleasing
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetShardsHandedOver() *ShardsHandedOver {
+	if x != nil {
+		if x, ok := x.Kind.(*Event_ShardsHandedOver); ok {
+			return x.ShardsHandedOver
+		}
+	}
+	return nil
+}
+
 type isEvent_Kind interface {
 	isEvent_Kind()
 }
@@ -803,6 +823,14 @@ type Event_OwnershipExpired struct {
 	OwnershipExpired *OwnershipExpired `protobuf:"bytes,111,opt,name=ownership_expired,json=ownershipExpired,proto3,oneof"`
 }
 
+type Event_ShardMoveReleasing struct {
+	ShardMoveReleasing *ShardMoveReleasing `protobuf:"bytes,112,opt,name=shard_move_releasing,json=shardMoveReleasing,proto3,oneof"`
+}
+
+type Event_ShardsHandedOver struct {
+	ShardsHandedOver *ShardsHandedOver `protobuf:"bytes,113,opt,name=shards_handed_over,json=shardsHandedOver,proto3,oneof"`
+}
+
 func (*Event_EraStarted) isEvent_Kind() {}
 
 func (*Event_LogSealed) isEvent_Kind() {}
@@ -871,6 +899,10 @@ func (*Event_ShardsResumed) isEvent_Kind() {}
 
 func (*Event_OwnershipExpired) isEvent_Kind() {}
 
+func (*Event_ShardMoveReleasing) isEvent_Kind() {}
+
+func (*Event_ShardsHandedOver) isEvent_Kind() {}
+
 var File_events_v1_frame_proto protoreflect.FileDescriptor
 
 const file_events_v1_frame_proto_rawDesc = "" +
@@ -894,7 +926,7 @@ const file_events_v1_frame_proto_rawDesc = "" +
 	"\fcausation_id\x18\x05 \x01(\tR\vcausationId\x12\x18\n" +
 	"\acommand\x18\x06 \x01(\tR\acommand\x12'\n" +
 	"\x0fidempotency_key\x18\a \x01(\fR\x0eidempotencyKey\x12!\n" +
-	"\frequest_hash\x18\b \x01(\fR\vrequestHash\"\x92\x15\n" +
+	"\frequest_hash\x18\b \x01(\fR\vrequestHash\"\xc6\x16\n" +
 	"\x05Event\x12B\n" +
 	"\vera_started\x18\n" +
 	" \x01(\v2\x1f.omnirelay.events.v1.EraStartedH\x00R\n" +
@@ -937,7 +969,9 @@ const file_events_v1_frame_proto_rawDesc = "" +
 	"\x14shard_move_cancelled\x18l \x01(\v2'.omnirelay.events.v1.ShardMoveCancelledH\x00R\x12shardMoveCancelled\x12H\n" +
 	"\rshards_paused\x18m \x01(\v2!.omnirelay.events.v1.ShardsPausedH\x00R\fshardsPaused\x12K\n" +
 	"\x0eshards_resumed\x18n \x01(\v2\".omnirelay.events.v1.ShardsResumedH\x00R\rshardsResumed\x12T\n" +
-	"\x11ownership_expired\x18o \x01(\v2%.omnirelay.events.v1.OwnershipExpiredH\x00R\x10ownershipExpiredB\x06\n" +
+	"\x11ownership_expired\x18o \x01(\v2%.omnirelay.events.v1.OwnershipExpiredH\x00R\x10ownershipExpired\x12[\n" +
+	"\x14shard_move_releasing\x18p \x01(\v2'.omnirelay.events.v1.ShardMoveReleasingH\x00R\x12shardMoveReleasing\x12U\n" +
+	"\x12shards_handed_over\x18q \x01(\v2%.omnirelay.events.v1.ShardsHandedOverH\x00R\x10shardsHandedOverB\x06\n" +
 	"\x04kindB3Z1github.com/omnirelay/omnirelay/events/v1;eventsv1b\x06proto3"
 
 var (
@@ -992,6 +1026,8 @@ var file_events_v1_frame_proto_goTypes = []any{
 	(*ShardsPaused)(nil),       // 35: omnirelay.events.v1.ShardsPaused
 	(*ShardsResumed)(nil),      // 36: omnirelay.events.v1.ShardsResumed
 	(*OwnershipExpired)(nil),   // 37: omnirelay.events.v1.OwnershipExpired
+	(*ShardMoveReleasing)(nil), // 38: omnirelay.events.v1.ShardMoveReleasing
+	(*ShardsHandedOver)(nil),   // 39: omnirelay.events.v1.ShardsHandedOver
 }
 var file_events_v1_frame_proto_depIdxs = []int32{
 	1,  // 0: omnirelay.events.v1.Frame.decisions:type_name -> omnirelay.events.v1.Decision
@@ -1031,11 +1067,13 @@ var file_events_v1_frame_proto_depIdxs = []int32{
 	35, // 34: omnirelay.events.v1.Event.shards_paused:type_name -> omnirelay.events.v1.ShardsPaused
 	36, // 35: omnirelay.events.v1.Event.shards_resumed:type_name -> omnirelay.events.v1.ShardsResumed
 	37, // 36: omnirelay.events.v1.Event.ownership_expired:type_name -> omnirelay.events.v1.OwnershipExpired
-	37, // [37:37] is the sub-list for method output_type
-	37, // [37:37] is the sub-list for method input_type
-	37, // [37:37] is the sub-list for extension type_name
-	37, // [37:37] is the sub-list for extension extendee
-	0,  // [0:37] is the sub-list for field type_name
+	38, // 37: omnirelay.events.v1.Event.shard_move_releasing:type_name -> omnirelay.events.v1.ShardMoveReleasing
+	39, // 38: omnirelay.events.v1.Event.shards_handed_over:type_name -> omnirelay.events.v1.ShardsHandedOver
+	39, // [39:39] is the sub-list for method output_type
+	39, // [39:39] is the sub-list for method input_type
+	39, // [39:39] is the sub-list for extension type_name
+	39, // [39:39] is the sub-list for extension extendee
+	0,  // [0:39] is the sub-list for field type_name
 }
 
 func init() { file_events_v1_frame_proto_init() }
@@ -1083,6 +1121,8 @@ func file_events_v1_frame_proto_init() {
 		(*Event_ShardsPaused)(nil),
 		(*Event_ShardsResumed)(nil),
 		(*Event_OwnershipExpired)(nil),
+		(*Event_ShardMoveReleasing)(nil),
+		(*Event_ShardsHandedOver)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{

@@ -101,6 +101,8 @@ const (
 	ShardCause_SHARD_CAUSE_OWNERSHIP_EXPIRED ShardCause = 9
 	// An operator took it from its owner.
 	ShardCause_SHARD_CAUSE_FORCED ShardCause = 10
+	// The target did not prepare by the deadline.
+	ShardCause_SHARD_CAUSE_TARGET_NOT_PREPARED ShardCause = 11
 	// Bound to the session that its node opened meanwhile.
 	ShardCause_SHARD_CAUSE_REBOUND ShardCause = 13
 )
@@ -119,6 +121,7 @@ var (
 		8:  "SHARD_CAUSE_OWNER_RELEASED",
 		9:  "SHARD_CAUSE_OWNERSHIP_EXPIRED",
 		10: "SHARD_CAUSE_FORCED",
+		11: "SHARD_CAUSE_TARGET_NOT_PREPARED",
 		13: "SHARD_CAUSE_REBOUND",
 	}
 	ShardCause_value = map[string]int32{
@@ -133,6 +136,7 @@ var (
 		"SHARD_CAUSE_OWNER_RELEASED":      8,
 		"SHARD_CAUSE_OWNERSHIP_EXPIRED":   9,
 		"SHARD_CAUSE_FORCED":              10,
+		"SHARD_CAUSE_TARGET_NOT_PREPARED": 11,
 		"SHARD_CAUSE_REBOUND":             13,
 	}
 )
@@ -164,6 +168,54 @@ func (ShardCause) EnumDescriptor() ([]byte, []int) {
 	return file_events_v1_shard_proto_rawDescGZIP(), []int{1}
 }
 
+type MoveStage int32
+
+const (
+	// The owner is asked to release. Moves of logs before schema 5 have no other.
+	MoveStage_MOVE_STAGE_RELEASE MoveStage = 0
+	// The target is asked to prepare; the owner serves on.
+	MoveStage_MOVE_STAGE_PREPARE MoveStage = 1
+)
+
+// Enum value maps for MoveStage.
+var (
+	MoveStage_name = map[int32]string{
+		0: "MOVE_STAGE_RELEASE",
+		1: "MOVE_STAGE_PREPARE",
+	}
+	MoveStage_value = map[string]int32{
+		"MOVE_STAGE_RELEASE": 0,
+		"MOVE_STAGE_PREPARE": 1,
+	}
+)
+
+func (x MoveStage) Enum() *MoveStage {
+	p := new(MoveStage)
+	*p = x
+	return p
+}
+
+func (x MoveStage) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (MoveStage) Descriptor() protoreflect.EnumDescriptor {
+	return file_events_v1_shard_proto_enumTypes[2].Descriptor()
+}
+
+func (MoveStage) Type() protoreflect.EnumType {
+	return &file_events_v1_shard_proto_enumTypes[2]
+}
+
+func (x MoveStage) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use MoveStage.Descriptor instead.
+func (MoveStage) EnumDescriptor() ([]byte, []int) {
+	return file_events_v1_shard_proto_rawDescGZIP(), []int{2}
+}
+
 // NamespaceSpec is what a namespace is: it brings its shards into being.
 type NamespaceSpec struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -178,7 +230,9 @@ type NamespaceSpec struct {
 	// Role of the nodes that shards are placed on.
 	EligibleRole string `protobuf:"bytes,5,opt,name=eligible_role,json=eligibleRole,proto3" json:"eligible_role,omitempty"`
 	// Capacity that each shard is expected to need; 0 means not said.
-	CapacityHint  float64 `protobuf:"fixed64,6,opt,name=capacity_hint,json=capacityHint,proto3" json:"capacity_hint,omitempty"`
+	CapacityHint float64 `protobuf:"fixed64,6,opt,name=capacity_hint,json=capacityHint,proto3" json:"capacity_hint,omitempty"`
+	// Between release and assignment the old owner may answer reads.
+	Overlap       bool `protobuf:"varint,7,opt,name=overlap,proto3" json:"overlap,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -253,6 +307,13 @@ func (x *NamespaceSpec) GetCapacityHint() float64 {
 		return x.CapacityHint
 	}
 	return 0
+}
+
+func (x *NamespaceSpec) GetOverlap() bool {
+	if x != nil {
+		return x.Overlap
+	}
+	return false
 }
 
 // version is the one that the namespace begins with; 0 is 1. A name that was in
@@ -691,17 +752,19 @@ func (x *ShardsReleased) GetCause() ShardCause {
 	return ShardCause_SHARD_CAUSE_UNSPECIFIED
 }
 
-// ShardMoveStarted is desired state: the owner is asked to release, and the
-// shard is assigned to the target when it did (S7).
+// ShardMoveStarted is desired state: the target is asked to prepare, then the
+// owner to release, and the shard is assigned to the target when it did (S7).
 type ShardMoveStarted struct {
 	state     protoimpl.MessageState `protogen:"open.v1"`
 	Namespace string                 `protobuf:"bytes,1,opt,name=namespace,proto3" json:"namespace,omitempty"`
 	Moves     []*ShardMove           `protobuf:"bytes,2,rep,name=moves,proto3" json:"moves,omitempty"`
 	Cause     ShardCause             `protobuf:"varint,3,opt,name=cause,proto3,enum=omnirelay.events.v1.ShardCause" json:"cause,omitempty"`
-	// Unix milliseconds at which the owner should have released.
+	// Unix milliseconds at which the stage should be over.
 	DeadlineMs int64 `protobuf:"varint,4,opt,name=deadline_ms,json=deadlineMs,proto3" json:"deadline_ms,omitempty"`
 	// How long the shards stay where they are put, milliseconds; 0 is no hold.
-	HoldMs        uint32 `protobuf:"varint,5,opt,name=hold_ms,json=holdMs,proto3" json:"hold_ms,omitempty"`
+	HoldMs uint32 `protobuf:"varint,5,opt,name=hold_ms,json=holdMs,proto3" json:"hold_ms,omitempty"`
+	// Where the move begins.
+	Stage         MoveStage `protobuf:"varint,6,opt,name=stage,proto3,enum=omnirelay.events.v1.MoveStage" json:"stage,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -771,6 +834,223 @@ func (x *ShardMoveStarted) GetHoldMs() uint32 {
 	return 0
 }
 
+func (x *ShardMoveStarted) GetStage() MoveStage {
+	if x != nil {
+		return x.Stage
+	}
+	return MoveStage_MOVE_STAGE_RELEASE
+}
+
+// ShardMoveReleasing: the targets have prepared, the owners are asked to
+// release.
+type ShardMoveReleasing struct {
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	Namespace string                 `protobuf:"bytes,1,opt,name=namespace,proto3" json:"namespace,omitempty"`
+	Moves     []*ShardMove           `protobuf:"bytes,2,rep,name=moves,proto3" json:"moves,omitempty"`
+	Cause     ShardCause             `protobuf:"varint,3,opt,name=cause,proto3,enum=omnirelay.events.v1.ShardCause" json:"cause,omitempty"`
+	// Unix milliseconds at which the owners should have released.
+	DeadlineMs    int64 `protobuf:"varint,4,opt,name=deadline_ms,json=deadlineMs,proto3" json:"deadline_ms,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ShardMoveReleasing) Reset() {
+	*x = ShardMoveReleasing{}
+	mi := &file_events_v1_shard_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ShardMoveReleasing) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ShardMoveReleasing) ProtoMessage() {}
+
+func (x *ShardMoveReleasing) ProtoReflect() protoreflect.Message {
+	mi := &file_events_v1_shard_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ShardMoveReleasing.ProtoReflect.Descriptor instead.
+func (*ShardMoveReleasing) Descriptor() ([]byte, []int) {
+	return file_events_v1_shard_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *ShardMoveReleasing) GetNamespace() string {
+	if x != nil {
+		return x.Namespace
+	}
+	return ""
+}
+
+func (x *ShardMoveReleasing) GetMoves() []*ShardMove {
+	if x != nil {
+		return x.Moves
+	}
+	return nil
+}
+
+func (x *ShardMoveReleasing) GetCause() ShardCause {
+	if x != nil {
+		return x.Cause
+	}
+	return ShardCause_SHARD_CAUSE_UNSPECIFIED
+}
+
+func (x *ShardMoveReleasing) GetDeadlineMs() int64 {
+	if x != nil {
+		return x.DeadlineMs
+	}
+	return 0
+}
+
+// ShardsHandedOver: the owners released with the current fence, and the shards
+// are assigned to the targets of their moves. The fence of all of them is home
+// epoch × 2^40 + the position of this event. At most 2,000 shards.
+type ShardsHandedOver struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Namespace     string                 `protobuf:"bytes,1,opt,name=namespace,proto3" json:"namespace,omitempty"`
+	Handovers     []*ShardHandover       `protobuf:"bytes,2,rep,name=handovers,proto3" json:"handovers,omitempty"`
+	Cause         ShardCause             `protobuf:"varint,3,opt,name=cause,proto3,enum=omnirelay.events.v1.ShardCause" json:"cause,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ShardsHandedOver) Reset() {
+	*x = ShardsHandedOver{}
+	mi := &file_events_v1_shard_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ShardsHandedOver) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ShardsHandedOver) ProtoMessage() {}
+
+func (x *ShardsHandedOver) ProtoReflect() protoreflect.Message {
+	mi := &file_events_v1_shard_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ShardsHandedOver.ProtoReflect.Descriptor instead.
+func (*ShardsHandedOver) Descriptor() ([]byte, []int) {
+	return file_events_v1_shard_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *ShardsHandedOver) GetNamespace() string {
+	if x != nil {
+		return x.Namespace
+	}
+	return ""
+}
+
+func (x *ShardsHandedOver) GetHandovers() []*ShardHandover {
+	if x != nil {
+		return x.Handovers
+	}
+	return nil
+}
+
+func (x *ShardsHandedOver) GetCause() ShardCause {
+	if x != nil {
+		return x.Cause
+	}
+	return ShardCause_SHARD_CAUSE_UNSPECIFIED
+}
+
+type ShardHandover struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	From          string                 `protobuf:"bytes,1,opt,name=from,proto3" json:"from,omitempty"`
+	FromSession   uint64                 `protobuf:"varint,2,opt,name=from_session,json=fromSession,proto3" json:"from_session,omitempty"`
+	To            string                 `protobuf:"bytes,3,opt,name=to,proto3" json:"to,omitempty"`
+	ToSession     uint64                 `protobuf:"varint,4,opt,name=to_session,json=toSession,proto3" json:"to_session,omitempty"`
+	Shards        *ShardSet              `protobuf:"bytes,5,opt,name=shards,proto3" json:"shards,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ShardHandover) Reset() {
+	*x = ShardHandover{}
+	mi := &file_events_v1_shard_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ShardHandover) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ShardHandover) ProtoMessage() {}
+
+func (x *ShardHandover) ProtoReflect() protoreflect.Message {
+	mi := &file_events_v1_shard_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ShardHandover.ProtoReflect.Descriptor instead.
+func (*ShardHandover) Descriptor() ([]byte, []int) {
+	return file_events_v1_shard_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *ShardHandover) GetFrom() string {
+	if x != nil {
+		return x.From
+	}
+	return ""
+}
+
+func (x *ShardHandover) GetFromSession() uint64 {
+	if x != nil {
+		return x.FromSession
+	}
+	return 0
+}
+
+func (x *ShardHandover) GetTo() string {
+	if x != nil {
+		return x.To
+	}
+	return ""
+}
+
+func (x *ShardHandover) GetToSession() uint64 {
+	if x != nil {
+		return x.ToSession
+	}
+	return 0
+}
+
+func (x *ShardHandover) GetShards() *ShardSet {
+	if x != nil {
+		return x.Shards
+	}
+	return nil
+}
+
 type ShardMove struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	From          string                 `protobuf:"bytes,1,opt,name=from,proto3" json:"from,omitempty"`
@@ -782,7 +1062,7 @@ type ShardMove struct {
 
 func (x *ShardMove) Reset() {
 	*x = ShardMove{}
-	mi := &file_events_v1_shard_proto_msgTypes[10]
+	mi := &file_events_v1_shard_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -794,7 +1074,7 @@ func (x *ShardMove) String() string {
 func (*ShardMove) ProtoMessage() {}
 
 func (x *ShardMove) ProtoReflect() protoreflect.Message {
-	mi := &file_events_v1_shard_proto_msgTypes[10]
+	mi := &file_events_v1_shard_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -807,7 +1087,7 @@ func (x *ShardMove) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ShardMove.ProtoReflect.Descriptor instead.
 func (*ShardMove) Descriptor() ([]byte, []int) {
-	return file_events_v1_shard_proto_rawDescGZIP(), []int{10}
+	return file_events_v1_shard_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *ShardMove) GetFrom() string {
@@ -846,7 +1126,7 @@ type ShardMoveFailed struct {
 
 func (x *ShardMoveFailed) Reset() {
 	*x = ShardMoveFailed{}
-	mi := &file_events_v1_shard_proto_msgTypes[11]
+	mi := &file_events_v1_shard_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -858,7 +1138,7 @@ func (x *ShardMoveFailed) String() string {
 func (*ShardMoveFailed) ProtoMessage() {}
 
 func (x *ShardMoveFailed) ProtoReflect() protoreflect.Message {
-	mi := &file_events_v1_shard_proto_msgTypes[11]
+	mi := &file_events_v1_shard_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -871,7 +1151,7 @@ func (x *ShardMoveFailed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ShardMoveFailed.ProtoReflect.Descriptor instead.
 func (*ShardMoveFailed) Descriptor() ([]byte, []int) {
-	return file_events_v1_shard_proto_rawDescGZIP(), []int{11}
+	return file_events_v1_shard_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *ShardMoveFailed) GetNamespace() string {
@@ -914,7 +1194,7 @@ type ShardMoveCancelled struct {
 
 func (x *ShardMoveCancelled) Reset() {
 	*x = ShardMoveCancelled{}
-	mi := &file_events_v1_shard_proto_msgTypes[12]
+	mi := &file_events_v1_shard_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -926,7 +1206,7 @@ func (x *ShardMoveCancelled) String() string {
 func (*ShardMoveCancelled) ProtoMessage() {}
 
 func (x *ShardMoveCancelled) ProtoReflect() protoreflect.Message {
-	mi := &file_events_v1_shard_proto_msgTypes[12]
+	mi := &file_events_v1_shard_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -939,7 +1219,7 @@ func (x *ShardMoveCancelled) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ShardMoveCancelled.ProtoReflect.Descriptor instead.
 func (*ShardMoveCancelled) Descriptor() ([]byte, []int) {
-	return file_events_v1_shard_proto_rawDescGZIP(), []int{12}
+	return file_events_v1_shard_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *ShardMoveCancelled) GetNamespace() string {
@@ -974,7 +1254,7 @@ type ShardsPaused struct {
 
 func (x *ShardsPaused) Reset() {
 	*x = ShardsPaused{}
-	mi := &file_events_v1_shard_proto_msgTypes[13]
+	mi := &file_events_v1_shard_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -986,7 +1266,7 @@ func (x *ShardsPaused) String() string {
 func (*ShardsPaused) ProtoMessage() {}
 
 func (x *ShardsPaused) ProtoReflect() protoreflect.Message {
-	mi := &file_events_v1_shard_proto_msgTypes[13]
+	mi := &file_events_v1_shard_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -999,7 +1279,7 @@ func (x *ShardsPaused) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ShardsPaused.ProtoReflect.Descriptor instead.
 func (*ShardsPaused) Descriptor() ([]byte, []int) {
-	return file_events_v1_shard_proto_rawDescGZIP(), []int{13}
+	return file_events_v1_shard_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *ShardsPaused) GetNamespace() string {
@@ -1026,7 +1306,7 @@ type ShardsResumed struct {
 
 func (x *ShardsResumed) Reset() {
 	*x = ShardsResumed{}
-	mi := &file_events_v1_shard_proto_msgTypes[14]
+	mi := &file_events_v1_shard_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1038,7 +1318,7 @@ func (x *ShardsResumed) String() string {
 func (*ShardsResumed) ProtoMessage() {}
 
 func (x *ShardsResumed) ProtoReflect() protoreflect.Message {
-	mi := &file_events_v1_shard_proto_msgTypes[14]
+	mi := &file_events_v1_shard_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1051,7 +1331,7 @@ func (x *ShardsResumed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ShardsResumed.ProtoReflect.Descriptor instead.
 func (*ShardsResumed) Descriptor() ([]byte, []int) {
-	return file_events_v1_shard_proto_rawDescGZIP(), []int{14}
+	return file_events_v1_shard_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *ShardsResumed) GetNamespace() string {
@@ -1081,7 +1361,7 @@ type OwnershipExpired struct {
 
 func (x *OwnershipExpired) Reset() {
 	*x = OwnershipExpired{}
-	mi := &file_events_v1_shard_proto_msgTypes[15]
+	mi := &file_events_v1_shard_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1093,7 +1373,7 @@ func (x *OwnershipExpired) String() string {
 func (*OwnershipExpired) ProtoMessage() {}
 
 func (x *OwnershipExpired) ProtoReflect() protoreflect.Message {
-	mi := &file_events_v1_shard_proto_msgTypes[15]
+	mi := &file_events_v1_shard_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1106,7 +1386,7 @@ func (x *OwnershipExpired) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OwnershipExpired.ProtoReflect.Descriptor instead.
 func (*OwnershipExpired) Descriptor() ([]byte, []int) {
-	return file_events_v1_shard_proto_rawDescGZIP(), []int{15}
+	return file_events_v1_shard_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *OwnershipExpired) GetNodeId() string {
@@ -1134,7 +1414,7 @@ var File_events_v1_shard_proto protoreflect.FileDescriptor
 
 const file_events_v1_shard_proto_rawDesc = "" +
 	"\n" +
-	"\x15events/v1/shard.proto\x12\x13omnirelay.events.v1\"\x83\x02\n" +
+	"\x15events/v1/shard.proto\x12\x13omnirelay.events.v1\"\x9d\x02\n" +
 	"\rNamespaceSpec\x12\x1f\n" +
 	"\vshard_count\x18\x01 \x01(\rR\n" +
 	"shardCount\x12\x1f\n" +
@@ -1143,7 +1423,8 @@ const file_events_v1_shard_proto_rawDesc = "" +
 	"\townership\x18\x03 \x01(\x0e2\x1e.omnirelay.events.v1.OwnershipR\townership\x12(\n" +
 	"\x10ownership_ttl_ms\x18\x04 \x01(\rR\x0eownershipTtlMs\x12#\n" +
 	"\religible_role\x18\x05 \x01(\tR\feligibleRole\x12#\n" +
-	"\rcapacity_hint\x18\x06 \x01(\x01R\fcapacityHint\"\x82\x01\n" +
+	"\rcapacity_hint\x18\x06 \x01(\x01R\fcapacityHint\x12\x18\n" +
+	"\aoverlap\x18\a \x01(\bR\aoverlap\"\x82\x01\n" +
 	"\x10NamespaceCreated\x12\x1c\n" +
 	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x126\n" +
 	"\x04spec\x18\x02 \x01(\v2\".omnirelay.events.v1.NamespaceSpecR\x04spec\x12\x18\n" +
@@ -1168,14 +1449,32 @@ const file_events_v1_shard_proto_rawDesc = "" +
 	"\x0eShardsReleased\x12\x1c\n" +
 	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x12@\n" +
 	"\breleases\x18\x02 \x03(\v2$.omnirelay.events.v1.ShardAssignmentR\breleases\x125\n" +
-	"\x05cause\x18\x03 \x01(\x0e2\x1f.omnirelay.events.v1.ShardCauseR\x05cause\"\xd7\x01\n" +
+	"\x05cause\x18\x03 \x01(\x0e2\x1f.omnirelay.events.v1.ShardCauseR\x05cause\"\x8d\x02\n" +
 	"\x10ShardMoveStarted\x12\x1c\n" +
 	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x124\n" +
 	"\x05moves\x18\x02 \x03(\v2\x1e.omnirelay.events.v1.ShardMoveR\x05moves\x125\n" +
 	"\x05cause\x18\x03 \x01(\x0e2\x1f.omnirelay.events.v1.ShardCauseR\x05cause\x12\x1f\n" +
 	"\vdeadline_ms\x18\x04 \x01(\x03R\n" +
 	"deadlineMs\x12\x17\n" +
-	"\ahold_ms\x18\x05 \x01(\rR\x06holdMs\"f\n" +
+	"\ahold_ms\x18\x05 \x01(\rR\x06holdMs\x124\n" +
+	"\x05stage\x18\x06 \x01(\x0e2\x1e.omnirelay.events.v1.MoveStageR\x05stage\"\xc0\x01\n" +
+	"\x12ShardMoveReleasing\x12\x1c\n" +
+	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x124\n" +
+	"\x05moves\x18\x02 \x03(\v2\x1e.omnirelay.events.v1.ShardMoveR\x05moves\x125\n" +
+	"\x05cause\x18\x03 \x01(\x0e2\x1f.omnirelay.events.v1.ShardCauseR\x05cause\x12\x1f\n" +
+	"\vdeadline_ms\x18\x04 \x01(\x03R\n" +
+	"deadlineMs\"\xa9\x01\n" +
+	"\x10ShardsHandedOver\x12\x1c\n" +
+	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x12@\n" +
+	"\thandovers\x18\x02 \x03(\v2\".omnirelay.events.v1.ShardHandoverR\thandovers\x125\n" +
+	"\x05cause\x18\x03 \x01(\x0e2\x1f.omnirelay.events.v1.ShardCauseR\x05cause\"\xac\x01\n" +
+	"\rShardHandover\x12\x12\n" +
+	"\x04from\x18\x01 \x01(\tR\x04from\x12!\n" +
+	"\ffrom_session\x18\x02 \x01(\x04R\vfromSession\x12\x0e\n" +
+	"\x02to\x18\x03 \x01(\tR\x02to\x12\x1d\n" +
+	"\n" +
+	"to_session\x18\x04 \x01(\x04R\ttoSession\x125\n" +
+	"\x06shards\x18\x05 \x01(\v2\x1d.omnirelay.events.v1.ShardSetR\x06shards\"f\n" +
 	"\tShardMove\x12\x12\n" +
 	"\x04from\x18\x01 \x01(\tR\x04from\x12\x0e\n" +
 	"\x02to\x18\x02 \x01(\tR\x02to\x125\n" +
@@ -1205,7 +1504,7 @@ const file_events_v1_shard_proto_rawDesc = "" +
 	"\x15OWNERSHIP_UNSPECIFIED\x10\x00\x12\x13\n" +
 	"\x0fOWNERSHIP_LEASE\x10\x01\x12\x14\n" +
 	"\x10OWNERSHIP_FENCED\x10\x02\x12\x14\n" +
-	"\x10OWNERSHIP_STICKY\x10\x03*\xe7\x02\n" +
+	"\x10OWNERSHIP_STICKY\x10\x03*\x8c\x03\n" +
 	"\n" +
 	"ShardCause\x12\x1b\n" +
 	"\x17SHARD_CAUSE_UNSPECIFIED\x10\x00\x12\x19\n" +
@@ -1219,8 +1518,12 @@ const file_events_v1_shard_proto_rawDesc = "" +
 	"\x1aSHARD_CAUSE_OWNER_RELEASED\x10\b\x12!\n" +
 	"\x1dSHARD_CAUSE_OWNERSHIP_EXPIRED\x10\t\x12\x16\n" +
 	"\x12SHARD_CAUSE_FORCED\x10\n" +
-	"\x12\x17\n" +
-	"\x13SHARD_CAUSE_REBOUND\x10\rB3Z1github.com/omnirelay/omnirelay/events/v1;eventsv1b\x06proto3"
+	"\x12#\n" +
+	"\x1fSHARD_CAUSE_TARGET_NOT_PREPARED\x10\v\x12\x17\n" +
+	"\x13SHARD_CAUSE_REBOUND\x10\r*;\n" +
+	"\tMoveStage\x12\x16\n" +
+	"\x12MOVE_STAGE_RELEASE\x10\x00\x12\x16\n" +
+	"\x12MOVE_STAGE_PREPARE\x10\x01B3Z1github.com/omnirelay/omnirelay/events/v1;eventsv1b\x06proto3"
 
 var (
 	file_events_v1_shard_proto_rawDescOnce sync.Once
@@ -1234,51 +1537,61 @@ func file_events_v1_shard_proto_rawDescGZIP() []byte {
 	return file_events_v1_shard_proto_rawDescData
 }
 
-var file_events_v1_shard_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_events_v1_shard_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
+var file_events_v1_shard_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
+var file_events_v1_shard_proto_msgTypes = make([]protoimpl.MessageInfo, 19)
 var file_events_v1_shard_proto_goTypes = []any{
 	(Ownership)(0),             // 0: omnirelay.events.v1.Ownership
 	(ShardCause)(0),            // 1: omnirelay.events.v1.ShardCause
-	(*NamespaceSpec)(nil),      // 2: omnirelay.events.v1.NamespaceSpec
-	(*NamespaceCreated)(nil),   // 3: omnirelay.events.v1.NamespaceCreated
-	(*NamespaceUpdated)(nil),   // 4: omnirelay.events.v1.NamespaceUpdated
-	(*NamespaceDeleting)(nil),  // 5: omnirelay.events.v1.NamespaceDeleting
-	(*NamespaceDeleted)(nil),   // 6: omnirelay.events.v1.NamespaceDeleted
-	(*ShardSet)(nil),           // 7: omnirelay.events.v1.ShardSet
-	(*ShardsAssigned)(nil),     // 8: omnirelay.events.v1.ShardsAssigned
-	(*ShardAssignment)(nil),    // 9: omnirelay.events.v1.ShardAssignment
-	(*ShardsReleased)(nil),     // 10: omnirelay.events.v1.ShardsReleased
-	(*ShardMoveStarted)(nil),   // 11: omnirelay.events.v1.ShardMoveStarted
-	(*ShardMove)(nil),          // 12: omnirelay.events.v1.ShardMove
-	(*ShardMoveFailed)(nil),    // 13: omnirelay.events.v1.ShardMoveFailed
-	(*ShardMoveCancelled)(nil), // 14: omnirelay.events.v1.ShardMoveCancelled
-	(*ShardsPaused)(nil),       // 15: omnirelay.events.v1.ShardsPaused
-	(*ShardsResumed)(nil),      // 16: omnirelay.events.v1.ShardsResumed
-	(*OwnershipExpired)(nil),   // 17: omnirelay.events.v1.OwnershipExpired
+	(MoveStage)(0),             // 2: omnirelay.events.v1.MoveStage
+	(*NamespaceSpec)(nil),      // 3: omnirelay.events.v1.NamespaceSpec
+	(*NamespaceCreated)(nil),   // 4: omnirelay.events.v1.NamespaceCreated
+	(*NamespaceUpdated)(nil),   // 5: omnirelay.events.v1.NamespaceUpdated
+	(*NamespaceDeleting)(nil),  // 6: omnirelay.events.v1.NamespaceDeleting
+	(*NamespaceDeleted)(nil),   // 7: omnirelay.events.v1.NamespaceDeleted
+	(*ShardSet)(nil),           // 8: omnirelay.events.v1.ShardSet
+	(*ShardsAssigned)(nil),     // 9: omnirelay.events.v1.ShardsAssigned
+	(*ShardAssignment)(nil),    // 10: omnirelay.events.v1.ShardAssignment
+	(*ShardsReleased)(nil),     // 11: omnirelay.events.v1.ShardsReleased
+	(*ShardMoveStarted)(nil),   // 12: omnirelay.events.v1.ShardMoveStarted
+	(*ShardMoveReleasing)(nil), // 13: omnirelay.events.v1.ShardMoveReleasing
+	(*ShardsHandedOver)(nil),   // 14: omnirelay.events.v1.ShardsHandedOver
+	(*ShardHandover)(nil),      // 15: omnirelay.events.v1.ShardHandover
+	(*ShardMove)(nil),          // 16: omnirelay.events.v1.ShardMove
+	(*ShardMoveFailed)(nil),    // 17: omnirelay.events.v1.ShardMoveFailed
+	(*ShardMoveCancelled)(nil), // 18: omnirelay.events.v1.ShardMoveCancelled
+	(*ShardsPaused)(nil),       // 19: omnirelay.events.v1.ShardsPaused
+	(*ShardsResumed)(nil),      // 20: omnirelay.events.v1.ShardsResumed
+	(*OwnershipExpired)(nil),   // 21: omnirelay.events.v1.OwnershipExpired
 }
 var file_events_v1_shard_proto_depIdxs = []int32{
 	0,  // 0: omnirelay.events.v1.NamespaceSpec.ownership:type_name -> omnirelay.events.v1.Ownership
-	2,  // 1: omnirelay.events.v1.NamespaceCreated.spec:type_name -> omnirelay.events.v1.NamespaceSpec
-	2,  // 2: omnirelay.events.v1.NamespaceUpdated.spec:type_name -> omnirelay.events.v1.NamespaceSpec
-	9,  // 3: omnirelay.events.v1.ShardsAssigned.assignments:type_name -> omnirelay.events.v1.ShardAssignment
+	3,  // 1: omnirelay.events.v1.NamespaceCreated.spec:type_name -> omnirelay.events.v1.NamespaceSpec
+	3,  // 2: omnirelay.events.v1.NamespaceUpdated.spec:type_name -> omnirelay.events.v1.NamespaceSpec
+	10, // 3: omnirelay.events.v1.ShardsAssigned.assignments:type_name -> omnirelay.events.v1.ShardAssignment
 	1,  // 4: omnirelay.events.v1.ShardsAssigned.cause:type_name -> omnirelay.events.v1.ShardCause
-	7,  // 5: omnirelay.events.v1.ShardAssignment.shards:type_name -> omnirelay.events.v1.ShardSet
-	9,  // 6: omnirelay.events.v1.ShardsReleased.releases:type_name -> omnirelay.events.v1.ShardAssignment
+	8,  // 5: omnirelay.events.v1.ShardAssignment.shards:type_name -> omnirelay.events.v1.ShardSet
+	10, // 6: omnirelay.events.v1.ShardsReleased.releases:type_name -> omnirelay.events.v1.ShardAssignment
 	1,  // 7: omnirelay.events.v1.ShardsReleased.cause:type_name -> omnirelay.events.v1.ShardCause
-	12, // 8: omnirelay.events.v1.ShardMoveStarted.moves:type_name -> omnirelay.events.v1.ShardMove
+	16, // 8: omnirelay.events.v1.ShardMoveStarted.moves:type_name -> omnirelay.events.v1.ShardMove
 	1,  // 9: omnirelay.events.v1.ShardMoveStarted.cause:type_name -> omnirelay.events.v1.ShardCause
-	7,  // 10: omnirelay.events.v1.ShardMove.shards:type_name -> omnirelay.events.v1.ShardSet
-	7,  // 11: omnirelay.events.v1.ShardMoveFailed.shards:type_name -> omnirelay.events.v1.ShardSet
-	1,  // 12: omnirelay.events.v1.ShardMoveFailed.cause:type_name -> omnirelay.events.v1.ShardCause
-	7,  // 13: omnirelay.events.v1.ShardMoveCancelled.shards:type_name -> omnirelay.events.v1.ShardSet
-	1,  // 14: omnirelay.events.v1.ShardMoveCancelled.cause:type_name -> omnirelay.events.v1.ShardCause
-	7,  // 15: omnirelay.events.v1.ShardsPaused.shards:type_name -> omnirelay.events.v1.ShardSet
-	7,  // 16: omnirelay.events.v1.ShardsResumed.shards:type_name -> omnirelay.events.v1.ShardSet
-	17, // [17:17] is the sub-list for method output_type
-	17, // [17:17] is the sub-list for method input_type
-	17, // [17:17] is the sub-list for extension type_name
-	17, // [17:17] is the sub-list for extension extendee
-	0,  // [0:17] is the sub-list for field type_name
+	2,  // 10: omnirelay.events.v1.ShardMoveStarted.stage:type_name -> omnirelay.events.v1.MoveStage
+	16, // 11: omnirelay.events.v1.ShardMoveReleasing.moves:type_name -> omnirelay.events.v1.ShardMove
+	1,  // 12: omnirelay.events.v1.ShardMoveReleasing.cause:type_name -> omnirelay.events.v1.ShardCause
+	15, // 13: omnirelay.events.v1.ShardsHandedOver.handovers:type_name -> omnirelay.events.v1.ShardHandover
+	1,  // 14: omnirelay.events.v1.ShardsHandedOver.cause:type_name -> omnirelay.events.v1.ShardCause
+	8,  // 15: omnirelay.events.v1.ShardHandover.shards:type_name -> omnirelay.events.v1.ShardSet
+	8,  // 16: omnirelay.events.v1.ShardMove.shards:type_name -> omnirelay.events.v1.ShardSet
+	8,  // 17: omnirelay.events.v1.ShardMoveFailed.shards:type_name -> omnirelay.events.v1.ShardSet
+	1,  // 18: omnirelay.events.v1.ShardMoveFailed.cause:type_name -> omnirelay.events.v1.ShardCause
+	8,  // 19: omnirelay.events.v1.ShardMoveCancelled.shards:type_name -> omnirelay.events.v1.ShardSet
+	1,  // 20: omnirelay.events.v1.ShardMoveCancelled.cause:type_name -> omnirelay.events.v1.ShardCause
+	8,  // 21: omnirelay.events.v1.ShardsPaused.shards:type_name -> omnirelay.events.v1.ShardSet
+	8,  // 22: omnirelay.events.v1.ShardsResumed.shards:type_name -> omnirelay.events.v1.ShardSet
+	23, // [23:23] is the sub-list for method output_type
+	23, // [23:23] is the sub-list for method input_type
+	23, // [23:23] is the sub-list for extension type_name
+	23, // [23:23] is the sub-list for extension extendee
+	0,  // [0:23] is the sub-list for field type_name
 }
 
 func init() { file_events_v1_shard_proto_init() }
@@ -1291,8 +1604,8 @@ func file_events_v1_shard_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_events_v1_shard_proto_rawDesc), len(file_events_v1_shard_proto_rawDesc)),
-			NumEnums:      2,
-			NumMessages:   16,
+			NumEnums:      3,
+			NumMessages:   19,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -1,6 +1,7 @@
 package handoff
 
 import (
+	"maps"
 	"slices"
 	"time"
 
@@ -11,8 +12,11 @@ import (
 	"github.com/omnirelay/omnirelay/events"
 )
 
-// Reports are what nodes say that they released.
+// Reports are what nodes say that they prepared and released.
 type Reports interface {
+	// EachPrepared calls fn for every shard that the node's session reports as
+	// prepared, with the fence of its owner.
+	EachPrepared(node string, session events.Position, fn func(namespace string, shard uint32, fence events.Position))
 	// EachReleased calls fn for every shard that the node's session reports as
 	// released.
 	EachReleased(node string, session events.Position, fn func(namespace string, shard uint32, fence events.Position))
@@ -31,15 +35,15 @@ func (h *Handoff) Name() string { return "handoff" }
 
 // Step implements the loop's controller.
 func (h *Handoff) Step(v sequencer.View, now sequencer.Now) ([]commands.Command, time.Duration) {
-	released := map[ref]bool{}
-	cmds := h.releases(v, released)
+	heard := map[ref]bool{}
+	cmds := append(h.releases(v, heard), h.preparations(v, heard)...)
 	next := int64(0)
 	v.Model.Shard.EachNamespace(func(ns *shard.Namespace) bool {
 		switch {
 		case ns.Deleting && ns.Unowned() == int(ns.Len()):
 			cmds = append(cmds, shard.FinishDelete{Namespace: ns.Name})
 		case !ns.Deleting && ns.Moving() > 0:
-			c, deadline := overdue(v, ns, now.Wall, released)
+			c, deadline := overdue(v, ns, now.Wall, heard)
 			cmds = append(cmds, c...)
 			if deadline != 0 && (next == 0 || deadline < next) {
 				next = deadline
@@ -58,63 +62,89 @@ type ref struct {
 	shard     uint32
 }
 
-// releases collects what was reported with the current fence, per namespace and
-// node, and notes it in released.
-func (h *Handoff) releases(v sequencer.View, released map[ref]bool) []commands.Command {
+// report is one shard that a node reports, with the fence that it names.
+type report struct {
+	shard uint32
+	fence events.Position
+}
+
+// collect gathers the reports of all nodes that the log agrees with, notes them
+// in heard, and makes commands of them per namespace and node. of walks the
+// reports of a node, agrees compares one with the log.
+func collect(v sequencer.View, heard map[ref]bool,
+	of func(string, events.Position, func(string, uint32, events.Position)),
+	agrees func(n membership.Node, ns *shard.Namespace, sh *shard.Shard) bool,
+	command func(name string, n membership.Node, part []report) commands.Command,
+) []commands.Command {
 	var cmds []commands.Command
 	v.Model.Membership.EachNode(func(n membership.Node) bool {
 		if n.Session == 0 {
 			return true
 		}
-		byNamespace := map[string][]shard.Released{}
-		h.reports.EachReleased(n.NodeID, n.Session, func(name string, id uint32, fence events.Position) {
+		byNamespace := map[string][]report{}
+		of(n.NodeID, n.Session, func(name string, id uint32, fence events.Position) {
 			ns, ok := v.Model.Shard.Namespace(name)
 			if !ok {
 				return
 			}
-			if sh := ns.Shard(id); sh != nil && sh.Owner == n.NodeID && sh.Session == n.Session && sh.Fence == fence {
-				byNamespace[name] = append(byNamespace[name], shard.Released{Shard: id, Fence: fence})
-				released[ref{name, id}] = true
+			if sh := ns.Shard(id); sh != nil && sh.Fence == fence && agrees(n, ns, sh) {
+				byNamespace[name] = append(byNamespace[name], report{id, fence})
+				heard[ref{name, id}] = true
 			}
 		})
-		cmds = append(cmds, releaseCommands(n, byNamespace)...)
+		for _, name := range slices.Sorted(maps.Keys(byNamespace)) {
+			reports := byNamespace[name]
+			slices.SortFunc(reports, func(a, b report) int { return int(a.shard) - int(b.shard) })
+			for part := range slices.Chunk(reports, events.MaxAssigned) {
+				cmds = append(cmds, command(name, n, part))
+			}
+		}
 		return true
 	})
 	return cmds
 }
 
-func releaseCommands(n membership.Node, byNamespace map[string][]shard.Released) []commands.Command {
-	names := make([]string, 0, len(byNamespace))
-	for name := range byNamespace {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	var cmds []commands.Command
-	for _, name := range names {
-		rels := byNamespace[name]
-		slices.SortFunc(rels, func(a, b shard.Released) int { return int(a.Shard) - int(b.Shard) })
-		for part := range slices.Chunk(rels, events.MaxAssigned) {
+// releases are what owners released.
+func (h *Handoff) releases(v sequencer.View, heard map[ref]bool) []commands.Command {
+	return collect(v, heard, h.reports.EachReleased,
+		func(n membership.Node, _ *shard.Namespace, sh *shard.Shard) bool {
+			return sh.Owner == n.NodeID && sh.Session == n.Session
+		},
+		func(name string, n membership.Node, part []report) commands.Command {
+			c := shard.Release{Namespace: name, NodeID: n.NodeID, Session: n.Session}
 			ids := make([]uint32, len(part))
 			for i, r := range part {
-				ids[i] = r.Shard
+				ids[i] = r.shard
+				c.Shards = append(c.Shards, shard.Released{Shard: r.shard, Fence: r.fence})
 			}
-			cmds = append(cmds, shard.Release{
-				Namespace: name, NodeID: n.NodeID, Session: n.Session, Shards: part,
-				Else: []shard.Target{{NodeID: n.NodeID, Session: n.Session, Shards: ids}},
-			})
-		}
-	}
-	return cmds
+			c.Else = []shard.Target{{NodeID: n.NodeID, Session: n.Session, Shards: ids}}
+			return c
+		})
 }
 
-// overdue gives up what was not released in time and takes back what goes
-// nowhere. It returns the next deadline, log time.
-func overdue(v sequencer.View, ns *shard.Namespace, logTime int64, released map[ref]bool) ([]commands.Command, int64) {
+// preparations are what targets prepared and nobody was asked to release yet.
+func (h *Handoff) preparations(v sequencer.View, heard map[ref]bool) []commands.Command {
+	return collect(v, heard, h.reports.EachPrepared,
+		func(n membership.Node, ns *shard.Namespace, sh *shard.Shard) bool {
+			return sh.Preparing() && sh.MoveTo == n.NodeID && v.Model.Assignable(n.NodeID, ns.Spec.EligibleRole) == nil
+		},
+		func(name string, n membership.Node, part []report) commands.Command {
+			c := shard.AskRelease{Namespace: name, NodeID: n.NodeID, Session: n.Session}
+			for _, r := range part {
+				c.Shards = append(c.Shards, shard.Prepared{Shard: r.shard, Fence: r.fence})
+			}
+			return c
+		})
+}
+
+// overdue gives up what was not prepared or released in time and takes back what
+// goes nowhere. It returns the next deadline, log time.
+func overdue(v sequencer.View, ns *shard.Namespace, logTime int64, heard map[ref]bool) ([]commands.Command, int64) {
 	var failed, lost []uint32
 	next := int64(0)
 	ns.Each(func(id uint32, sh *shard.Shard) bool {
 		switch {
-		case !sh.Moving() || released[ref{ns.Name, id}]:
+		case !sh.Moving() || heard[ref{ns.Name, id}]:
 		case v.Model.Assignable(sh.MoveTo, ns.Spec.EligibleRole) != nil:
 			lost = append(lost, id)
 		case sh.Forced(): // it ends with the ownership, whenever that is

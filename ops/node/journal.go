@@ -101,5 +101,8 @@ func assigned(e *eventsv1.Event) int {
 	for _, a := range e.GetShardsAssigned().GetAssignments() {
 		n += events.CountShards(a.GetShards())
 	}
+	for _, h := range e.GetShardsHandedOver().GetHandovers() {
+		n += events.CountShards(h.GetShards())
+	}
 	return n
 }

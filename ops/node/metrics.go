@@ -99,11 +99,17 @@ func (c *changes) Committed(commit *projections.Commit) {
 func (c *changes) count(e *eventsv1.Event) {
 	switch k := e.GetKind().(type) {
 	case *eventsv1.Event_ShardsAssigned:
-		cause := strings.ToLower(strings.TrimPrefix(k.ShardsAssigned.GetCause().String(), "SHARD_CAUSE_"))
-		c.moves.WithLabelValues(c.label(k.ShardsAssigned.GetNamespace()), cause).Add(float64(assigned(e)))
+		c.moved(k.ShardsAssigned.GetNamespace(), k.ShardsAssigned.GetCause(), assigned(e))
+	case *eventsv1.Event_ShardsHandedOver:
+		c.moved(k.ShardsHandedOver.GetNamespace(), k.ShardsHandedOver.GetCause(), assigned(e))
 	case *eventsv1.Event_LeadershipGranted:
 		c.transitions.WithLabelValues(scopeKind(k.LeadershipGranted.GetScope())).Inc()
 	}
+}
+
+func (c *changes) moved(namespace string, cause eventsv1.ShardCause, shards int) {
+	word := strings.ToLower(strings.TrimPrefix(cause.String(), "SHARD_CAUSE_"))
+	c.moves.WithLabelValues(c.label(namespace), word).Add(float64(shards))
 }
 
 func (c *changes) label(namespace string) string {

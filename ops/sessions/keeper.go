@@ -120,6 +120,13 @@ func (k *Keeper) EachReleased(node string, session events.Position, fn func(stri
 	k.leases.EachReleased(node, session, fn)
 }
 
+// EachPrepared implements handoff.Reports.
+func (k *Keeper) EachPrepared(node string, session events.Position, fn func(string, uint32, events.Position)) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.leases.EachPrepared(node, session, fn)
+}
+
 // LastSeen is when a node's heartbeat was last answered by this server, while it
 // leads: what it knows of before is old.
 func (k *Keeper) LastSeen(node string) (time.Time, bool) {

@@ -348,12 +348,22 @@ func (l *Leases) Braking(now int64) (until int64, on bool) {
 // EachReleased calls fn for every shard that the node's session said it
 // released.
 func (l *Leases) EachReleased(node string, session events.Position, fn func(string, uint32, events.Position)) {
+	l.each(Released, node, session, fn)
+}
+
+// EachPrepared calls fn for every shard that the node's session said it
+// prepared, with the fence that its owner has.
+func (l *Leases) EachPrepared(node string, session events.Position, fn func(string, uint32, events.Position)) {
+	l.each(Prepared, node, session, fn)
+}
+
+func (l *Leases) each(state State, node string, session events.Position, fn func(string, uint32, events.Position)) {
 	x := l.byNode[node]
 	if x == nil || x.session != session {
 		return
 	}
 	for _, h := range x.held {
-		if h.State == Released {
+		if h.State == state {
 			fn(h.Namespace, h.Shard, h.Fence)
 		}
 	}

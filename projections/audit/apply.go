@@ -108,11 +108,11 @@ func shardsOf(e *eventsv1.Event) string {
 	case *eventsv1.Event_ShardsReleased:
 		return assigned(k.ShardsReleased.Namespace, k.ShardsReleased.Releases)
 	case *eventsv1.Event_ShardMoveStarted:
-		sets := make([]*eventsv1.ShardSet, 0, len(k.ShardMoveStarted.Moves))
-		for _, m := range k.ShardMoveStarted.Moves {
-			sets = append(sets, m.Shards)
-		}
-		return shards(k.ShardMoveStarted.Namespace, sets...)
+		return assigned(k.ShardMoveStarted.Namespace, k.ShardMoveStarted.Moves)
+	case *eventsv1.Event_ShardMoveReleasing:
+		return assigned(k.ShardMoveReleasing.Namespace, k.ShardMoveReleasing.Moves)
+	case *eventsv1.Event_ShardsHandedOver:
+		return assigned(k.ShardsHandedOver.Namespace, k.ShardsHandedOver.Handovers)
 	case *eventsv1.Event_ShardMoveFailed:
 		return shards(k.ShardMoveFailed.Namespace, k.ShardMoveFailed.Shards)
 	case *eventsv1.Event_ShardMoveCancelled:
@@ -125,10 +125,11 @@ func shardsOf(e *eventsv1.Event) string {
 	return ""
 }
 
-func assigned(namespace string, as []*eventsv1.ShardAssignment) string {
-	sets := make([]*eventsv1.ShardSet, 0, len(as))
-	for _, a := range as {
-		sets = append(sets, a.Shards)
+// assigned is shards of the sets that the parts of an event name.
+func assigned[T interface{ GetShards() *eventsv1.ShardSet }](namespace string, parts []T) string {
+	sets := make([]*eventsv1.ShardSet, 0, len(parts))
+	for _, p := range parts {
+		sets = append(sets, p.GetShards())
 	}
 	return shards(namespace, sets...)
 }

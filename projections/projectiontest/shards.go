@@ -26,7 +26,7 @@ func (s *Sim) createNamespace() []*eventsv1.Event {
 }
 
 func (ns *simNamespace) spec() *eventsv1.NamespaceSpec {
-	return &eventsv1.NamespaceSpec{ShardCount: uint32(len(ns.shards)), StrategyId: ns.strategy, Ownership: ns.ownership, OwnershipTtlMs: ns.ttlMs, EligibleRole: "worker"}
+	return &eventsv1.NamespaceSpec{ShardCount: uint32(len(ns.shards)), StrategyId: ns.strategy, Ownership: ns.ownership, OwnershipTtlMs: ns.ttlMs, EligibleRole: "worker", Overlap: ns.overlap}
 }
 
 func (s *Sim) updateNamespace() []*eventsv1.Event {
@@ -35,9 +35,12 @@ func (s *Sim) updateNamespace() []*eventsv1.Event {
 		return nil
 	}
 	ns := s.namespaces[name]
-	if s.Draw(2) == 0 {
+	switch s.Draw(4) {
+	case 0:
+		ns.overlap = !ns.overlap
+	case 1:
 		ns.strategy = []string{"ring", "rendezvous", "optimal"}[s.Draw(3)]
-	} else {
+	default:
 		ns.shards = append(ns.shards, make([]simShard, s.Draw(4))...)
 	}
 	return []*eventsv1.Event{{Kind: &eventsv1.Event_NamespaceUpdated{NamespaceUpdated: &eventsv1.NamespaceUpdated{Namespace: name, Spec: ns.spec()}}}}
@@ -165,27 +168,61 @@ func (s *Sim) move() []*eventsv1.Event {
 		}
 	}
 	return []*eventsv1.Event{{Kind: &eventsv1.Event_ShardMoveStarted{ShardMoveStarted: &eventsv1.ShardMoveStarted{
-		Namespace: name, Cause: cause, DeadlineMs: 1_800_000_000_000, HoldMs: uint32(s.Draw(2) * 600_000),
+		Namespace: name, Cause: cause, DeadlineMs: 1_800_000_000_000, HoldMs: uint32(s.Draw(2) * 600_000), Stage: eventsv1.MoveStage(s.Draw(2)),
 		Moves: []*eventsv1.ShardMove{{From: from, To: to, Shards: events.PackShards(moved)}},
 	}}}}
 }
 
-// finishMove is the handoff: released and assigned in one decision.
-func (s *Sim) finishMove() []*eventsv1.Event {
+// askRelease is the step from prepare to release, of shards of one owner.
+func (s *Sim) askRelease() []*eventsv1.Event {
+	name, ids, to := s.moving()
+	if len(ids) == 0 {
+		return nil
+	}
+	from := s.namespaces[name].shards[ids[0]].owner
+	ids = slices.DeleteFunc(ids, func(id uint32) bool { return s.namespaces[name].shards[id].owner != from })
+	return []*eventsv1.Event{{Kind: &eventsv1.Event_ShardMoveReleasing{ShardMoveReleasing: &eventsv1.ShardMoveReleasing{
+		Namespace: name, DeadlineMs: 1_800_000_030_000,
+		Moves: []*eventsv1.ShardMove{{From: from, To: to, Shards: events.PackShards(ids)}},
+	}}}}
+}
+
+// moving picks shards that move to one node, which lives.
+func (s *Sim) moving() (namespace string, ids []uint32, to string) {
 	name, ok := s.active()
 	if !ok {
-		return nil
+		return "", nil, ""
 	}
 	ns := s.namespaces[name]
 	moving := s.some(ns.ids(func(sh simShard) bool {
 		return sh.owner != "" && sh.moveTo != "" && s.nodes[sh.moveTo].session != 0
 	}))
 	if len(moving) == 0 {
+		return "", nil, ""
+	}
+	to = ns.shards[moving[0]].moveTo
+	return name, slices.DeleteFunc(slices.Clone(moving), func(id uint32) bool { return ns.shards[id].moveTo != to }), to
+}
+
+// finishMove is the end of a handoff: handed over, or released and assigned, in
+// one decision.
+func (s *Sim) finishMove() []*eventsv1.Event {
+	name, ids, to := s.moving()
+	if len(ids) == 0 {
 		return nil
 	}
-	to := ns.shards[moving[0]].moveTo
-	ids := slices.DeleteFunc(slices.Clone(moving), func(id uint32) bool { return ns.shards[id].moveTo != to })
+	ns := s.namespaces[name]
 	release := s.released(name, ids)
+	if s.Draw(2) == 0 {
+		e := &eventsv1.ShardsHandedOver{Namespace: name}
+		for _, r := range release.GetShardsReleased().Releases {
+			e.Handovers = append(e.Handovers, &eventsv1.ShardHandover{
+				From: r.NodeId, FromSession: r.Session, To: to, ToSession: s.nodes[to].session, Shards: r.Shards,
+			})
+		}
+		s.bind(ns, to, ids)
+		return []*eventsv1.Event{{Kind: &eventsv1.Event_ShardsHandedOver{ShardsHandedOver: e}}}
+	}
 	return []*eventsv1.Event{release, {Kind: &eventsv1.Event_ShardsAssigned{ShardsAssigned: &eventsv1.ShardsAssigned{
 		Namespace: name, Assignments: []*eventsv1.ShardAssignment{s.bind(ns, to, ids)},
 	}}}}

@@ -34,6 +34,7 @@ type simNamespace struct {
 	strategy  string
 	ownership eventsv1.Ownership
 	ttlMs     uint32
+	overlap   bool
 	shards    []simShard
 }
 
@@ -70,7 +71,7 @@ func (s *Sim) Frame(tb TB, l *Log) {
 // step draws until an action has something to do; joining always has.
 func (s *Sim) step() []*eventsv1.Event {
 	actions := []func() []*eventsv1.Event{
-		s.join, s.createNamespace, s.assign, s.assign, s.move, s.finishMove, s.endMove, s.pause,
+		s.join, s.createNamespace, s.assign, s.assign, s.move, s.askRelease, s.finishMove, s.endMove, s.pause,
 		s.expire, s.restart, s.leave, s.closing, s.goesOn, s.cordon, s.server, s.campaign, s.resign, s.updateNamespace, s.deleteNamespace, s.policy,
 	}
 	for range 8 {

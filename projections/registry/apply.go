@@ -255,6 +255,7 @@ func specify(n *controlv1.Namespace, s *eventsv1.NamespaceSpec) {
 	n.ShardCount, n.StrategyId, n.EligibleRole = int32(s.GetShardCount()), s.GetStrategyId(), s.GetEligibleRole()
 	n.Ownership = controlv1.OwnershipMode(s.GetOwnership())
 	n.OwnershipTtlMs, n.CapacityHint = int64(s.GetOwnershipTtlMs()), s.GetCapacityHint()
+	n.Overlap = s.GetOverlap()
 }
 
 // Apply implements [projections.Table].

@@ -28,18 +28,27 @@ func (Table) Apply(rows *projections.Rows, rec events.Recorded) {
 	case *eventsv1.Event_NamespaceDeleted:
 		a.namespace(e.NamespaceDeleted.Namespace, nil)
 	case *eventsv1.Event_ShardsAssigned:
-		a.expect(e.ShardsAssigned.Namespace, e.ShardsAssigned.Assignments)
+		expect(&a, e.ShardsAssigned.Namespace, e.ShardsAssigned.Assignments)
 		for _, to := range e.ShardsAssigned.Assignments {
-			a.set(e.ShardsAssigned.Namespace, to.Shards, func(r *row) { a.assign(r, to, e.ShardsAssigned.Cause) })
+			a.set(e.ShardsAssigned.Namespace, to.Shards, func(r *row) { a.assign(r, to.NodeId, to.Session, e.ShardsAssigned.Cause) })
 		}
 	case *eventsv1.Event_ShardsReleased:
-		a.expect(e.ShardsReleased.Namespace, e.ShardsReleased.Releases)
+		expect(&a, e.ShardsReleased.Namespace, e.ShardsReleased.Releases)
 		for _, by := range e.ShardsReleased.Releases {
 			a.set(e.ShardsReleased.Namespace, by.Shards, unown)
 		}
 	case *eventsv1.Event_ShardMoveStarted:
 		for _, m := range e.ShardMoveStarted.Moves {
 			a.set(e.ShardMoveStarted.Namespace, m.Shards, func(r *row) { startMove(r, e.ShardMoveStarted, m.To) })
+		}
+	case *eventsv1.Event_ShardMoveReleasing:
+		for _, m := range e.ShardMoveReleasing.Moves {
+			a.set(e.ShardMoveReleasing.Namespace, m.Shards, func(r *row) { askRelease(r, e.ShardMoveReleasing) })
+		}
+	case *eventsv1.Event_ShardsHandedOver:
+		expect(&a, e.ShardsHandedOver.Namespace, e.ShardsHandedOver.Handovers)
+		for _, h := range e.ShardsHandedOver.Handovers {
+			a.set(e.ShardsHandedOver.Namespace, h.Shards, func(r *row) { a.handOver(r, h, e.ShardsHandedOver.Cause) })
 		}
 	case *eventsv1.Event_ShardMoveFailed:
 		hold := e.ShardMoveFailed.HoldMs
@@ -73,10 +82,10 @@ type applier struct {
 }
 
 // expect announces the rows of large sets.
-func (a *applier) expect(namespace string, as []*eventsv1.ShardAssignment) {
+func expect[T interface{ GetShards() *eventsv1.ShardSet }](a *applier, namespace string, parts []T) {
 	n, first, last := 0, uint32(math.MaxUint32), uint32(0)
-	for _, to := range as {
-		events.EachShard(to.Shards, func(id uint32) {
+	for _, p := range parts {
+		events.EachShard(p.GetShards(), func(id uint32) {
 			n++
 			first, last = min(first, id), max(last, id)
 		})
@@ -117,15 +126,15 @@ func (a *applier) grow(namespace string, spec *eventsv1.NamespaceSpec) {
 			if old == nil {
 				return a.changed(pk, nil, &row{
 					Namespace: namespace, ShardId: strconv.FormatUint(uint64(id), 10), StrategyId: spec.GetStrategyId(),
-					CapacityHint: spec.GetCapacityHint(), Status: controlv1.ShardStatus_SHARD_STATUS_ACTIVE,
+					CapacityHint: spec.GetCapacityHint(), Status: controlv1.ShardStatus_SHARD_STATUS_ACTIVE, Overlap: spec.GetOverlap(),
 					Ownership: controlv1.OwnershipMode(spec.GetOwnership()), OwnershipTtlMs: int64(spec.GetOwnershipTtlMs()),
 				})
 			}
-			if old.StrategyId == spec.GetStrategyId() && old.CapacityHint == spec.GetCapacityHint() {
+			if old.StrategyId == spec.GetStrategyId() && old.CapacityHint == spec.GetCapacityHint() && old.Overlap == spec.GetOverlap() {
 				return old
 			}
 			r := clone(old)
-			r.StrategyId, r.CapacityHint = spec.GetStrategyId(), spec.GetCapacityHint()
+			r.StrategyId, r.CapacityHint, r.Overlap = spec.GetStrategyId(), spec.GetCapacityHint(), spec.GetOverlap()
 			return a.changed(pk, old, r)
 		})
 	}
@@ -170,7 +179,7 @@ func settle(r *row) {
 	}
 }
 
-// moving reports whether an owner is asked to release the shard.
+// moving reports whether a move from an owner is in flight.
 func moving(r *row) bool { return r.OwnerNodeId != "" && r.MoveToNodeId != "" }
 
 func disable(r *row) {
@@ -178,11 +187,11 @@ func disable(r *row) {
 	r.Status = controlv1.ShardStatus_SHARD_STATUS_DISABLED
 }
 
-func (a *applier) assign(r *row, to *eventsv1.ShardAssignment, cause eventsv1.ShardCause) {
+func (a *applier) assign(r *row, node string, session uint64, cause eventsv1.ShardCause) {
 	if cause != eventsv1.ShardCause_SHARD_CAUSE_REBOUND { // which only binds anew
-		a.place(r, to.NodeId)
+		a.place(r, node)
 	}
-	r.OwnerNodeId, r.LeaderId, r.SessionId = to.NodeId, to.NodeId, int64(to.Session)
+	r.OwnerNodeId, r.LeaderId, r.SessionId = node, node, int64(session)
 	r.FenceToken, r.LastOwnerNodeId, r.OwnerSilent = int64(a.rec.Position), "", false
 }
 
@@ -206,10 +215,24 @@ func startMove(r *row, e *eventsv1.ShardMoveStarted, to string) {
 	r.MoveToNodeId, r.MoveHoldMs = to, e.HoldMs
 	r.MoveForced = e.Cause == eventsv1.ShardCause_SHARD_CAUSE_FORCED
 	r.MoveDeadline = timestamp(e.DeadlineMs * int64(time.Millisecond))
+	r.MovePhase = controlv1.MovePhase_MOVE_PHASE_RELEASING
+	if e.Stage == eventsv1.MoveStage_MOVE_STAGE_PREPARE {
+		r.MovePhase = controlv1.MovePhase_MOVE_PHASE_PREPARING
+	}
+}
+
+func askRelease(r *row, e *eventsv1.ShardMoveReleasing) {
+	r.MovePhase = controlv1.MovePhase_MOVE_PHASE_RELEASING
+	r.MoveDeadline = timestamp(e.DeadlineMs * int64(time.Millisecond))
+}
+
+func (a *applier) handOver(r *row, h *eventsv1.ShardHandover, cause eventsv1.ShardCause) {
+	unown(r)
+	a.assign(r, h.To, h.ToSession, cause)
 }
 
 func endMove(r *row) {
-	r.MoveToNodeId, r.MoveDeadline, r.MoveHoldMs, r.MoveForced = "", nil, 0, false
+	r.MoveToNodeId, r.MoveDeadline, r.MoveHoldMs, r.MovePhase, r.MoveForced = "", nil, 0, 0, false
 }
 
 // after is log time plus a hold; nil without one.
@@ -232,6 +255,7 @@ func clone(r *row) *row {
 		UpdatedAt: r.UpdatedAt, ChangeTicket: r.ChangeTicket, FenceToken: r.FenceToken,
 		SessionId: r.SessionId, LastOwnerNodeId: r.LastOwnerNodeId, MoveToNodeId: r.MoveToNodeId,
 		MoveDeadline: r.MoveDeadline, HeldUntil: r.HeldUntil, MoveHoldMs: r.MoveHoldMs,
+		MovePhase: r.MovePhase, Overlap: r.Overlap,
 		OwnerSilent: r.OwnerSilent, Ownership: r.Ownership, OwnershipTtlMs: r.OwnershipTtlMs, MoveForced: r.MoveForced,
 	}
 }

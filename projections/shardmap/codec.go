@@ -35,8 +35,9 @@ const (
 	fieldCapacity, fieldStatus, fieldVersion, fieldChecksum              = 6, 7, 8, 9
 	fieldUpdated, fieldTicket                                            = 10, 11
 	fieldFence, fieldSession, fieldLastOwner, fieldMoveTo                = 100, 101, 102, 103
-	fieldDeadline, fieldHeldUntil, fieldMoveHold                         = 104, 105, 106
-	fieldSilent, fieldOwnership, fieldOwnershipTTL, fieldMoveForced      = 110, 111, 112, 118
+	fieldDeadline, fieldHeldUntil, fieldMoveHold, fieldMovePhase         = 104, 105, 106, 107
+	fieldSilent, fieldOwnership, fieldOwnershipTTL                       = 110, 111, 112
+	fieldOverlap, fieldMoveForced                                        = 114, 118
 )
 
 // Append implements [projections.Codec].
@@ -117,17 +118,12 @@ func appendTail(b []byte, r *controlv1.ShardRecord) []byte {
 	b = appendTime(b, fieldDeadline, r.MoveDeadline)
 	b = appendTime(b, fieldHeldUntil, r.HeldUntil)
 	b = appendVarint(b, fieldMoveHold, uint64(r.MoveHoldMs))
+	b = appendVarint(b, fieldMovePhase, uint64(r.MovePhase))
 	b = appendBool(b, fieldSilent, r.OwnerSilent)
 	b = appendVarint(b, fieldOwnership, uint64(r.Ownership))
 	b = appendVarint(b, fieldOwnershipTTL, uint64(r.OwnershipTtlMs))
+	b = appendBool(b, fieldOverlap, r.Overlap)
 	return appendBool(b, fieldMoveForced, r.MoveForced)
-}
-
-func appendBool(b []byte, field protowire.Number, v bool) []byte {
-	if !v {
-		return b
-	}
-	return appendVarint(b, field, 1)
 }
 
 func appendString(b []byte, field protowire.Number, s string) []byte {
@@ -150,6 +146,13 @@ func appendVarint(b []byte, field protowire.Number, v uint64) []byte {
 		return b
 	}
 	return protowire.AppendVarint(appendTag(b, field, protowire.VarintType), v)
+}
+
+func appendBool(b []byte, field protowire.Number, v bool) []byte {
+	if !v {
+		return b
+	}
+	return appendVarint(b, field, 1)
 }
 
 func appendTime(b []byte, field protowire.Number, t *timestamppb.Timestamp) []byte {

@@ -14,6 +14,8 @@ var _ projections.Router = Table{}
 type Filter struct {
 	Namespace string
 	Owner     string
+	// Involves is a node that owns the shard, or that a move goes to.
+	Involves string
 	// Statuses: any of them; none means any status.
 	Statuses []controlv1.ShardStatus
 	// Search is a substring of "<namespace>/<id>".
@@ -26,6 +28,7 @@ func (f Filter) Match(r *controlv1.ShardRecord) bool {
 	case r == nil,
 		f.Namespace != "" && f.Namespace != r.Namespace,
 		f.Owner != "" && f.Owner != r.OwnerNodeId,
+		f.Involves != "" && !concerns(r, f.Involves),
 		len(f.Statuses) > 0 && !slices.Contains(f.Statuses, r.Status):
 		return false
 	}
@@ -35,11 +38,11 @@ func (f Filter) Match(r *controlv1.ShardRecord) bool {
 // narrow reports whether a row must be decoded to know if it passes, where a
 // list already goes by the namespace.
 func (f Filter) narrow() bool {
-	return f.Owner != "" || len(f.Statuses) > 0 || f.Search != ""
+	return f.Owner != "" || f.Involves != "" || len(f.Statuses) > 0 || f.Search != ""
 }
 
-// Routes implements [projections.Router]: a row is watched by its namespace and
-// by its owner.
+// Routes implements [projections.Router]: a row is watched by its namespace, by
+// its owner, and by the nodes that it concerns.
 func (Table) Routes(of any, add func(key string)) {
 	r, ok := of.(*controlv1.ShardRecord)
 	if !ok {
@@ -48,12 +51,17 @@ func (Table) Routes(of any, add func(key string)) {
 	add(routeNamespace + r.Namespace)
 	if r.OwnerNodeId != "" {
 		add(routeOwner + r.OwnerNodeId)
+		add(routeInvolves + r.OwnerNodeId)
+	}
+	if r.MoveToNodeId != "" {
+		add(routeInvolves + r.MoveToNodeId)
 	}
 }
 
 const (
 	routeNamespace = "n/"
 	routeOwner     = "o/"
+	routeInvolves  = "i/"
 )
 
 // Route is the key that a watcher with this filter waits under: the narrowest;
@@ -62,6 +70,8 @@ func (f Filter) Route() string {
 	switch {
 	case f.Owner != "":
 		return routeOwner + f.Owner
+	case f.Involves != "":
+		return routeInvolves + f.Involves
 	case f.Namespace != "":
 		return routeNamespace + f.Namespace
 	}
@@ -73,6 +83,8 @@ func EachRoute(v *projections.View, route string, fn func(row []byte) bool) erro
 	var f Filter
 	if owner, ok := strings.CutPrefix(route, routeOwner); ok {
 		f.Owner = owner
+	} else if node, ok := strings.CutPrefix(route, routeInvolves); ok {
+		f.Involves = node
 	} else if namespace, ok := strings.CutPrefix(route, routeNamespace); ok {
 		f.Namespace = namespace
 	}

@@ -59,14 +59,24 @@ func modelLines(s *shard.State) (out []string) {
 			case sh.Moving():
 				status = "draining"
 			}
-			out = append(out, fmt.Sprintf("%s/%d v%d %s owner=%s/%d fence=%d last=%s to=%s held=%d strategy=%s silent=%t forced=%t mode=%s/%s",
-				ns.Name, id, sh.Version, status, sh.Owner, sh.Session, sh.Fence, sh.LastOwner, sh.MoveTo, held(sh.HeldUntil), ns.Spec.Strategy,
+			out = append(out, fmt.Sprintf("%s/%d v%d %s owner=%s/%d fence=%d last=%s to=%s by=%d %s held=%d strategy=%s overlap=%t silent=%t forced=%t mode=%s/%s",
+				ns.Name, id, sh.Version, status, sh.Owner, sh.Session, sh.Fence, sh.LastOwner, sh.MoveTo, sh.MoveDeadline/1e6, phase(sh), held(sh.HeldUntil), ns.Spec.Strategy, ns.Spec.Overlap,
 				sh.Silent, sh.Forced(), ns.Spec.Ownership, ns.Spec.OwnershipTTL))
 			return true
 		})
 		return true
 	})
 	return out
+}
+
+func phase(sh *shard.Shard) controlv1.MovePhase {
+	switch {
+	case sh.MoveTo == "":
+		return controlv1.MovePhase_MOVE_PHASE_UNSPECIFIED
+	case sh.MoveStage == eventsv1.MoveStage_MOVE_STAGE_PREPARE:
+		return controlv1.MovePhase_MOVE_PHASE_PREPARING
+	}
+	return controlv1.MovePhase_MOVE_PHASE_RELEASING
 }
 
 // held ignores a hold of no length: that the log's time is "held until" says
@@ -87,9 +97,13 @@ func viewLines(t *rapid.T, v *projections.View) (out []string) {
 		if r.HeldUntil != nil {
 			until = r.HeldUntil.AsTime().UnixNano()
 		}
+		by := int64(0)
+		if r.MoveDeadline != nil {
+			by = r.MoveDeadline.AsTime().UnixMilli()
+		}
 		status := strings.ToLower(strings.TrimPrefix(r.Status.String(), "SHARD_STATUS_"))
-		out = append(out, fmt.Sprintf("%s/%s v%d %s owner=%s/%d fence=%d last=%s to=%s held=%d strategy=%s silent=%t forced=%t mode=%s/%s",
-			r.Namespace, r.ShardId, r.Version, status, r.OwnerNodeId, r.SessionId, r.FenceToken, r.LastOwnerNodeId, r.MoveToNodeId, held(until), r.StrategyId,
+		out = append(out, fmt.Sprintf("%s/%s v%d %s owner=%s/%d fence=%d last=%s to=%s by=%d %s held=%d strategy=%s overlap=%t silent=%t forced=%t mode=%s/%s",
+			r.Namespace, r.ShardId, r.Version, status, r.OwnerNodeId, r.SessionId, r.FenceToken, r.LastOwnerNodeId, r.MoveToNodeId, by, r.MovePhase, held(until), r.StrategyId, r.Overlap,
 			r.OwnerSilent, r.MoveForced, eventsv1.Ownership(r.Ownership), time.Duration(r.OwnershipTtlMs)*time.Millisecond))
 	}
 	return out
@@ -112,7 +126,7 @@ func TestQueriesAreExact(t *testing.T) {
 			t.Fatal(err)
 		}
 		filters := []shardmap.Filter{
-			{}, {Namespace: "ns1"}, {Owner: "n1"}, {Namespace: "ns0", Owner: "n2"}, {Search: "/1"},
+			{}, {Namespace: "ns1"}, {Owner: "n1"}, {Namespace: "ns0", Owner: "n2"}, {Search: "/1"}, {Involves: "n1"}, {Namespace: "ns1", Involves: "n2"},
 			{Statuses: []controlv1.ShardStatus{controlv1.ShardStatus_SHARD_STATUS_ACTIVE}, Search: "ns2"},
 		}
 		f := filters[draw(len(filters))]

@@ -50,6 +50,7 @@ func record(t *testing.T) []byte {
 	}})
 	r.do(shard.Move{Namespace: "demo", Shards: []uint32{0, 9}, To: "n2"})
 	r.do(shard.Rebalance{Namespace: "demo", Moves: []shard.Relocation{{From: "n1", To: "n2", Shards: []uint32{1, 2}}}})
+	r.do(shard.AskRelease{Namespace: "demo", NodeID: "n2", Session: n2, Shards: []shard.Prepared{{Shard: 0, Fence: first}}})
 	r.do(shard.Release{Namespace: "demo", NodeID: "n1", Session: n1, Shards: []shard.Released{{Shard: 0, Fence: first}}})
 	r.do(shard.CancelMoves{Namespace: "demo", Shards: []uint32{1}})
 	r.now.Wall += int64(shard.MoveDeadline) + 1

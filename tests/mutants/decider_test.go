@@ -36,6 +36,21 @@ func ofDeciders() []mutant {
 		{"a held shard is moved for balance", owner, []string{
 			"			case sh.HeldUntil > meta.Time:", "			case sh.HeldUntil > 1<<62:",
 		}, shard, "TestRebalanceRefused|TestFailMoves"},
+		{"a release is asked for by who is not the target", "commands/shard/decide_handoff.go", []string{
+			" && sh.MoveTo == c.NodeID && sh.Fence == p.Fence", " && sh.Fence == p.Fence",
+		}, shard, "TestAskReleaseNeedsTheTarget"},
+		{"a preparation of an earlier assignment counts", "commands/shard/decide_handoff.go", []string{
+			" && sh.Fence == p.Fence && p.Fence != 0 {", " {",
+		}, shard, "TestAskReleaseNeedsTheTarget"},
+		{"a preparation of an earlier session counts", "commands/shard/decide_handoff.go", []string{
+			"	if c.Session == 0 || nodes.Session(c.NodeID) != c.Session {", "	if c.Session == 0 {",
+		}, shard, "TestTargetRestarts|TestAskReleaseNeedsTheTarget"},
+		{"a shard is handed over to a target that has not prepared", "commands/shard/decide_handoff.go", []string{
+			"		if sh.Releasing() && b.assignable", "		if sh.Moving() && b.assignable",
+		}, shard, "TestReleaseBeforePrepared"},
+		{"a move begins with the release", owner, []string{
+			"HoldMs: uint32(hold / time.Millisecond), Stage: eventsv1.MoveStage_MOVE_STAGE_PREPARE}", "HoldMs: uint32(hold / time.Millisecond)}",
+		}, shard, "TestHandoff$"},
 		{"a session that closes releases nothing", "commands/shard/ownership.go", []string{
 			"				if sh.Session == of.session {", "				if sh.Session == 1<<60 {",
 		}, shard, "TestSessionClosed"},
@@ -101,6 +116,12 @@ func ofControllers() []mutant {
 		{"a move to a dead node waits for its deadline", "ops/handoff/step.go", []string{
 			"		case v.Model.Assignable(sh.MoveTo, ns.Spec.EligibleRole) != nil:\n			lost = append(lost, id)\n", "",
 		}, sim, "TestTargetDies"},
+		{"what was prepared is not asked for", "ops/handoff/step.go", []string{
+			"append(h.releases(v, heard), h.preparations(v, heard)...)", "h.releases(v, heard)",
+		}, sim, "TestMove$"},
+		{"the preparation of a target that is lost keeps its move", "ops/handoff/step.go", []string{
+			" && v.Model.Assignable(n.NodeID, ns.Spec.EligibleRole) == nil\n", "\n",
+		}, sim, "TestPreparedTargetIsCordoned"},
 		{"a move never fails", "ops/handoff/step.go", []string{
 			"		case logTime >= sh.MoveDeadline:", "		case logTime >= 1<<62:",
 		}, sim, "TestOwnerNotReleasing"},

@@ -85,6 +85,33 @@ func ofMembers() []mutant {
 		{"a released fence is owned again", step, []string{
 			"	case h.released:\n		return nil", "	case h.released && c.node == \"\":\n		return nil",
 		}, sim, "TestMove|TestLateRelease"},
+		{"what is being prepared is owned", step, []string{
+			"		if c.preparing(ref) {\n			return nil\n		}\n", "",
+		}, member, "TestCore|TestTranscripts"},
+		{"a preparation is reported before it has returned", step, []string{
+			"h == nil && p != nil && p.ready:", "h == nil && p != nil:",
+		}, member, "TestCore|TestTranscripts"},
+		{"a preparation that ended otherwise is reported", "api/member/coreprepare.go", []string{
+			"	if p.ended || !x.Ready {", "	if !x.Ready {",
+		}, member, "TestTranscripts"},
+		{"a move that ended goes on to be prepared", "api/member/coreprepare.go", []string{
+			"	case comes && row.Fence == p.fence:", "	case row.Fence == p.fence:",
+		}, member, "TestCore|TestTranscripts"},
+		{"a release does not wait for work in flight", "api/member/inflight.go", []string{
+			"		if f.n == 0 {\n			f.end()\n		} else {", "		if f.n >= 0 {\n			f.end()\n		} else {",
+		}, member, "TestReleaseWaitsForWork|TestForwardInFlight"},
+		{"work begins while a release is asked for", "api/member/inflight.go", []string{
+			"	if f.closed {\n		return false\n	}\n", "",
+		}, member, "TestReleaseWaitsForWork"},
+		{"a receiver does not wait for the sender's table", "api/member/forwarddecide.go", []string{
+			"c.owner < 0 || c.fence < q.position:", "c.owner < 0:",
+		}, member, "TestForwardWaitsForTheSendersTable"},
+		{"a write is sent again that may have been done", "api/member/forwardsend.go", []string{
+			"	case replay && (q.read || undone(failed)):", "	case replay:",
+		}, member, "TestForwardUnknown"},
+		{"a stale fence writes to a database", "api/member/fencesql.go", []string{
+			"\" AND fence <= \"+f.param(3),\n		token.Fence, token.Scope, token.Fence)", "\"\",\n		token.Fence, token.Scope)",
+		}, member, "TestFenceSQL$"},
 		{"a lower fence is owned", step, []string{
 			"	if mine && row.Fence <= h.fence {", "	if mine && row.Fence < 0 {",
 		}, member, "TestLowerFenceNeverRuns"},

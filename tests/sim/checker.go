@@ -32,6 +32,7 @@ type checker struct {
 
 	tenure
 	owning
+	handoffs
 }
 
 type holding struct{ term, session uint64 }
@@ -47,7 +48,7 @@ func newChecker(w *World) *checker {
 		w: w, replica: model.New(), sessions: map[string]uint64{}, cordoned: map[string]bool{},
 		holders: map[string]holding{}, terms: map[string]uint64{}, owners: map[member.Ref]ownership{},
 		fences: map[member.Ref]uint64{}, spaces: map[string]bool{}, keys: map[string]events.Position{},
-		tenure: newTenure(), owning: newOwning(),
+		tenure: newTenure(), owning: newOwning(), handoffs: newHandoffs(),
 	}
 }
 
@@ -72,6 +73,7 @@ func (c *checker) event(r events.Recorded) {
 		c.w.fail("C4: the event at %d has no actor", r.Position)
 	}
 	c.key(r)
+	c.handoff(r)
 	switch e := r.Event.Kind.(type) {
 	case *eventsv1.Event_SessionOpened:
 		if old := c.sessions[e.SessionOpened.NodeId]; old != 0 {
@@ -110,7 +112,7 @@ func (c *checker) event(r events.Recorded) {
 	case *eventsv1.Event_OwnershipExpired:
 		c.ownershipExpired(e.OwnershipExpired)
 	case *eventsv1.Event_ShardMoveStarted:
-		c.moveStarted(e.ShardMoveStarted)
+		c.forces(e.ShardMoveStarted)
 	case *eventsv1.Event_ShardMoveCancelled:
 		c.unforce(e.ShardMoveCancelled.Namespace, e.ShardMoveCancelled.Shards)
 	case *eventsv1.Event_ShardMoveFailed:

@@ -24,9 +24,9 @@ func (s *scenario) handoffOf() (id uint32, from, to *process) {
 	return s.shardsOf(from.name)[0], from, to
 }
 
-// TestMove is S7: release, then assign, in one decision; the callback of the old
-// owner has returned before (the checker looks), and the new one has a higher
-// fence.
+// TestMove is S7: prepare, release, assign, which are three facts; the callback of
+// the old owner has returned before (the checker looks), and the new one has a
+// higher fence.
 func TestMove(t *testing.T) {
 	for seed := uint64(1); seed <= 10; seed++ {
 		s := settled(t, seed, 1, 3, 12)
@@ -38,7 +38,8 @@ func TestMove(t *testing.T) {
 		if after.node != to.name || after.fence <= before.fence {
 			t.Errorf("shard %d went from %+v to %+v", id, before, after)
 		}
-		if n := s.since(at); n["ShardsReleased"] == 0 || n["ShardsAssigned"] != n["ShardsReleased"] {
+		if n := s.since(at); n["ShardMoveReleasing"] == 0 || n["ShardMoveReleasing"] != n["ShardMoveStarted"] ||
+			n["ShardsHandedOver"] != n["ShardMoveStarted"] || n["ShardsReleased"]+n["ShardsAssigned"] != 0 {
 			t.Errorf("events %v", n)
 		}
 	}

@@ -163,7 +163,8 @@ func (c *checker) rebinds(r events.Recorded, ref member.Ref, a *eventsv1.ShardAs
 	}
 }
 
-func (c *checker) moveStarted(e *eventsv1.ShardMoveStarted) {
+// forces notes which shards an operator takes from their owners.
+func (c *checker) forces(e *eventsv1.ShardMoveStarted) {
 	for _, m := range e.Moves {
 		events.EachShard(m.Shards, func(id uint32) {
 			ref := member.Ref{Namespace: e.Namespace, Shard: id}

@@ -39,6 +39,13 @@ type process struct {
 	// those of them that may still act: not yet told that lease or assignment is
 	// gone. One that was asked to release acts until it returns.
 	running, owning map[member.Ref]int64
+	// preps are the preparations of this process; cold is set by scenarios: none
+	// returns of itself.
+	preps map[member.Ref]*preparation
+	cold  bool
+	// batches is set by scenarios: callbacks return at once, and all together.
+	batches bool
+	batch   member.Batch
 }
 
 func newProcess(w *World, name string) *process {
@@ -52,6 +59,7 @@ func (p *process) boot() {
 	p.openKey = commands.Key{}
 	p.core = member.NewCore(p.name)
 	p.running, p.owning = map[member.Ref]int64{}, map[member.Ref]int64{}
+	p.preps, p.batch = map[member.Ref]*preparation{}, nil
 	p.opening, p.leaving, p.wakeAt = false, false, 0
 	p.at = p.w.rng.IntN(len(p.w.servers))
 	p.deliver(p.w.between(0, 300*time.Millisecond), p.tick)
@@ -65,7 +73,7 @@ func (p *process) boot() {
 func (p *process) kill() {
 	p.alive, p.paused, p.backlog = false, false, nil
 	p.incarnation++
-	p.running, p.owning = nil, nil
+	p.running, p.owning, p.preps = nil, nil, nil
 }
 
 func (p *process) restart() {
@@ -148,6 +156,10 @@ func (p *process) output(o member.Output) {
 	switch x := o.(type) {
 	case member.Start:
 		p.w.tracef("%s starts %s/%d fence %d", p.name, x.Ref.Namespace, x.Ref.Shard, x.Fence)
+		if it := p.preps[x.Ref]; it != nil && it.running {
+			p.w.fail("%s starts %s/%d while it prepares it", p.name, x.Ref.Namespace, x.Ref.Shard)
+		}
+		delete(p.preps, x.Ref)
 		p.running[x.Ref], p.owning[x.Ref] = x.Fence, x.Fence
 		p.w.check.owns(p, x.Ref, x.Fence)
 		if p.w.started != nil {
@@ -162,6 +174,9 @@ func (p *process) output(o member.Output) {
 		if p.w.fault() {
 			took = p.w.between(0, 40*time.Second) // a callback that will not end
 		}
+		if p.batches {
+			took = 0
+		}
 		if p.stuck {
 			took = time.Hour
 		}
@@ -170,8 +185,12 @@ func (p *process) output(o member.Output) {
 				delete(p.running, x.Ref)
 				delete(p.owning, x.Ref)
 			}
-			p.step(member.Ended{Ref: x.Ref, Fence: x.Fence})
+			p.report(member.Ended{Ref: x.Ref, Fence: x.Fence})
 		})
+	case member.Prepare:
+		p.prepare(x)
+	case member.EndPrepare:
+		p.endPrepare(x)
 	case member.Beat:
 		p.beat(x)
 	case member.Open:
@@ -274,10 +293,10 @@ func snapshotFor(v sequencer.View, name string) member.Snapshot {
 	snap := member.Snapshot{Position: int64(v.Mark.Position)}
 	v.Model.Shard.EachNamespace(func(ns *shard.Namespace) bool {
 		ns.Each(func(id uint32, sh *shard.Shard) bool {
-			if sh.Owner == name {
+			if sh.Owner == name || sh.MoveTo == name {
 				snap.Rows = append(snap.Rows, member.Row{
 					Ref: member.Ref{Namespace: ns.Name, Shard: id}, Owner: sh.Owner, Session: int64(sh.Session),
-					Fence: int64(sh.Fence), Draining: sh.MoveTo != "" || ns.Deleting,
+					Fence: int64(sh.Fence), Draining: sh.Releasing() || ns.Deleting, To: sh.MoveTo,
 					Mode: member.Mode(ns.Spec.Ownership), TTL: int64(ns.Spec.OwnershipTTL),
 				})
 			}

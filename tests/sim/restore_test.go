@@ -74,6 +74,7 @@ func (s *scenario) restore(backup []byte) {
 	}
 	lost := s.check
 	s.log, s.reg, s.check = log, memlog.NewRegister(s.registerFault), newChecker(s.World)
+	s.check.prepared = lost.prepared
 	s.check.log()
 	for ref, fence := range lost.fences {
 		s.check.fences[ref] = max(s.check.fences[ref], fence)
