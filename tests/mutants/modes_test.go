@@ -29,7 +29,7 @@ func ofModes() []mutant {
 			"_LEFT: // after its releases\n		return true", "_LEFT: // after its releases\n		return ns.Spec.Ownership != sticky",
 		}, shard, "TestSessionEndsOwnerships"},
 		{"time ends a sticky ownership", decide, []string{
-			"		if !ns.SilenceEnds() && !departed {", "		if name == \"\" {",
+			"		if !ns.SilenceEnds() && !departed {", "		if !ns.SilenceEnds() && !departed && name == \"\" {",
 		}, shard, "TestStickyOutlastsSilence"},
 		{"the ownership of a live session expires", decide, []string{
 			"	if nodes.Open(c.NodeID, c.Session) {", "	if c.NodeID == \"\" {",
@@ -80,10 +80,10 @@ func ofModes() []mutant {
 			"!l.era.settling && l.brakes(now) {", "!l.era.settling && now < 0 {",
 		}, sessions, "TestBrakeHoldsOwnerships"},
 		{"an era settles while somebody rides through", "ops/sessions/era.go", []string{
-			"time.Duration(m.Shard.LongestTTL()))", "0)",
+			"time.Duration(m.Shard.LongestTTL()))", "0*time.Duration(m.Shard.LongestTTL()))",
 		}, sessions, "TestSettlingOutlastsOwnerships"},
 		{"a restore knows nothing of ownershipTTLs", "store/archive/era.go", []string{
-			"		longest = max(longest, ttl)\n	}\n	for _, ttl := range l.open", "	}\n	for _, ttl := range l.open",
+			"		longest = max(longest, ttl)\n	}\n	for _, ttl := range l.open", "		longest = max(longest, 0*ttl)\n	}\n	for _, ttl := range l.open",
 		}, "store/archive", "TestSettle"},
 		{"an answer to the next session prolongs what the one before had", outlive, []string{
 			"	if h.session != c.session {\n		return h.ends\n	}\n", "",
