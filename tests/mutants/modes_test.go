@@ -90,7 +90,7 @@ func ofModes() []mutant {
 		}, member, "TestTranscripts/ride|TestCore"},
 		{"what outlives a session ends with it", outlive, []string{
 			"	if h == nil || !h.running || !h.outlives() {", "	if h == nil || h.running || !h.outlives() {",
-		}, simPkg, "TestRideThrough"},
+		}, member, "TestTranscripts/ride"},
 		{"a member takes its margin off no ownershipTTL", outlive, []string{
 			"c.heard+ttl-margin(ttl))", "c.heard+ttl+margin(ttl))",
 		}, simPkg, "TestCutOffForGood"},
@@ -99,7 +99,7 @@ func ofModes() []mutant {
 		}, simPkg, "TestCutOffForGood|TestSilenceOfServersByMode"},
 		{"a rebound shard starts beside its old callback", memberStep, []string{
 			"	case h.running && mine && h.session < c.session:\n		return c.rebound(now, ref, h)\n", "	case h.running && mine && h.session < c.session:\n		return c.start(row)\n",
-		}, member, "TestCore"},
+		}, member, "TestTranscripts/rebound"},
 		{"a process starts what its node owned before", memberStep, []string{
 			"	return r, ok && c.session != 0 && r.Owner == c.node && r.Session == c.session\n", "	return r, ok && c.session != 0 && r.Owner == c.node\n",
 		}, member, "TestTranscripts/restarted|TestCore"},
