@@ -29,7 +29,7 @@ func ofModes() []mutant {
 			"_LEFT: // after its releases\n		return true", "_LEFT: // after its releases\n		return ns.Spec.Ownership != sticky",
 		}, shard, "TestSessionEndsOwnerships"},
 		{"time ends a sticky ownership", decide, []string{
-			"		if !ns.SilenceEnds() && !departed {", "		if name == \"\" {",
+			"		if !ns.SilenceEnds() && !departed {", "		if !ns.SilenceEnds() && !departed && name == \"\" {",
 		}, shard, "TestStickyOutlastsSilence"},
 		{"the ownership of a live session expires", decide, []string{
 			"	if nodes.Open(c.NodeID, c.Session) {", "	if c.NodeID == \"\" {",
@@ -80,17 +80,17 @@ func ofModes() []mutant {
 			"!l.era.settling && l.brakes(now) {", "!l.era.settling && now < 0 {",
 		}, sessions, "TestBrakeHoldsOwnerships"},
 		{"an era settles while somebody rides through", "ops/sessions/era.go", []string{
-			"time.Duration(m.Shard.LongestTTL()))", "0)",
+			"time.Duration(m.Shard.LongestTTL()))", "0*time.Duration(m.Shard.LongestTTL()))",
 		}, sessions, "TestSettlingOutlastsOwnerships"},
 		{"a restore knows nothing of ownershipTTLs", "store/archive/era.go", []string{
-			"		longest = max(longest, ttl)\n	}\n	for _, ttl := range l.open", "	}\n	for _, ttl := range l.open",
+			"		longest = max(longest, ttl)\n	}\n	for _, ttl := range l.open", "		longest = max(longest, 0*ttl)\n	}\n	for _, ttl := range l.open",
 		}, "store/archive", "TestSettle"},
 		{"an answer to the next session prolongs what the one before had", outlive, []string{
 			"	if h.session != c.session {\n		return h.ends\n	}\n", "",
 		}, member, "TestTranscripts/ride|TestCore"},
 		{"what outlives a session ends with it", outlive, []string{
 			"	if h == nil || !h.running || !h.outlives() {", "	if h == nil || h.running || !h.outlives() {",
-		}, simPkg, "TestRideThrough"},
+		}, member, "TestTranscripts/ride"},
 		{"a member takes its margin off no ownershipTTL", outlive, []string{
 			"c.heard+ttl-margin(ttl))", "c.heard+ttl+margin(ttl))",
 		}, simPkg, "TestCutOffForGood"},
@@ -99,7 +99,7 @@ func ofModes() []mutant {
 		}, simPkg, "TestCutOffForGood|TestSilenceOfServersByMode"},
 		{"a rebound shard starts beside its old callback", memberStep, []string{
 			"	case h.running && mine && h.session < c.session:\n		return c.rebound(now, ref, h)\n", "	case h.running && mine && h.session < c.session:\n		return c.start(row)\n",
-		}, member, "TestCore"},
+		}, member, "TestTranscripts/rebound"},
 		{"a process starts what its node owned before", memberStep, []string{
 			"	return r, ok && c.session != 0 && r.Owner == c.node && r.Session == c.session\n", "	return r, ok && c.session != 0 && r.Owner == c.node\n",
 		}, member, "TestTranscripts/restarted|TestCore"},
