@@ -121,7 +121,7 @@ func ofControllers() []mutant {
 		}, sim, "TestMove$"},
 		{"the preparation of a target that is lost keeps its move", "ops/handoff/step.go", []string{
 			" && v.Model.Assignable(n.NodeID, ns.Spec.EligibleRole) == nil\n", "\n",
-		}, sim, "TestPreparedTargetIsCordoned"},
+		}, sim, "TestReportOfALostTarget"},
 		{"a move never fails", "ops/handoff/step.go", []string{
 			"		case logTime >= sh.MoveDeadline:", "		case logTime >= 1<<62:",
 		}, sim, "TestOwnerNotReleasing"},
