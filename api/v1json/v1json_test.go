@@ -36,14 +36,14 @@ func TestAppend(t *testing.T) {
 		in   proto.Message
 		want string
 	}{
-		{"zero shard", &controlv1.ShardRecord{}, `{"namespace":"","shardId":"","strategyId":"","ownerNodeId":"","leaderId":"","capacityHint":0,"version":0,"checksum":"","changeTicket":"","fenceToken":0,"sessionId":0,"lastOwnerNodeId":"","moveToNodeId":"","moveHoldMs":0,"ownerSilent":false,"ownershipTtlMs":0,"moveForced":false}`},
+		{"zero shard", &controlv1.ShardRecord{}, `{"namespace":"","shardId":"","strategyId":"","ownerNodeId":"","leaderId":"","capacityHint":0,"version":0,"checksum":"","changeTicket":"","fenceToken":0,"sessionId":0,"lastOwnerNodeId":"","moveToNodeId":"","moveHoldMs":0,"overlap":false,"ownerSilent":false,"ownershipTtlMs":0,"moveForced":false}`},
 		{
 			"shard",
 			&controlv1.ShardRecord{
 				Namespace: "demo", ShardId: "7", StrategyId: "optimal", OwnerNodeId: "n1", LeaderId: "n1", CapacityHint: 1,
 				Status: controlv1.ShardStatus_SHARD_STATUS_ACTIVE, Version: 3, Checksum: "00ff", UpdatedAt: at("2026-01-02T03:04:05.06Z"), FenceToken: 9007199254740993,
 			},
-			`{"namespace":"demo","shardId":"7","strategyId":"optimal","ownerNodeId":"n1","leaderId":"n1","capacityHint":1,"status":"active","version":3,"checksum":"00ff","updatedAt":"2026-01-02T03:04:05.06Z","changeTicket":"","fenceToken":9007199254740993,"sessionId":0,"lastOwnerNodeId":"","moveToNodeId":"","moveHoldMs":0,"ownerSilent":false,"ownershipTtlMs":0,"moveForced":false}`,
+			`{"namespace":"demo","shardId":"7","strategyId":"optimal","ownerNodeId":"n1","leaderId":"n1","capacityHint":1,"status":"active","version":3,"checksum":"00ff","updatedAt":"2026-01-02T03:04:05.06Z","changeTicket":"","fenceToken":9007199254740993,"sessionId":0,"lastOwnerNodeId":"","moveToNodeId":"","moveHoldMs":0,"overlap":false,"ownerSilent":false,"ownershipTtlMs":0,"moveForced":false}`,
 		},
 		{
 			"peer: sorted labels, no last seen",
