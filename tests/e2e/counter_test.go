@@ -188,3 +188,73 @@ func (l *counterLoad) verify() {
 	}
 	l.t.Logf("%d increments of %d counters; attempts that were not answered: %v", l.total, len(l.answered), l.refused)
 }
+
+// TestSampleCounter: increments go on while the processes that keep the counters are
+// killed, paused, drained and replaced; none is lost and none counts twice, however
+// the shards are owned (S1, L3).
+func TestSampleCounter(t *testing.T) {
+	t.Parallel()
+	for _, mode := range [][]string{
+		{"lease"}, {"lease", "--ownership-ttl", (3 * ttl).String()}, {"fenced"}, {"sticky"},
+	} {
+		t.Run(strings.Join(mode, " "), func(t *testing.T) {
+			t.Parallel()
+			m := startCounters(t, append([]string{"--ownership"}, mode...)...)
+			load := m.startLoad()
+			load.awaitMore(200)
+			rounds := 1
+			if harness.Full() {
+				rounds = 10
+			}
+			for range rounds {
+				m.trouble(load)
+			}
+			load.verify()
+		})
+	}
+}
+
+// trouble is one of everything that happens to processes.
+func (m *counterMesh) trouble(load *counterLoad) {
+	m.t.Helper()
+	// Killed, and started again on its directory: the lock and the secret let it in at
+	// once, in every mode.
+	m.nodes["n1"].kill()
+	load.awaitMore(20)
+	m.start("n1")
+	load.awaitMore(200)
+
+	// Asleep for longer than anybody's lease. What is sticky waits for it.
+	m.nodes["n2"].signal(syscall.SIGSTOP)
+	m.silent("n2")
+	m.nodes["n2"].signal(syscall.SIGCONT)
+	load.awaitMore(200)
+
+	// Drained, replaced by a new process, and in again.
+	m.server.MustCLI(m.t, "mesh", "peers", "drain", "n3", "--wait", "--yes", "--timeout", settle.String())
+	m.nodes["n3"].signal(syscall.SIGTERM)
+	<-m.nodes["n3"].done
+	m.start("n3")
+	m.nodes["n3"].says("serving", 1)
+	m.server.MustCLI(m.t, "mesh", "peers", "uncordon", "n3", "--yes")
+	load.awaitMore(200)
+
+	// It leaves without being drained.
+	m.nodes["n4"].signal(syscall.SIGTERM)
+	<-m.nodes["n4"].done
+	load.awaitMore(100)
+	m.start("n4")
+	load.awaitMore(200)
+}
+
+// silent waits until the servers have given a node's session up.
+func (m *counterMesh) silent(node string) {
+	m.t.Helper()
+	harness.Eventually(m.t, settle, node+" is given up", func() error {
+		var peer struct{ Status string }
+		if m.server.JSON(m.t, &peer, "mesh", "peers", "get", node); peer.Status != "failed" {
+			return fmt.Errorf("it is %s", peer.Status)
+		}
+		return nil
+	})
+}

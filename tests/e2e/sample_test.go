@@ -15,11 +15,11 @@ import (
 	"github.com/omnirelay/omnirelay/tests/harness"
 )
 
-// buildSample builds the sample program of leaders.
-func buildSample(t *testing.T) (path string) {
+// buildSample builds one of the sample programs.
+func buildSample(t *testing.T, name string) (path string) {
 	t.Helper()
-	path = filepath.Join(t.TempDir(), "leader")
-	cmd := exec.CommandContext(t.Context(), "go", "build", "-o", path, "./sample/leader")
+	path = filepath.Join(t.TempDir(), name)
+	cmd := exec.CommandContext(t.Context(), "go", "build", "-o", path, "./sample/"+name)
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("build the sample: %v\n%s", err, out)
@@ -148,7 +148,7 @@ func awaitLinesOf(t *testing.T, path, node string, above int64) (fence int64) {
 // L3, L6).
 func TestSampleLeader(t *testing.T) {
 	t.Parallel()
-	program := buildSample(t)
+	program := buildSample(t, "leader")
 	s := harness.StartServer(t, "--session-ttl", ttl.String())
 	data, address := t.TempDir(), harness.FreeAddress(t)
 	lines := filepath.Join(data, "resource", "lines")

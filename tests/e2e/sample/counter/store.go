@@ -2,7 +2,6 @@ package main
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -117,10 +116,4 @@ func (c *counters) close() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.journal.Close()
-}
-
-// stale reports whether somebody else has the shard.
-func stale(err error) bool {
-	var s *member.StaleFenceError
-	return errors.As(err, &s)
 }
