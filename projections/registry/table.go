@@ -15,6 +15,8 @@ const (
 	CandidatesID = 23
 	PoliciesID   = 24
 	ErasID       = 25
+	// MaintenanceID leaves a gap for tables that came at the same time.
+	MaintenanceID = 28
 )
 
 // The tables of this view. Each has its own rows and can be rebuilt alone.
@@ -35,7 +37,7 @@ type (
 
 // Tables are all tables of this view.
 func Tables() []projections.Table {
-	return []projections.Table{Peers{}, Leaders{}, Namespaces{}, Candidates{}, Policies{}, Eras{}}
+	return []projections.Table{Peers{}, Leaders{}, Namespaces{}, Candidates{}, Policies{}, Eras{}, Maintenance{}}
 }
 
 // Spec implements [projections.Table].
