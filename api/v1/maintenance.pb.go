@@ -140,7 +140,8 @@ type MaintenanceWindow struct {
 	Reason string                 `protobuf:"bytes,7,opt,name=reason,proto3" json:"reason,omitempty"`
 	// How long each node has to be drained.
 	DrainDeadlineMs int64 `protobuf:"varint,8,opt,name=drain_deadline_ms,json=drainDeadlineMs,proto3" json:"drain_deadline_ms,omitempty"`
-	// By the time of the state that the answer shows, or by now for the present.
+	// By the time of this answer, for the past by that of the state it shows: a live
+	// decoration, outside ETags.
 	Status        MaintenanceStatus      `protobuf:"varint,9,opt,name=status,proto3,enum=omnirelay.mesh.control.v1.MaintenanceStatus" json:"status,omitempty"`
 	Version       int64                  `protobuf:"varint,10,opt,name=version,proto3" json:"version,omitempty"`
 	CreatedBy     string                 `protobuf:"bytes,11,opt,name=created_by,json=createdBy,proto3" json:"created_by,omitempty"`
@@ -469,12 +470,12 @@ type CreateMaintenanceRequest struct {
 	End   *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=end,proto3" json:"end,omitempty"`
 	// Unspecified means drain.
 	Impact MaintenanceImpact `protobuf:"varint,6,opt,name=impact,proto3,enum=omnirelay.mesh.control.v1.MaintenanceImpact" json:"impact,omitempty"`
-	Reason string            `protobuf:"bytes,7,opt,name=reason,proto3" json:"reason,omitempty"`
 	// 0 means 10 minutes.
-	DrainDeadlineMs int64     `protobuf:"varint,8,opt,name=drain_deadline_ms,json=drainDeadlineMs,proto3" json:"drain_deadline_ms,omitempty"`
-	Mutation        *Mutation `protobuf:"bytes,9,opt,name=mutation,proto3" json:"mutation,omitempty"`
-	unknownFields   protoimpl.UnknownFields
-	sizeCache       protoimpl.SizeCache
+	DrainDeadlineMs int64 `protobuf:"varint,7,opt,name=drain_deadline_ms,json=drainDeadlineMs,proto3" json:"drain_deadline_ms,omitempty"`
+	// Its reason is also the window's.
+	Mutation      *Mutation `protobuf:"bytes,8,opt,name=mutation,proto3" json:"mutation,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *CreateMaintenanceRequest) Reset() {
@@ -547,13 +548,6 @@ func (x *CreateMaintenanceRequest) GetImpact() MaintenanceImpact {
 		return x.Impact
 	}
 	return MaintenanceImpact_MAINTENANCE_IMPACT_UNSPECIFIED
-}
-
-func (x *CreateMaintenanceRequest) GetReason() string {
-	if x != nil {
-		return x.Reason
-	}
-	return ""
 }
 
 func (x *CreateMaintenanceRequest) GetDrainDeadlineMs() int64 {
@@ -842,17 +836,16 @@ const file_api_v1_maintenance_proto_rawDesc = "" +
 	"\bposition\x18\x03 \x01(\x03R\bposition\"g\n" +
 	"\x15GetMaintenanceRequest\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12:\n" +
-	"\x04read\x18\x02 \x01(\v2&.omnirelay.mesh.control.v1.ReadOptionsR\x04read\"\x92\x03\n" +
+	"\x04read\x18\x02 \x01(\v2&.omnirelay.mesh.control.v1.ReadOptionsR\x04read\"\xfa\x02\n" +
 	"\x18CreateMaintenanceRequest\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x19\n" +
 	"\bnode_ids\x18\x02 \x03(\tR\anodeIds\x12\x1c\n" +
 	"\tselectors\x18\x03 \x03(\tR\tselectors\x120\n" +
 	"\x05start\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\x05start\x12,\n" +
 	"\x03end\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\x03end\x12D\n" +
-	"\x06impact\x18\x06 \x01(\x0e2,.omnirelay.mesh.control.v1.MaintenanceImpactR\x06impact\x12\x16\n" +
-	"\x06reason\x18\a \x01(\tR\x06reason\x12*\n" +
-	"\x11drain_deadline_ms\x18\b \x01(\x03R\x0fdrainDeadlineMs\x12?\n" +
-	"\bmutation\x18\t \x01(\v2#.omnirelay.mesh.control.v1.MutationR\bmutation\"Y\n" +
+	"\x06impact\x18\x06 \x01(\x0e2,.omnirelay.mesh.control.v1.MaintenanceImpactR\x06impact\x12*\n" +
+	"\x11drain_deadline_ms\x18\a \x01(\x03R\x0fdrainDeadlineMs\x12?\n" +
+	"\bmutation\x18\b \x01(\v2#.omnirelay.mesh.control.v1.MutationR\bmutation\"Y\n" +
 	"\x19CreateMaintenanceResponse\x12<\n" +
 	"\areceipt\x18\x01 \x01(\v2\".omnirelay.mesh.control.v1.ReceiptR\areceipt\"l\n" +
 	"\x15EndMaintenanceRequest\x12\x12\n" +

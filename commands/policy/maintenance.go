@@ -22,7 +22,7 @@ const (
 	MaxSelectors        = 16
 	MaxWindowLength     = 90 * 24 * time.Hour
 	MaxWindowAhead      = 366 * 24 * time.Hour
-	MaxWindowReason     = 512
+	MaxWindowReason     = 1024
 	DefaultDrainWithin  = 10 * time.Minute
 	MinDrainWithin      = time.Second
 	MaxDrainWithin      = 24 * time.Hour

@@ -85,7 +85,7 @@ func TestMaintenanceBounds(t *testing.T) {
 		"end":             {change(func(c *policy.CreateMaintenance) { c.End = c.Start }), window(-2*time.Hour, 0), change(func(c *policy.CreateMaintenance) { c.End = c.Start + int64(policy.MaxWindowLength) + 1 })},
 		"impact":          {change(func(c *policy.CreateMaintenance) { c.Impact = 0 }), change(func(c *policy.CreateMaintenance) { c.Impact = 4 })},
 		"drainDeadlineMs": {change(func(c *policy.CreateMaintenance) { c.DrainWithin = 1 }), change(func(c *policy.CreateMaintenance) { c.DrainWithin = 25 * time.Hour })},
-		"reason":          {change(func(c *policy.CreateMaintenance) { c.Reason = strings.Repeat("x", 513) })},
+		"reason":          {change(func(c *policy.CreateMaintenance) { c.Reason = strings.Repeat("x", 1025) })},
 	} {
 		for _, c := range cs {
 			commandtest.New(t, model.New()).When(c).ThenInvalid(field)
