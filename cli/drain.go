@@ -21,6 +21,10 @@ const defaultDrainWithin = 10 * time.Minute
 // pollEvery is how often a wait looks at the mesh.
 const pollEvery = 250 * time.Millisecond
 
+// stallGrace is how long after its own deadline a wait waits for the mesh's, which is
+// counted from when the drain was decided.
+const stallGrace = 2 * time.Second
+
 func deadlineFlag() cli.Flag {
 	return &cli.DurationFlag{Name: "deadline", Value: defaultDrainWithin, Usage: "`TIME` that a node has; the drain goes on after it, and says what blocks it"}
 }
@@ -94,8 +98,8 @@ func awaitDrained(c *call, nodes []string, end time.Time) error {
 	defer line.done()
 	left := nodes
 	for {
-		var still []string
-		var blocked []string
+		var still, blocked []string
+		stalled := 0
 		for _, node := range left {
 			p, err := c.look(node)
 			switch {
@@ -106,13 +110,16 @@ func awaitDrained(c *call, nodes []string, end time.Time) error {
 			case err == nil && p.GetLifecycle() != controlv1.PeerLifecycle_PEER_LIFECYCLE_DRAINING:
 				return fmt.Errorf("%s is %s: its drain was cancelled", node, v1json.EnumWord(p.GetLifecycle()))
 			}
+			if p.GetDrain().GetStalledAt() != nil {
+				stalled++
+			}
 			still = append(still, node)
 			blocked = append(blocked, drainWords(node, p.GetDrain().GetProgress()))
 		}
 		if left = still; len(left) == 0 {
 			return nil
 		}
-		if !time.Now().Before(end) {
+		if stalled == len(left) || time.Now().After(end.Add(stallGrace)) {
 			return late("not drained at the deadline: %s", strings.Join(blocked, "; "))
 		}
 		line.show(strings.Join(blocked, "; "))
