@@ -53,7 +53,7 @@ func leavers(m *model.Model) *leaving {
 			return true
 		}
 		ns.Each(func(_ uint32, sh *shard.Shard) bool {
-			if sh.Moving() && sh.MoveCause == eventsv1.ShardCause_SHARD_CAUSE_DRAIN {
+			if moved(sh) {
 				l.take(sh.Owner)
 			}
 			return true
@@ -87,6 +87,13 @@ func (l *leaving) gives(sh *shard.Shard, logTime int64) bool {
 		return false
 	}
 	return !sh.Stuck || sh.HeldUntil <= logTime || l.nodes[i].since > sh.HeldUntil-int64(shard.MoveHold)
+}
+
+// moved reports whether a shard is on its way because of a drain. If its owner
+// may be given shards again, the drain was cancelled and the move is about to be
+// taken back: the shard counts where it is, or others would be moved in its place.
+func moved(sh *shard.Shard) bool {
+	return sh.Moving() && sh.MoveCause == eventsv1.ShardCause_SHARD_CAUSE_DRAIN
 }
 
 // take uses the room of one move of a node, and reports whether there was any.

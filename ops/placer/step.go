@@ -174,8 +174,11 @@ func input(ns *shard.Namespace, nodes []Node, leaving *leaving, logTime int64) (
 	}
 	ns.Each(func(id uint32, sh *shard.Shard) bool {
 		where, fixed := standing(sh, at, logTime)
-		if sh.MoveTo == "" && leaving.gives(sh, logTime) {
+		switch {
+		case sh.MoveTo == "" && leaving.gives(sh, logTime):
 			where, fixed = placement.NoOwner, false
+		case moved(sh) && at(sh.Owner) != placement.NoOwner:
+			where = at(sh.Owner)
 		}
 		in.Own(int(id), 1, where)
 		if fixed {
