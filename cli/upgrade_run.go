@@ -193,7 +193,8 @@ func (c *call) hooks(batch []*upgradeNode) error {
 				fmt.Fprintf(c.App.ErrWriter, "%s: %s\n", n.id, bytes.TrimRight(line, "\r\n"))
 			}
 			if err != nil {
-				errs[i] = fmt.Errorf("the hook for %s: %w", n.id, err)
+				// By its text: the exit code of a hook is not that of this command.
+				errs[i] = fmt.Errorf("the hook for %s: %s", n.id, err)
 			}
 		})
 	}
