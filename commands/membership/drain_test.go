@@ -85,7 +85,6 @@ func TestDrainedIsA7(t *testing.T) {
 	s.Given(
 		&eventsv1.NamespaceCreated{Namespace: "demo", Spec: &eventsv1.NamespaceSpec{ShardCount: 1, StrategyId: "optimal", EligibleRole: "worker", Ownership: eventsv1.Ownership_OWNERSHIP_LEASE}},
 		&eventsv1.ShardsAssigned{Namespace: "demo", Assignments: []*eventsv1.ShardAssignment{{NodeId: "n1", Session: 2, Shards: events.PackShards([]uint32{0})}}}, // 4
-		&eventsv1.LeadershipGranted{Scope: "jobs/a", NodeId: "n1", Session: 2},                                                                                    // 5
 	)
 	s.When(membership.Drain{NodeID: "n1"}).ThenDone()
 	finish := membership.FinishDrain{NodeID: "n1", Session: 2}
@@ -93,6 +92,7 @@ func TestDrainedIsA7(t *testing.T) {
 	s.When(leadership.Campaign{Scope: "jobs/b", NodeID: "n1", Session: 2}).ThenRejected("node_draining")
 	s.When(shard.Release{Namespace: "demo", NodeID: "n1", Session: 2, Shards: []shard.Released{{Shard: 0, Fence: 4}},
 		Else: []shard.Target{{NodeID: "n1", Session: 2, Shards: []uint32{0}}}}).ThenDone() // does not come back
+	s.Given(&eventsv1.LeadershipGranted{Scope: "jobs/a", NodeId: "n1", Session: 2})
 	s.When(finish).ThenRejected("drain_not_finished")
 	s.When(leadership.Resign{Scope: "jobs/a", NodeID: "n1"}).ThenDone()
 	s.When(membership.FinishDrain{NodeID: "n1", Session: 1}).ThenRejected("session_not_found")
