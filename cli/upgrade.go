@@ -104,13 +104,13 @@ func planUpgrade(peers []*controlv1.Peer, batch, target string) (*upgradePlan, e
 		alive := peer.GetStatus() == controlv1.PeerStatus_PEER_STATUS_ALIVE
 		switch {
 		case peer.GetRole() == "server":
-		case current && !(drained && alive):
+		case current && !drained:
 			p.skipped = append(p.skipped, id)
 		case !alive && !drained && !draining:
 			p.absent = append(p.absent, id)
 		default:
 			nodes = append(nodes, &upgradeNode{
-				id: id, place: peer.GetRegion() + "/" + peer.GetZone(), session: peer.GetSessionId(), drained: drained, renewed: current,
+				id: id, place: peer.GetRegion() + "/" + peer.GetZone(), session: peer.GetSessionId(), drained: drained, renewed: current && alive,
 				cordoned: peer.GetLifecycle() == controlv1.PeerLifecycle_PEER_LIFECYCLE_CORDONED,
 			})
 		}
