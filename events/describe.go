@@ -3,6 +3,7 @@ package events
 import (
 	"fmt"
 	"strings"
+	"time"
 
 	eventsv1 "github.com/omnirelay/omnirelay/events/v1"
 )
@@ -40,9 +41,12 @@ func Describe(e *eventsv1.Event) Description {
 	switch k := e.GetKind().(type) {
 	case *eventsv1.Event_PolicySet:
 		return describePolicySet(k.PolicySet)
+	case *eventsv1.Event_PolicyRemoved:
+		id := k.PolicyRemoved.Kind + "/" + k.PolicyRemoved.Name
+		return describef("policy", id, "policy %s removed, version %d", id, k.PolicyRemoved.Version)
 	}
 	for _, describe := range []func(*eventsv1.Event) (Description, bool){
-		describeControl, describeMembership, describeLeadership, describeNamespace, describeShards,
+		describeControl, describeLifecycle, describeMembership, describeLeadership, describeNamespace, describeShards,
 	} {
 		if d, ok := describe(e); ok {
 			return d
@@ -80,7 +84,59 @@ func describePolicySet(p *eventsv1.PolicySet) Description {
 	if s := p.GetSession(); s != nil {
 		return describef("policy", id, "policy %s version %d: session TTL %d ms", id, p.Version, s.TtlMs)
 	}
+	if m := p.GetMaintenance(); m != nil {
+		return describef("policy", id, "maintenance %s version %d: %s from %s to %s", p.Name, p.Version,
+			enumWord(m.Impact.String(), "MAINTENANCE_IMPACT_"), moment(m.StartMs), moment(m.EndMs))
+	}
 	return describef("policy", id, "policy %s version %d set", id, p.Version)
+}
+
+// moment is a time in Unix milliseconds for people.
+func moment(ms int64) string { return time.UnixMilli(ms).UTC().Format(time.RFC3339) }
+
+func describeLifecycle(e *eventsv1.Event) (Description, bool) {
+	const c = "membership"
+	by := func(window string) string {
+		if window == "" {
+			return ""
+		}
+		return " (maintenance " + window + ")"
+	}
+	switch k := e.GetKind().(type) {
+	case *eventsv1.Event_NodeCordoned:
+		n := k.NodeCordoned
+		return describef(c, n.NodeId, "node %s cordoned%s", n.NodeId, by(n.Window)), true
+	case *eventsv1.Event_NodeUncordoned:
+		n := k.NodeUncordoned
+		return describef(c, n.NodeId, "node %s uncordoned%s", n.NodeId, by(n.Window)), true
+	case *eventsv1.Event_NodeDrainStarted:
+		n := k.NodeDrainStarted
+		return describef(c, n.NodeId, "drain of node %s started, until %s%s", n.NodeId, moment(n.DeadlineMs), by(n.Window)), true
+	case *eventsv1.Event_NodeDrainCancelled:
+		n := k.NodeDrainCancelled
+		return describef(c, n.NodeId, "drain of node %s cancelled%s", n.NodeId, by(n.Window)), true
+	case *eventsv1.Event_NodeDrained:
+		return describef(c, k.NodeDrained.NodeId, "node %s drained", k.NodeDrained.NodeId), true
+	case *eventsv1.Event_NodeDrainStalled:
+		n := k.NodeDrainStalled
+		return describef(c, n.NodeId, "drain of node %s stalled: %s", n.NodeId, blockers(n)), true
+	}
+	return Description{}, false
+}
+
+// blockers names the first of what blocks a drain.
+func blockers(n *eventsv1.NodeDrainStalled) string {
+	var parts []string
+	for i, b := range n.Blockers {
+		if i == maxParts {
+			break
+		}
+		parts = append(parts, fmt.Sprintf("%s %s (%s)", b.Kind, b.Reference, b.Reason))
+	}
+	if more := len(n.Blockers) - len(parts) + int(n.More); more > 0 {
+		parts = append(parts, fmt.Sprintf("and %d more", more))
+	}
+	return strings.Join(parts, "; ")
 }
 
 func describeMembership(e *eventsv1.Event) (Description, bool) {
@@ -94,10 +150,6 @@ func describeMembership(e *eventsv1.Event) (Description, bool) {
 		return describef(c, id, "node %s updated", id), true
 	case *eventsv1.Event_NodeLeft:
 		return describef(c, k.NodeLeft.NodeId, "node %s left", k.NodeLeft.NodeId), true
-	case *eventsv1.Event_NodeCordoned:
-		return describef(c, k.NodeCordoned.NodeId, "node %s cordoned", k.NodeCordoned.NodeId), true
-	case *eventsv1.Event_NodeUncordoned:
-		return describef(c, k.NodeUncordoned.NodeId, "node %s uncordoned", k.NodeUncordoned.NodeId), true
 	case *eventsv1.Event_ServerLost:
 		l := k.ServerLost
 		return describef(c, l.NodeId, "server %s lost: %s", l.NodeId, enumWord(l.Cause.String(), "SERVER_LOSS_CAUSE_")), true

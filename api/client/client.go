@@ -23,6 +23,8 @@ type Client struct {
 	Sessions   *Sessions
 	System     *System
 	Commands   *Commands
+
+	Maintenance *Maintenance
 }
 
 // New makes a client; it connects with its first call.
@@ -53,6 +55,7 @@ func New(cfg Config) (*Client, error) {
 	c.Sessions = &Sessions{c: c, rpc: controlv1.NewSessionServiceClient(t, base, options...)}
 	c.System = &System{c: c, rpc: controlv1.NewSystemServiceClient(t, base, options...)}
 	c.Commands = &Commands{c: c, rpc: controlv1.NewCommandServiceClient(t, base, options...)}
+	c.Maintenance = &Maintenance{c: c, rpc: controlv1.NewMaintenanceControlServiceClient(t, base, options...)}
 	return c, nil
 }
 

@@ -12,6 +12,16 @@ func mutationOf(req any) **controlv1.Mutation {
 		return &r.Mutation
 	case *controlv1.UpdatePeerRequest:
 		return &r.Mutation
+	case *controlv1.DrainPeerRequest:
+		return &r.Mutation
+	case *controlv1.CancelDrainPeerRequest:
+		return &r.Mutation
+	case *controlv1.CreateMaintenanceRequest:
+		return &r.Mutation
+	case *controlv1.EndMaintenanceRequest:
+		return &r.Mutation
+	case *controlv1.DeleteMaintenanceRequest:
+		return &r.Mutation
 	case *controlv1.CreateNamespaceRequest:
 		return &r.Mutation
 	case *controlv1.UpdateNamespaceRequest:
@@ -54,6 +64,10 @@ func commandMutation(c *controlv1.Command) **controlv1.Mutation {
 		return mutationOf(r.UncordonPeer)
 	case *controlv1.Command_UpdatePeer:
 		return mutationOf(r.UpdatePeer)
+	case *controlv1.Command_DrainPeer:
+		return mutationOf(r.DrainPeer)
+	case *controlv1.Command_CancelDrainPeer:
+		return mutationOf(r.CancelDrainPeer)
 	case *controlv1.Command_CreateNamespace:
 		return mutationOf(r.CreateNamespace)
 	case *controlv1.Command_UpdateNamespace:

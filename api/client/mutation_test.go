@@ -52,6 +52,7 @@ func messageOf(t *testing.T, md protoreflect.MessageDescriptor) proto.Message {
 	t.Helper()
 	for _, req := range []proto.Message{
 		&controlv1.CordonPeerRequest{}, &controlv1.UncordonPeerRequest{}, &controlv1.UpdatePeerRequest{},
+		&controlv1.DrainPeerRequest{}, &controlv1.CancelDrainPeerRequest{},
 		&controlv1.CreateNamespaceRequest{}, &controlv1.UpdateNamespaceRequest{}, &controlv1.DeleteNamespaceRequest{},
 		&controlv1.MoveShardsRequest{}, &controlv1.CancelShardMovesRequest{}, &controlv1.PauseShardsRequest{}, &controlv1.ResumeShardsRequest{},
 		&controlv1.CampaignRequest{}, &controlv1.ResignRequest{}, &controlv1.OpenSessionRequest{}, &controlv1.LeaveRequest{},

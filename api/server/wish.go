@@ -12,6 +12,7 @@ import (
 	"github.com/omnirelay/omnirelay/commands/control"
 	"github.com/omnirelay/omnirelay/commands/leadership"
 	"github.com/omnirelay/omnirelay/commands/membership"
+	"github.com/omnirelay/omnirelay/commands/policy"
 	"github.com/omnirelay/omnirelay/commands/shard"
 	"github.com/omnirelay/omnirelay/events"
 	eventsv1 "github.com/omnirelay/omnirelay/events/v1"
@@ -25,6 +26,17 @@ func (s *Server) commandOf(req proto.Message) (commands.Command, error) {
 		return membership.Cordon{NodeID: r.NodeId}, nil
 	case *controlv1.UncordonPeerRequest:
 		return membership.Uncordon{NodeID: r.NodeId}, nil
+	case *controlv1.DrainPeerRequest:
+		within, err := millis("deadlineMs", r.DeadlineMs)
+		return membership.Drain{NodeID: r.NodeId, Within: within}, err
+	case *controlv1.CancelDrainPeerRequest:
+		return membership.CancelDrain{NodeID: r.NodeId}, nil
+	case *controlv1.CreateMaintenanceRequest:
+		return createMaintenanceCommand(r)
+	case *controlv1.EndMaintenanceRequest:
+		return policy.EndMaintenance{Name: r.Name}, nil
+	case *controlv1.DeleteMaintenanceRequest:
+		return policy.DeleteMaintenance{Name: r.Name}, nil
 	case *controlv1.UpdatePeerRequest:
 		return membership.Update{NodeID: r.NodeId, Labels: r.Labels, Weight: r.Weight}, nil
 	case *controlv1.OpenSessionRequest:

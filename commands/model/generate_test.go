@@ -38,7 +38,7 @@ func (d draw) weight() float64 { return float64(1+d.int(3)) / 2 }
 // live is mostly a node with a session that takes shards.
 func (d draw) live() string {
 	for range 6 {
-		if n, ok := d.m.Membership.Node(d.node()); ok && n.Session != 0 && !n.Cordoned {
+		if n, ok := d.m.Membership.Node(d.node()); ok && n.Session != 0 && n.Lifecycle == membership.Active {
 			return n.NodeID
 		}
 	}
@@ -143,6 +143,8 @@ func (d draw) command() commands.Command {
 		return d.namespace()
 	case k == 9 && d.int(3) == 0:
 		return policy.SetSession{TTL: time.Duration(d.int(4)) * time.Second}
+	case k == 9 || k == 10 && d.int(2) == 0:
+		return d.drain()
 	case k == 10 && d.rarely():
 		return control.StartEra{Cluster: "c1"}
 	case k < 14:
@@ -174,6 +176,15 @@ func (d draw) pending() commands.Command {
 		}
 		return true
 	})
+	for _, id := range d.m.MaintenanceDue(d.m.Time) {
+		all = append(all, membership.Maintain{NodeID: id})
+	}
+	d.m.Policy.EachWindow(func(w *policy.Window) bool {
+		if d.rarely() {
+			all = append(all, policy.EndMaintenance{Name: w.Name}, policy.DeleteMaintenance{Name: w.Name})
+		}
+		return true
+	})
 	if len(all) == 0 {
 		return nil
 	}
@@ -194,15 +205,55 @@ func (d draw) membership() commands.Command {
 		return membership.Cordon{NodeID: id}
 	case 6:
 		d.m.Membership.EachNode(func(n membership.Node) bool {
-			if n.Cordoned {
+			if n.Lifecycle == membership.Cordoned {
 				id = n.NodeID
 			}
-			return !n.Cordoned
+			return n.Lifecycle != membership.Cordoned
 		})
 		return membership.Uncordon{NodeID: id}
 	}
 	w := d.weight()
 	return membership.Update{NodeID: id, Labels: d.labels(), Weight: &w}
+}
+
+// drain is an operator's drain, a maintenance window, or what follows from either.
+func (d draw) drain() commands.Command {
+	id, window := d.node(), []string{"w1", "w2", "w3"}[d.int(3)]
+	d.m.Membership.EachNode(func(n membership.Node) bool {
+		if n.Lifecycle == membership.Draining {
+			id = n.NodeID
+		}
+		return n.Lifecycle != membership.Draining || d.int(2) == 0
+	})
+	n, _ := d.m.Membership.Node(id)
+	if n.Lifecycle == membership.Draining && !n.Stalled && d.m.Time >= n.DrainDeadline {
+		return membership.StallDrain{NodeID: id, Blockers: []membership.Blocker{{Kind: "shard", Reference: "a/0", Reason: "paused"}}}
+	}
+	switch d.int(12) {
+	case 0, 1:
+		return membership.Drain{NodeID: id, Within: time.Duration(d.int(3)) * time.Minute}
+	case 2:
+		return membership.CancelDrain{NodeID: id}
+	case 3, 4, 5:
+		return membership.FinishDrain{NodeID: id, Session: n.Session}
+	case 7, 8:
+		c := policy.CreateMaintenance{Name: window, NodeIDs: []string{d.node(), d.node()}, End: d.m.Time + int64(time.Hour),
+			Impact: eventsv1.MaintenanceImpact(1 + d.int(3))}
+		if d.int(2) == 0 {
+			c.NodeIDs, c.Selectors = nil, []string{"a"}
+		}
+		return c
+	case 9:
+		if d.int(3) == 0 {
+			return policy.DeleteMaintenance{Name: window}
+		}
+		d.m.Policy.EachWindow(func(w *policy.Window) bool { window = w.Name; return d.int(2) == 0 })
+		return policy.EndMaintenance{Name: window}
+	}
+	if due := d.m.MaintenanceDue(d.m.Time); len(due) > 0 {
+		id = due[d.int(len(due))]
+	}
+	return membership.Maintain{NodeID: id}
 }
 
 // presence is what a server says of itself, or the control leader of it.
@@ -264,6 +315,11 @@ func (d draw) namespace() commands.Command {
 	return shard.Resume{Namespace: name, Shards: d.shards(name, func(sh *shard.Shard) bool { return sh.Paused })}
 }
 
+func (d draw) draining(node string) bool {
+	n, _ := d.m.Membership.Node(node)
+	return n.Lifecycle == membership.Draining
+}
+
 func (d draw) target(ids []uint32) shard.Target {
 	id := d.live()
 	return shard.Target{NodeID: id, Session: d.session(id), Shards: ids}
@@ -279,11 +335,11 @@ func (d draw) ownership() commands.Command {
 	case 4:
 		from := d.owner(name)
 		ids := d.shards(name, func(sh *shard.Shard) bool { return sh.Owner == from && ownedShard(sh) })
-		return shard.Rebalance{Namespace: name, Moves: []shard.Relocation{{From: from, To: d.live(), Shards: ids}}}
+		return shard.Rebalance{Namespace: name, Moves: []shard.Relocation{{From: from, To: d.live(), Shards: ids}}, Drain: d.draining(from)}
 	case 5:
 		return shard.FailMoves{Namespace: name, Shards: d.shards(name, movingShard)}
 	case 6:
-		return shard.CancelMoves{Namespace: name, Shards: d.shards(name, movingShard), TargetLost: d.int(2) == 0}
+		return shard.CancelMoves{Namespace: name, Shards: d.shards(name, movingShard), TargetLost: d.int(2) == 0, DrainOver: d.rarely()}
 	}
 	return d.release(name)
 }

@@ -27,6 +27,7 @@ type image struct {
 	Namespaces []shard.NamespaceImage `cbor:"8,keyasint"`
 	Keys       []keyImage             `cbor:"9,keyasint"`
 	Ended      shard.EndedImage       `cbor:"10,keyasint"`
+	Floor      uint64                 `cbor:"14,keyasint,omitempty"` // of policies
 }
 
 type keyImage struct {
@@ -47,7 +48,7 @@ func (m *Model) Image() ([]byte, error) {
 	b, err := mode.Marshal(image{
 		Position: m.Position, Time: m.Time, Unknown: m.Unknown, Control: m.Control,
 		Policies: m.Policy.Image(), Nodes: m.Membership.Image(), Scopes: m.Leadership.Image(),
-		Namespaces: m.Shard.Image(), Keys: m.keys.image(), Ended: m.Shard.Ended(),
+		Namespaces: m.Shard.Image(), Keys: m.keys.image(), Ended: m.Shard.Ended(), Floor: m.Policy.Floor(),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("model image: %w", err)
@@ -66,7 +67,7 @@ func FromImage(b []byte) (*Model, error) {
 		return nil, fmt.Errorf("model image: %w", err)
 	}
 	m := &Model{
-		Control: im.Control, Policy: policy.FromImage(im.Policies), Membership: membership.FromImage(im.Nodes),
+		Control: im.Control, Policy: policy.FromImage(im.Policies, im.Floor), Membership: membership.FromImage(im.Nodes),
 		Leadership: leadership.FromImage(im.Scopes), Shard: shard.FromImage(im.Namespaces, im.Ended),
 		Position: im.Position, Time: im.Time, Unknown: im.Unknown, keys: keys{token: &token{}},
 	}

@@ -15,7 +15,7 @@ import (
 
 // EvolveVersion is the version of what Evolve does. A snapshot of another
 // version is dropped and the log replayed.
-const EvolveVersion = 4
+const EvolveVersion = 5
 
 // Model is the write model at one position. It has one owner until it is
 // frozen by Clone.
@@ -74,11 +74,9 @@ func (m *Model) Decide(meta commands.Meta, cmd commands.Command) ([]*eventsv1.Ev
 	case "control":
 		return m.Control.Decide(meta, cmd)
 	case "policy":
-		if c, ok := cmd.(policy.SetSession); ok {
-			return m.Policy.Decide(meta, c)
-		}
+		return m.Policy.Decide(meta, cmd)
 	case "membership":
-		return m.Membership.Decide(meta, cmd, m.Policy)
+		return m.Membership.Decide(meta, cmd, policies{m.Policy}, holdings{m})
 	case "leadership":
 		return m.Leadership.Decide(meta, cmd, m.nodes())
 	case "shard":

@@ -46,6 +46,8 @@ func TestHistories(t *testing.T) {
 		"membership.Uncordon", "membership.Update", "leadership.Campaign", "leadership.Resign", "leadership.Elect",
 		"leadership.GrantControl", "shard.Create", "shard.Update", "shard.Delete", "shard.FinishDelete", "shard.Assign",
 		"shard.Move", "shard.Rebalance", "shard.Release", "shard.FailMoves", "shard.CancelMoves", "shard.Pause", "shard.Resume",
+		"membership.Drain", "membership.CancelDrain", "membership.FinishDrain", "membership.StallDrain", "membership.Maintain",
+		"policy.CreateMaintenance", "policy.EndMaintenance", "policy.DeleteMaintenance",
 		"policy.SetSession", "control.StartEra", "control.Seal", "control.Unseal",
 	} {
 		if given[name] == 0 {

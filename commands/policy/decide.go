@@ -7,8 +7,23 @@ import (
 	eventsv1 "github.com/omnirelay/omnirelay/events/v1"
 )
 
-// Decide sets the session policy. Setting what already holds changes nothing.
-func (s *State) Decide(meta commands.Meta, c SetSession) ([]*eventsv1.Event, error) {
+// Decide decides one command of this context.
+func (s *State) Decide(meta commands.Meta, cmd commands.Command) ([]*eventsv1.Event, error) {
+	switch c := cmd.(type) {
+	case SetSession:
+		return s.setSession(meta, c)
+	case CreateMaintenance:
+		return s.createMaintenance(meta, c)
+	case EndMaintenance:
+		return s.endMaintenance(meta, c)
+	case DeleteMaintenance:
+		return s.deleteMaintenance(meta, c)
+	}
+	return nil, commands.BadField("command", "a command of policy", "%q is none", cmd.CommandName())
+}
+
+// setSession sets the session policy. Setting what already holds changes nothing.
+func (s *State) setSession(meta commands.Meta, c SetSession) ([]*eventsv1.Event, error) {
 	if c.TTL < MinSessionTTL || c.TTL > MaxSessionTTL {
 		return nil, commands.BadField("sessionTtl", MinSessionTTL.String()+" to "+MaxSessionTTL.String(), "is %s", c.TTL)
 	}

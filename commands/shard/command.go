@@ -80,6 +80,8 @@ type Move struct {
 type Rebalance struct {
 	Namespace string
 	Moves     []Relocation
+	// Drain is set when the owners are being drained: holds do not count then (S9).
+	Drain bool
 }
 
 // Relocation is one group of shards of a Rebalance, all owned by From.
@@ -118,6 +120,9 @@ type CancelMoves struct {
 	Shards    []uint32
 	// TargetLost is set by the controller: refused while the target is eligible.
 	TargetLost bool
+	// DrainOver is set by the controller: refused for moves that are not of a drain,
+	// and while the owner is draining.
+	DrainOver bool
 }
 
 // Pause stops shards from moving and from being placed.

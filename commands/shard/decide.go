@@ -20,6 +20,8 @@ type Nodes interface {
 	Assignable(node, role string) error
 	// Session is the node's present session; 0 without one.
 	Session(node string) events.Position
+	// Draining reports whether the node gives away what it has.
+	Draining(node string) bool
 }
 
 // Decide decides one command of this context.

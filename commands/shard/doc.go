@@ -11,7 +11,8 @@
 //     session, is not cordoned, and has the role of the namespace (S3).
 //  4. A paused shard keeps its owner, is not moved, and, unowned, is not
 //     placed (S10). A held shard is not moved for balance until the hold ends
-//     (S9).
+//     (S9), but for the drain of its owner. Moves of a drain are taken back when
+//     its owner is not draining any more.
 //  5. A namespace is deleted by two facts: NamespaceDeleting, after which
 //     owners release, and NamespaceDeleted, when none owns any more.
 //  6. The version of a shard rises by one with each event that touches it (S4).
@@ -24,7 +25,8 @@
 // namespace_in_use, strategy_unknown, ownership_unsupported,
 // shard_count_shrinks, shards_exhausted, shard_not_found, shard_owned, shard_paused,
 // shard_not_paused, shard_moving, shard_not_moving, shard_held, already_owner,
-// not_owner, node_not_found, node_cordoned, node_not_eligible,
+// not_owner, node_not_found, node_cordoned, node_draining, node_drained, node_not_eligible,
+// node_not_draining, drain_goes_on,
 // session_not_found, deadline_not_reached, target_still_eligible, too_large,
 // invalid_field, version_mismatch.
 package shard

@@ -34,6 +34,7 @@ func (s *State) Evolve(r events.Recorded) {
 		s.each(e.ShardMoveFailed.Namespace, e.ShardMoveFailed.Shards, func(sh *Shard) {
 			sh.endMove()
 			sh.HeldUntil = held
+			sh.Stuck = e.ShardMoveFailed.Cause == eventsv1.ShardCause_SHARD_CAUSE_OWNER_NOT_RELEASING
 		})
 	case *eventsv1.Event_ShardMoveCancelled:
 		s.each(e.ShardMoveCancelled.Namespace, e.ShardMoveCancelled.Shards, (*Shard).endMove)
@@ -49,7 +50,7 @@ func (s *State) Evolve(r events.Recorded) {
 func (sh *Shard) endMove() { sh.MoveTo, sh.MoveDeadline, sh.MoveHold, sh.MoveCause = "", 0, 0, 0 }
 
 func (sh *Shard) unown() {
-	sh.LastOwner, sh.Owner, sh.Session = sh.Owner, "", 0
+	sh.LastOwner, sh.Owner, sh.Session, sh.Stuck = sh.Owner, "", 0, false
 }
 
 func (s *State) each(name string, set *eventsv1.ShardSet, fn func(*Shard)) {

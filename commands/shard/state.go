@@ -30,6 +30,9 @@ type Shard struct {
 	HeldUntil int64  `cbor:"8,keyasint,omitempty"`
 	Paused    bool   `cbor:"9,keyasint,omitempty"`
 	Version   uint64 `cbor:"10,keyasint"`
+	// Stuck: the owner did not release it when it was last asked. HeldUntil is then
+	// when it may be asked again.
+	Stuck bool `cbor:"40,keyasint,omitempty" json:",omitempty"`
 }
 
 // Moving reports whether an owner is asked to release the shard.

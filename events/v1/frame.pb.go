@@ -276,7 +276,7 @@ func (x *Meta) GetRequestHash() []byte {
 // Event is one fact. Field numbers are for ever; each context has its block:
 // control 10, policy 30, membership 40, leadership 70, shard 100, plan 150,
 // cluster 200, identity 250, schedule 300. Kept free for their own issues:
-// 31 PolicyRemoved, 46 SessionClosing, 111 OwnershipExpired.
+// 46 SessionClosing, 111 OwnershipExpired.
 type Event struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Types that are valid to be assigned to Kind:
@@ -288,6 +288,7 @@ type Event struct {
 	//	*Event_LogTailHealed
 	//	*Event_ReplicaReplaced
 	//	*Event_PolicySet
+	//	*Event_PolicyRemoved
 	//	*Event_NodeJoined
 	//	*Event_NodeUpdated
 	//	*Event_NodeLeft
@@ -297,6 +298,10 @@ type Event struct {
 	//	*Event_SessionClosed
 	//	*Event_ServerLost
 	//	*Event_ServerReturned
+	//	*Event_NodeDrainStarted
+	//	*Event_NodeDrainCancelled
+	//	*Event_NodeDrained
+	//	*Event_NodeDrainStalled
 	//	*Event_CandidacyDeclared
 	//	*Event_CandidacyWithdrawn
 	//	*Event_LeadershipGranted
@@ -418,6 +423,15 @@ func (x *Event) GetPolicySet() *PolicySet {
 	return nil
 }
 
+func (x *Event) GetPolicyRemoved() *PolicyRemoved {
+	if x != nil {
+		if x, ok := x.Kind.(*Event_PolicyRemoved); ok {
+			return x.PolicyRemoved
+		}
+	}
+	return nil
+}
+
 func (x *Event) GetNodeJoined() *NodeJoined {
 	if x != nil {
 		if x, ok := x.Kind.(*Event_NodeJoined); ok {
@@ -494,6 +508,42 @@ func (x *Event) GetServerReturned() *ServerReturned {
 	if x != nil {
 		if x, ok := x.Kind.(*Event_ServerReturned); ok {
 			return x.ServerReturned
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetNodeDrainStarted() *NodeDrainStarted {
+	if x != nil {
+		if x, ok := x.Kind.(*Event_NodeDrainStarted); ok {
+			return x.NodeDrainStarted
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetNodeDrainCancelled() *NodeDrainCancelled {
+	if x != nil {
+		if x, ok := x.Kind.(*Event_NodeDrainCancelled); ok {
+			return x.NodeDrainCancelled
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetNodeDrained() *NodeDrained {
+	if x != nil {
+		if x, ok := x.Kind.(*Event_NodeDrained); ok {
+			return x.NodeDrained
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetNodeDrainStalled() *NodeDrainStalled {
+	if x != nil {
+		if x, ok := x.Kind.(*Event_NodeDrainStalled); ok {
+			return x.NodeDrainStalled
 		}
 	}
 	return nil
@@ -675,6 +725,10 @@ type Event_PolicySet struct {
 	PolicySet *PolicySet `protobuf:"bytes,30,opt,name=policy_set,json=policySet,proto3,oneof"`
 }
 
+type Event_PolicyRemoved struct {
+	PolicyRemoved *PolicyRemoved `protobuf:"bytes,31,opt,name=policy_removed,json=policyRemoved,proto3,oneof"`
+}
+
 type Event_NodeJoined struct {
 	NodeJoined *NodeJoined `protobuf:"bytes,40,opt,name=node_joined,json=nodeJoined,proto3,oneof"`
 }
@@ -709,6 +763,22 @@ type Event_ServerLost struct {
 
 type Event_ServerReturned struct {
 	ServerReturned *ServerReturned `protobuf:"bytes,49,opt,name=server_returned,json=serverReturned,proto3,oneof"`
+}
+
+type Event_NodeDrainStarted struct {
+	NodeDrainStarted *NodeDrainStarted `protobuf:"bytes,50,opt,name=node_drain_started,json=nodeDrainStarted,proto3,oneof"`
+}
+
+type Event_NodeDrainCancelled struct {
+	NodeDrainCancelled *NodeDrainCancelled `protobuf:"bytes,51,opt,name=node_drain_cancelled,json=nodeDrainCancelled,proto3,oneof"`
+}
+
+type Event_NodeDrained struct {
+	NodeDrained *NodeDrained `protobuf:"bytes,52,opt,name=node_drained,json=nodeDrained,proto3,oneof"`
+}
+
+type Event_NodeDrainStalled struct {
+	NodeDrainStalled *NodeDrainStalled `protobuf:"bytes,53,opt,name=node_drain_stalled,json=nodeDrainStalled,proto3,oneof"`
 }
 
 type Event_CandidacyDeclared struct {
@@ -789,6 +859,8 @@ func (*Event_ReplicaReplaced) isEvent_Kind() {}
 
 func (*Event_PolicySet) isEvent_Kind() {}
 
+func (*Event_PolicyRemoved) isEvent_Kind() {}
+
 func (*Event_NodeJoined) isEvent_Kind() {}
 
 func (*Event_NodeUpdated) isEvent_Kind() {}
@@ -806,6 +878,14 @@ func (*Event_SessionClosed) isEvent_Kind() {}
 func (*Event_ServerLost) isEvent_Kind() {}
 
 func (*Event_ServerReturned) isEvent_Kind() {}
+
+func (*Event_NodeDrainStarted) isEvent_Kind() {}
+
+func (*Event_NodeDrainCancelled) isEvent_Kind() {}
+
+func (*Event_NodeDrained) isEvent_Kind() {}
+
+func (*Event_NodeDrainStalled) isEvent_Kind() {}
 
 func (*Event_CandidacyDeclared) isEvent_Kind() {}
 
@@ -862,7 +942,7 @@ const file_events_v1_frame_proto_rawDesc = "" +
 	"\fcausation_id\x18\x05 \x01(\tR\vcausationId\x12\x18\n" +
 	"\acommand\x18\x06 \x01(\tR\acommand\x12'\n" +
 	"\x0fidempotency_key\x18\a \x01(\fR\x0eidempotencyKey\x12!\n" +
-	"\frequest_hash\x18\b \x01(\fR\vrequestHash\"\xec\x13\n" +
+	"\frequest_hash\x18\b \x01(\fR\vrequestHash\"\x8b\x17\n" +
 	"\x05Event\x12B\n" +
 	"\vera_started\x18\n" +
 	" \x01(\v2\x1f.omnirelay.events.v1.EraStartedH\x00R\n" +
@@ -876,7 +956,8 @@ const file_events_v1_frame_proto_rawDesc = "" +
 	"\x0flog_tail_healed\x18\x0e \x01(\v2\".omnirelay.events.v1.LogTailHealedH\x00R\rlogTailHealed\x12Q\n" +
 	"\x10replica_replaced\x18\x0f \x01(\v2$.omnirelay.events.v1.ReplicaReplacedH\x00R\x0freplicaReplaced\x12?\n" +
 	"\n" +
-	"policy_set\x18\x1e \x01(\v2\x1e.omnirelay.events.v1.PolicySetH\x00R\tpolicySet\x12B\n" +
+	"policy_set\x18\x1e \x01(\v2\x1e.omnirelay.events.v1.PolicySetH\x00R\tpolicySet\x12K\n" +
+	"\x0epolicy_removed\x18\x1f \x01(\v2\".omnirelay.events.v1.PolicyRemovedH\x00R\rpolicyRemoved\x12B\n" +
 	"\vnode_joined\x18( \x01(\v2\x1f.omnirelay.events.v1.NodeJoinedH\x00R\n" +
 	"nodeJoined\x12E\n" +
 	"\fnode_updated\x18) \x01(\v2 .omnirelay.events.v1.NodeUpdatedH\x00R\vnodeUpdated\x12<\n" +
@@ -887,7 +968,11 @@ const file_events_v1_frame_proto_rawDesc = "" +
 	"\x0esession_closed\x18/ \x01(\v2\".omnirelay.events.v1.SessionClosedH\x00R\rsessionClosed\x12B\n" +
 	"\vserver_lost\x180 \x01(\v2\x1f.omnirelay.events.v1.ServerLostH\x00R\n" +
 	"serverLost\x12N\n" +
-	"\x0fserver_returned\x181 \x01(\v2#.omnirelay.events.v1.ServerReturnedH\x00R\x0eserverReturned\x12W\n" +
+	"\x0fserver_returned\x181 \x01(\v2#.omnirelay.events.v1.ServerReturnedH\x00R\x0eserverReturned\x12U\n" +
+	"\x12node_drain_started\x182 \x01(\v2%.omnirelay.events.v1.NodeDrainStartedH\x00R\x10nodeDrainStarted\x12[\n" +
+	"\x14node_drain_cancelled\x183 \x01(\v2'.omnirelay.events.v1.NodeDrainCancelledH\x00R\x12nodeDrainCancelled\x12E\n" +
+	"\fnode_drained\x184 \x01(\v2 .omnirelay.events.v1.NodeDrainedH\x00R\vnodeDrained\x12U\n" +
+	"\x12node_drain_stalled\x185 \x01(\v2%.omnirelay.events.v1.NodeDrainStalledH\x00R\x10nodeDrainStalled\x12W\n" +
 	"\x12candidacy_declared\x18F \x01(\v2&.omnirelay.events.v1.CandidacyDeclaredH\x00R\x11candidacyDeclared\x12Z\n" +
 	"\x13candidacy_withdrawn\x18G \x01(\v2'.omnirelay.events.v1.CandidacyWithdrawnH\x00R\x12candidacyWithdrawn\x12W\n" +
 	"\x12leadership_granted\x18H \x01(\v2&.omnirelay.events.v1.LeadershipGrantedH\x00R\x11leadershipGranted\x12Z\n" +
@@ -931,31 +1016,36 @@ var file_events_v1_frame_proto_goTypes = []any{
 	(*LogTailHealed)(nil),      // 8: omnirelay.events.v1.LogTailHealed
 	(*ReplicaReplaced)(nil),    // 9: omnirelay.events.v1.ReplicaReplaced
 	(*PolicySet)(nil),          // 10: omnirelay.events.v1.PolicySet
-	(*NodeJoined)(nil),         // 11: omnirelay.events.v1.NodeJoined
-	(*NodeUpdated)(nil),        // 12: omnirelay.events.v1.NodeUpdated
-	(*NodeLeft)(nil),           // 13: omnirelay.events.v1.NodeLeft
-	(*NodeCordoned)(nil),       // 14: omnirelay.events.v1.NodeCordoned
-	(*NodeUncordoned)(nil),     // 15: omnirelay.events.v1.NodeUncordoned
-	(*SessionOpened)(nil),      // 16: omnirelay.events.v1.SessionOpened
-	(*SessionClosed)(nil),      // 17: omnirelay.events.v1.SessionClosed
-	(*ServerLost)(nil),         // 18: omnirelay.events.v1.ServerLost
-	(*ServerReturned)(nil),     // 19: omnirelay.events.v1.ServerReturned
-	(*CandidacyDeclared)(nil),  // 20: omnirelay.events.v1.CandidacyDeclared
-	(*CandidacyWithdrawn)(nil), // 21: omnirelay.events.v1.CandidacyWithdrawn
-	(*LeadershipGranted)(nil),  // 22: omnirelay.events.v1.LeadershipGranted
-	(*LeadershipResigned)(nil), // 23: omnirelay.events.v1.LeadershipResigned
-	(*LeadershipExpired)(nil),  // 24: omnirelay.events.v1.LeadershipExpired
-	(*NamespaceCreated)(nil),   // 25: omnirelay.events.v1.NamespaceCreated
-	(*NamespaceUpdated)(nil),   // 26: omnirelay.events.v1.NamespaceUpdated
-	(*NamespaceDeleting)(nil),  // 27: omnirelay.events.v1.NamespaceDeleting
-	(*NamespaceDeleted)(nil),   // 28: omnirelay.events.v1.NamespaceDeleted
-	(*ShardsAssigned)(nil),     // 29: omnirelay.events.v1.ShardsAssigned
-	(*ShardsReleased)(nil),     // 30: omnirelay.events.v1.ShardsReleased
-	(*ShardMoveStarted)(nil),   // 31: omnirelay.events.v1.ShardMoveStarted
-	(*ShardMoveFailed)(nil),    // 32: omnirelay.events.v1.ShardMoveFailed
-	(*ShardMoveCancelled)(nil), // 33: omnirelay.events.v1.ShardMoveCancelled
-	(*ShardsPaused)(nil),       // 34: omnirelay.events.v1.ShardsPaused
-	(*ShardsResumed)(nil),      // 35: omnirelay.events.v1.ShardsResumed
+	(*PolicyRemoved)(nil),      // 11: omnirelay.events.v1.PolicyRemoved
+	(*NodeJoined)(nil),         // 12: omnirelay.events.v1.NodeJoined
+	(*NodeUpdated)(nil),        // 13: omnirelay.events.v1.NodeUpdated
+	(*NodeLeft)(nil),           // 14: omnirelay.events.v1.NodeLeft
+	(*NodeCordoned)(nil),       // 15: omnirelay.events.v1.NodeCordoned
+	(*NodeUncordoned)(nil),     // 16: omnirelay.events.v1.NodeUncordoned
+	(*SessionOpened)(nil),      // 17: omnirelay.events.v1.SessionOpened
+	(*SessionClosed)(nil),      // 18: omnirelay.events.v1.SessionClosed
+	(*ServerLost)(nil),         // 19: omnirelay.events.v1.ServerLost
+	(*ServerReturned)(nil),     // 20: omnirelay.events.v1.ServerReturned
+	(*NodeDrainStarted)(nil),   // 21: omnirelay.events.v1.NodeDrainStarted
+	(*NodeDrainCancelled)(nil), // 22: omnirelay.events.v1.NodeDrainCancelled
+	(*NodeDrained)(nil),        // 23: omnirelay.events.v1.NodeDrained
+	(*NodeDrainStalled)(nil),   // 24: omnirelay.events.v1.NodeDrainStalled
+	(*CandidacyDeclared)(nil),  // 25: omnirelay.events.v1.CandidacyDeclared
+	(*CandidacyWithdrawn)(nil), // 26: omnirelay.events.v1.CandidacyWithdrawn
+	(*LeadershipGranted)(nil),  // 27: omnirelay.events.v1.LeadershipGranted
+	(*LeadershipResigned)(nil), // 28: omnirelay.events.v1.LeadershipResigned
+	(*LeadershipExpired)(nil),  // 29: omnirelay.events.v1.LeadershipExpired
+	(*NamespaceCreated)(nil),   // 30: omnirelay.events.v1.NamespaceCreated
+	(*NamespaceUpdated)(nil),   // 31: omnirelay.events.v1.NamespaceUpdated
+	(*NamespaceDeleting)(nil),  // 32: omnirelay.events.v1.NamespaceDeleting
+	(*NamespaceDeleted)(nil),   // 33: omnirelay.events.v1.NamespaceDeleted
+	(*ShardsAssigned)(nil),     // 34: omnirelay.events.v1.ShardsAssigned
+	(*ShardsReleased)(nil),     // 35: omnirelay.events.v1.ShardsReleased
+	(*ShardMoveStarted)(nil),   // 36: omnirelay.events.v1.ShardMoveStarted
+	(*ShardMoveFailed)(nil),    // 37: omnirelay.events.v1.ShardMoveFailed
+	(*ShardMoveCancelled)(nil), // 38: omnirelay.events.v1.ShardMoveCancelled
+	(*ShardsPaused)(nil),       // 39: omnirelay.events.v1.ShardsPaused
+	(*ShardsResumed)(nil),      // 40: omnirelay.events.v1.ShardsResumed
 }
 var file_events_v1_frame_proto_depIdxs = []int32{
 	1,  // 0: omnirelay.events.v1.Frame.decisions:type_name -> omnirelay.events.v1.Decision
@@ -968,36 +1058,41 @@ var file_events_v1_frame_proto_depIdxs = []int32{
 	8,  // 7: omnirelay.events.v1.Event.log_tail_healed:type_name -> omnirelay.events.v1.LogTailHealed
 	9,  // 8: omnirelay.events.v1.Event.replica_replaced:type_name -> omnirelay.events.v1.ReplicaReplaced
 	10, // 9: omnirelay.events.v1.Event.policy_set:type_name -> omnirelay.events.v1.PolicySet
-	11, // 10: omnirelay.events.v1.Event.node_joined:type_name -> omnirelay.events.v1.NodeJoined
-	12, // 11: omnirelay.events.v1.Event.node_updated:type_name -> omnirelay.events.v1.NodeUpdated
-	13, // 12: omnirelay.events.v1.Event.node_left:type_name -> omnirelay.events.v1.NodeLeft
-	14, // 13: omnirelay.events.v1.Event.node_cordoned:type_name -> omnirelay.events.v1.NodeCordoned
-	15, // 14: omnirelay.events.v1.Event.node_uncordoned:type_name -> omnirelay.events.v1.NodeUncordoned
-	16, // 15: omnirelay.events.v1.Event.session_opened:type_name -> omnirelay.events.v1.SessionOpened
-	17, // 16: omnirelay.events.v1.Event.session_closed:type_name -> omnirelay.events.v1.SessionClosed
-	18, // 17: omnirelay.events.v1.Event.server_lost:type_name -> omnirelay.events.v1.ServerLost
-	19, // 18: omnirelay.events.v1.Event.server_returned:type_name -> omnirelay.events.v1.ServerReturned
-	20, // 19: omnirelay.events.v1.Event.candidacy_declared:type_name -> omnirelay.events.v1.CandidacyDeclared
-	21, // 20: omnirelay.events.v1.Event.candidacy_withdrawn:type_name -> omnirelay.events.v1.CandidacyWithdrawn
-	22, // 21: omnirelay.events.v1.Event.leadership_granted:type_name -> omnirelay.events.v1.LeadershipGranted
-	23, // 22: omnirelay.events.v1.Event.leadership_resigned:type_name -> omnirelay.events.v1.LeadershipResigned
-	24, // 23: omnirelay.events.v1.Event.leadership_expired:type_name -> omnirelay.events.v1.LeadershipExpired
-	25, // 24: omnirelay.events.v1.Event.namespace_created:type_name -> omnirelay.events.v1.NamespaceCreated
-	26, // 25: omnirelay.events.v1.Event.namespace_updated:type_name -> omnirelay.events.v1.NamespaceUpdated
-	27, // 26: omnirelay.events.v1.Event.namespace_deleting:type_name -> omnirelay.events.v1.NamespaceDeleting
-	28, // 27: omnirelay.events.v1.Event.namespace_deleted:type_name -> omnirelay.events.v1.NamespaceDeleted
-	29, // 28: omnirelay.events.v1.Event.shards_assigned:type_name -> omnirelay.events.v1.ShardsAssigned
-	30, // 29: omnirelay.events.v1.Event.shards_released:type_name -> omnirelay.events.v1.ShardsReleased
-	31, // 30: omnirelay.events.v1.Event.shard_move_started:type_name -> omnirelay.events.v1.ShardMoveStarted
-	32, // 31: omnirelay.events.v1.Event.shard_move_failed:type_name -> omnirelay.events.v1.ShardMoveFailed
-	33, // 32: omnirelay.events.v1.Event.shard_move_cancelled:type_name -> omnirelay.events.v1.ShardMoveCancelled
-	34, // 33: omnirelay.events.v1.Event.shards_paused:type_name -> omnirelay.events.v1.ShardsPaused
-	35, // 34: omnirelay.events.v1.Event.shards_resumed:type_name -> omnirelay.events.v1.ShardsResumed
-	35, // [35:35] is the sub-list for method output_type
-	35, // [35:35] is the sub-list for method input_type
-	35, // [35:35] is the sub-list for extension type_name
-	35, // [35:35] is the sub-list for extension extendee
-	0,  // [0:35] is the sub-list for field type_name
+	11, // 10: omnirelay.events.v1.Event.policy_removed:type_name -> omnirelay.events.v1.PolicyRemoved
+	12, // 11: omnirelay.events.v1.Event.node_joined:type_name -> omnirelay.events.v1.NodeJoined
+	13, // 12: omnirelay.events.v1.Event.node_updated:type_name -> omnirelay.events.v1.NodeUpdated
+	14, // 13: omnirelay.events.v1.Event.node_left:type_name -> omnirelay.events.v1.NodeLeft
+	15, // 14: omnirelay.events.v1.Event.node_cordoned:type_name -> omnirelay.events.v1.NodeCordoned
+	16, // 15: omnirelay.events.v1.Event.node_uncordoned:type_name -> omnirelay.events.v1.NodeUncordoned
+	17, // 16: omnirelay.events.v1.Event.session_opened:type_name -> omnirelay.events.v1.SessionOpened
+	18, // 17: omnirelay.events.v1.Event.session_closed:type_name -> omnirelay.events.v1.SessionClosed
+	19, // 18: omnirelay.events.v1.Event.server_lost:type_name -> omnirelay.events.v1.ServerLost
+	20, // 19: omnirelay.events.v1.Event.server_returned:type_name -> omnirelay.events.v1.ServerReturned
+	21, // 20: omnirelay.events.v1.Event.node_drain_started:type_name -> omnirelay.events.v1.NodeDrainStarted
+	22, // 21: omnirelay.events.v1.Event.node_drain_cancelled:type_name -> omnirelay.events.v1.NodeDrainCancelled
+	23, // 22: omnirelay.events.v1.Event.node_drained:type_name -> omnirelay.events.v1.NodeDrained
+	24, // 23: omnirelay.events.v1.Event.node_drain_stalled:type_name -> omnirelay.events.v1.NodeDrainStalled
+	25, // 24: omnirelay.events.v1.Event.candidacy_declared:type_name -> omnirelay.events.v1.CandidacyDeclared
+	26, // 25: omnirelay.events.v1.Event.candidacy_withdrawn:type_name -> omnirelay.events.v1.CandidacyWithdrawn
+	27, // 26: omnirelay.events.v1.Event.leadership_granted:type_name -> omnirelay.events.v1.LeadershipGranted
+	28, // 27: omnirelay.events.v1.Event.leadership_resigned:type_name -> omnirelay.events.v1.LeadershipResigned
+	29, // 28: omnirelay.events.v1.Event.leadership_expired:type_name -> omnirelay.events.v1.LeadershipExpired
+	30, // 29: omnirelay.events.v1.Event.namespace_created:type_name -> omnirelay.events.v1.NamespaceCreated
+	31, // 30: omnirelay.events.v1.Event.namespace_updated:type_name -> omnirelay.events.v1.NamespaceUpdated
+	32, // 31: omnirelay.events.v1.Event.namespace_deleting:type_name -> omnirelay.events.v1.NamespaceDeleting
+	33, // 32: omnirelay.events.v1.Event.namespace_deleted:type_name -> omnirelay.events.v1.NamespaceDeleted
+	34, // 33: omnirelay.events.v1.Event.shards_assigned:type_name -> omnirelay.events.v1.ShardsAssigned
+	35, // 34: omnirelay.events.v1.Event.shards_released:type_name -> omnirelay.events.v1.ShardsReleased
+	36, // 35: omnirelay.events.v1.Event.shard_move_started:type_name -> omnirelay.events.v1.ShardMoveStarted
+	37, // 36: omnirelay.events.v1.Event.shard_move_failed:type_name -> omnirelay.events.v1.ShardMoveFailed
+	38, // 37: omnirelay.events.v1.Event.shard_move_cancelled:type_name -> omnirelay.events.v1.ShardMoveCancelled
+	39, // 38: omnirelay.events.v1.Event.shards_paused:type_name -> omnirelay.events.v1.ShardsPaused
+	40, // 39: omnirelay.events.v1.Event.shards_resumed:type_name -> omnirelay.events.v1.ShardsResumed
+	40, // [40:40] is the sub-list for method output_type
+	40, // [40:40] is the sub-list for method input_type
+	40, // [40:40] is the sub-list for extension type_name
+	40, // [40:40] is the sub-list for extension extendee
+	0,  // [0:40] is the sub-list for field type_name
 }
 
 func init() { file_events_v1_frame_proto_init() }
@@ -1018,6 +1113,7 @@ func file_events_v1_frame_proto_init() {
 		(*Event_LogTailHealed)(nil),
 		(*Event_ReplicaReplaced)(nil),
 		(*Event_PolicySet)(nil),
+		(*Event_PolicyRemoved)(nil),
 		(*Event_NodeJoined)(nil),
 		(*Event_NodeUpdated)(nil),
 		(*Event_NodeLeft)(nil),
@@ -1027,6 +1123,10 @@ func file_events_v1_frame_proto_init() {
 		(*Event_SessionClosed)(nil),
 		(*Event_ServerLost)(nil),
 		(*Event_ServerReturned)(nil),
+		(*Event_NodeDrainStarted)(nil),
+		(*Event_NodeDrainCancelled)(nil),
+		(*Event_NodeDrained)(nil),
+		(*Event_NodeDrainStalled)(nil),
 		(*Event_CandidacyDeclared)(nil),
 		(*Event_CandidacyWithdrawn)(nil),
 		(*Event_LeadershipGranted)(nil),

@@ -9,6 +9,8 @@
 //     shard counts as still on its last owner while that node is eligible, and
 //     on the target of its move.
 //  4. Unowned shards come first; balance is asked for in the same step.
+//  5. Shards of a node that is being drained count as unowned and move away, held
+//     ones too, at most [DrainPerNode] of a node and [DrainTotal] in all at once.
 //
 // It steps at most every [Interval]; between two changes of a namespace, of the
 // eligible nodes, and of what is held, it does nothing. It owns no goroutine.

@@ -158,8 +158,8 @@ func (l *Leases) Sync(m *model.Model, gained uint64, now int64) {
 			l.byNode[n.NodeID] = x
 		case anew:
 			x.deadline = now + int64(n.TTL+Grace)
-			if granted {
-				x.expiring, x.unsure = false, false
+			if granted { // what was said to an earlier term is old
+				x.expiring, x.unsure, x.heard = false, false, false
 			}
 		}
 		return true
@@ -317,6 +317,19 @@ func (l *Leases) EachReleased(node string, session events.Position, fn func(stri
 			fn(h.Namespace, h.Shard, h.Fence)
 		}
 	}
+}
+
+// EachHeld calls fn for every shard that the node's session said it holds, and
+// reports whether it said so since this leader was granted its term.
+func (l *Leases) EachHeld(node string, session events.Position, fn func(string, uint32, events.Position)) bool {
+	x := l.byNode[node]
+	if x == nil || x.session != session || !x.heard {
+		return false
+	}
+	for _, h := range x.held {
+		fn(h.Namespace, h.Shard, h.Fence)
+	}
+	return true
 }
 
 // LastSeen is the boot time of the last answered heartbeat of a node.

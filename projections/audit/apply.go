@@ -45,6 +45,8 @@ func settingOf(e *eventsv1.Event) string {
 		return k.ReplicaReplaced.Server
 	case *eventsv1.Event_PolicySet:
 		return k.PolicySet.Kind + "/" + k.PolicySet.Name
+	case *eventsv1.Event_PolicyRemoved:
+		return k.PolicyRemoved.Kind + "/" + k.PolicyRemoved.Name
 	}
 	return ""
 }
@@ -61,6 +63,14 @@ func nodeOf(e *eventsv1.Event) string {
 		return k.NodeCordoned.NodeId
 	case *eventsv1.Event_NodeUncordoned:
 		return k.NodeUncordoned.NodeId
+	case *eventsv1.Event_NodeDrainStarted:
+		return k.NodeDrainStarted.NodeId
+	case *eventsv1.Event_NodeDrainCancelled:
+		return k.NodeDrainCancelled.NodeId
+	case *eventsv1.Event_NodeDrained:
+		return k.NodeDrained.NodeId
+	case *eventsv1.Event_NodeDrainStalled:
+		return k.NodeDrainStalled.NodeId
 	case *eventsv1.Event_ServerLost:
 		return k.ServerLost.NodeId
 	case *eventsv1.Event_ServerReturned:

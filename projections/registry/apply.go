@@ -30,9 +30,26 @@ func (Peers) Apply(rows *projections.Rows, rec events.Recorded) {
 	case *eventsv1.Event_NodeLeft:
 		changePeer(rows, rec, e.NodeLeft.NodeId, func(p *controlv1.Peer) { p.Status = controlv1.PeerStatus_PEER_STATUS_LEFT })
 	case *eventsv1.Event_NodeCordoned:
-		changePeer(rows, rec, e.NodeCordoned.NodeId, func(p *controlv1.Peer) { p.Lifecycle = controlv1.PeerLifecycle_PEER_LIFECYCLE_CORDONED })
+		changeLifecycle(rows, rec, e.NodeCordoned.NodeId, controlv1.PeerLifecycle_PEER_LIFECYCLE_CORDONED, e.NodeCordoned.Window)
 	case *eventsv1.Event_NodeUncordoned:
-		changePeer(rows, rec, e.NodeUncordoned.NodeId, func(p *controlv1.Peer) { p.Lifecycle = controlv1.PeerLifecycle_PEER_LIFECYCLE_ACTIVE })
+		changeLifecycle(rows, rec, e.NodeUncordoned.NodeId, controlv1.PeerLifecycle_PEER_LIFECYCLE_ACTIVE, "")
+	case *eventsv1.Event_NodeDrainStarted:
+		drain := &controlv1.PeerDrain{StartedAt: timestamp(rec.Time), Deadline: timestamp(e.NodeDrainStarted.DeadlineMs * int64(time.Millisecond))}
+		changePeer(rows, rec, e.NodeDrainStarted.NodeId, func(p *controlv1.Peer) {
+			p.Lifecycle, p.Maintenance, p.Drain = controlv1.PeerLifecycle_PEER_LIFECYCLE_DRAINING, e.NodeDrainStarted.Window, drain
+		})
+	case *eventsv1.Event_NodeDrainCancelled:
+		changeLifecycle(rows, rec, e.NodeDrainCancelled.NodeId, controlv1.PeerLifecycle_PEER_LIFECYCLE_ACTIVE, "")
+	case *eventsv1.Event_NodeDrained:
+		changePeer(rows, rec, e.NodeDrained.NodeId, func(p *controlv1.Peer) {
+			p.Lifecycle, p.Drain = controlv1.PeerLifecycle_PEER_LIFECYCLE_DRAINED, nil
+		})
+	case *eventsv1.Event_NodeDrainStalled:
+		changePeer(rows, rec, e.NodeDrainStalled.NodeId, func(p *controlv1.Peer) {
+			if p.Drain != nil {
+				p.Drain.StalledAt = timestamp(rec.Time)
+			}
+		})
 	case *eventsv1.Event_ServerLost:
 		changePeer(rows, rec, e.ServerLost.NodeId, func(p *controlv1.Peer) { p.Status = lostStatus(e.ServerLost.Cause) })
 	case *eventsv1.Event_ServerReturned:
@@ -44,6 +61,11 @@ func (Peers) Apply(rows *projections.Rows, rec events.Recorded) {
 	case *eventsv1.Event_SessionClosed:
 		changePeer(rows, rec, e.SessionClosed.NodeId, func(p *controlv1.Peer) { sessionClosed(p, e.SessionClosed) })
 	}
+}
+
+// changeLifecycle ends a drain, whatever the lifecycle is now.
+func changeLifecycle(rows *projections.Rows, rec events.Recorded, id string, to controlv1.PeerLifecycle, window string) {
+	changePeer(rows, rec, id, func(p *controlv1.Peer) { p.Lifecycle, p.Maintenance, p.Drain = to, window, nil })
 }
 
 func changePeer(rows *projections.Rows, rec events.Recorded, id string, fn func(*controlv1.Peer)) {
@@ -253,8 +275,13 @@ func specify(n *controlv1.Namespace, s *eventsv1.NamespaceSpec) {
 
 // Apply implements [projections.Table].
 func (Policies) Apply(rows *projections.Rows, rec events.Recorded) {
-	if e := rec.Event.GetPolicySet(); e != nil {
+	switch k := rec.Event.GetKind().(type) {
+	case *eventsv1.Event_PolicySet:
+		e := k.PolicySet
 		projections.Update(rows, policyCodec(), policyKey(e.Kind, e.Name), func(*eventsv1.PolicySet) *eventsv1.PolicySet { return e })
+	case *eventsv1.Event_PolicyRemoved:
+		e := k.PolicyRemoved
+		projections.Update(rows, policyCodec(), policyKey(e.Kind, e.Name), func(*eventsv1.PolicySet) *eventsv1.PolicySet { return nil })
 	}
 }
 

@@ -16,6 +16,8 @@ const (
 	PoliciesID   = 24
 	ErasID       = 25
 	LogStatesID  = 26
+	// MaintenanceID leaves a gap for tables that came at the same time.
+	MaintenanceID = 28
 )
 
 // The tables of this view. Each has its own rows and can be rebuilt alone.
@@ -38,7 +40,9 @@ type (
 
 // Tables are all tables of this view.
 func Tables() []projections.Table {
-	return []projections.Table{Peers{}, Leaders{}, Namespaces{}, Candidates{}, Policies{}, Eras{}, LogStates{}}
+	return []projections.Table{
+		Peers{}, Leaders{}, Namespaces{}, Candidates{}, Policies{}, Eras{}, LogStates{}, Maintenance{},
+	}
 }
 
 // Spec implements [projections.Table].

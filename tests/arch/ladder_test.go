@@ -55,7 +55,7 @@ func ladder() []place {
 		// them.
 		rung(4, parent("ops/loop"), "ops/sessions", "ops/placer", "ops/handoff",
 			"ops/succession", "ops/election", "ops/failuredetector", "ops/rebalancer",
-			"ops/drain", "ops/failover", "ops/scheduler", "ops/chaos", "ops/alerting"),
+			"ops/drainer", "ops/maintenance", "ops/failover", "ops/scheduler", "ops/chaos", "ops/alerting"),
 
 		rung(5, nil, "ops/node", "cli", "api/member"),
 		rung(6, nil, "cmd/omnirelay"),

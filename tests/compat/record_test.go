@@ -68,6 +68,7 @@ func record(t *testing.T) []byte {
 	r.do(membership.Update{NodeID: "n2", Labels: map[string]string{"rack": "r7"}, Weight: &weight})
 	r.do(membership.Cordon{NodeID: "n2"})
 	r.do(membership.Uncordon{NodeID: "n2"})
+	r.drains()
 	r.do(membership.LoseServer{NodeID: "s1", Cause: eventsv1.ServerLossCause_SERVER_LOSS_CAUSE_SILENT})
 	r.do(membership.ReturnServer{NodeID: "s1"})
 	r.do(membership.LoseServer{NodeID: "s1", Cause: eventsv1.ServerLossCause_SERVER_LOSS_CAUSE_STOPPED})
@@ -83,6 +84,26 @@ func record(t *testing.T) []byte {
 	r.do(control.Seal{})
 	r.do(control.Unseal{})
 	return r.file
+}
+
+// drains: one that stalls and is cancelled, one that ends, and a window's.
+func (r *recorder) drains() {
+	n9 := r.open("n9", 1)
+	r.do(membership.Drain{NodeID: "n9", Within: time.Second})
+	r.now.Wall += int64(time.Minute)
+	r.do(membership.StallDrain{NodeID: "n9", Blockers: []membership.Blocker{{Kind: "shard", Reference: "demo/1", Reason: "paused"}}, More: 2})
+	r.do(membership.CancelDrain{NodeID: "n9"})
+	r.do(membership.Cordon{NodeID: "n9"})
+	r.do(policy.CreateMaintenance{Name: "w1", NodeIDs: []string{"n9"}, Selectors: []string{"os=linux"}, End: r.now.Wall + int64(time.Hour),
+		Impact: eventsv1.MaintenanceImpact_MAINTENANCE_IMPACT_DRAIN, Reason: "disks"})
+	r.now.Wall += int64(time.Second)
+	r.do(policy.CreateMaintenance{Name: "w2", NodeIDs: []string{"n8"}, End: r.now.Wall + int64(time.Hour), Impact: eventsv1.MaintenanceImpact_MAINTENANCE_IMPACT_CORDON})
+	r.do(membership.Uncordon{NodeID: "n9"})
+	r.do(policy.CreateMaintenance{Name: "w3", Selectors: []string{"os=linux"}, NodeIDs: []string{"n9"}, End: r.now.Wall + int64(time.Hour), Impact: eventsv1.MaintenanceImpact_MAINTENANCE_IMPACT_DRAIN})
+	r.do(membership.Maintain{NodeID: "n9"})
+	r.do(membership.FinishDrain{NodeID: "n9", Session: n9})
+	r.do(policy.EndMaintenance{Name: "w2"})
+	r.do(policy.DeleteMaintenance{Name: "w2"})
 }
 
 func (r *recorder) open(id string, incarnation uint64) events.Position {

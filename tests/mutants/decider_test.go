@@ -34,13 +34,13 @@ func ofDeciders() []mutant {
 			"		if meta.Time < sh.MoveDeadline {", "		if meta.Time < 0 {",
 		}, shard, "TestFailMoves"},
 		{"a held shard is moved for balance", owner, []string{
-			"			case sh.HeldUntil > meta.Time:", "			case sh.HeldUntil > 1<<62:",
+			"			case sh.HeldUntil > meta.Time && !c.Drain:", "			case sh.HeldUntil > 1<<62:",
 		}, shard, "TestRebalanceRefused|TestFailMoves"},
 		{"a session that closes releases nothing", "commands/shard/evolve.go", []string{
 			"					if sh.Session == session {", "					if sh.Session == 1<<60 {",
 		}, shard, "TestSessionClosed"},
 		{"a cordoned node is given shards", "commands/model/nodes.go", []string{
-			"	case node.Cordoned:", "	case node.Cordoned && id == \"\":",
+			"	case n.Closed(id) != nil:", "	case n.Closed(id) != nil && id == \"\":",
 		}, shard, "TestAssignRefused"},
 		{"a node without a session is given shards", "commands/model/nodes.go", []string{
 			"	case node.Left || n.Session(id) == 0:", "	case node.Left:",

@@ -8,9 +8,11 @@ import (
 
 	"github.com/omnirelay/omnirelay/commands"
 	"github.com/omnirelay/omnirelay/commands/membership"
+	"github.com/omnirelay/omnirelay/commands/policy"
 	"github.com/omnirelay/omnirelay/commands/sequencer"
 	"github.com/omnirelay/omnirelay/commands/shard"
 	"github.com/omnirelay/omnirelay/events"
+	eventsv1 "github.com/omnirelay/omnirelay/events/v1"
 )
 
 func (w *World) ctx() context.Context { return context.Background() }
@@ -78,7 +80,7 @@ func (c *client) command() commands.Command {
 	for range 1 + w.rng.IntN(3) {
 		ids = append(ids, uint32(w.rng.IntN(int(w.cfg.Shards))))
 	}
-	switch w.rng.IntN(12) {
+	switch w.rng.IntN(17) {
 	case 0:
 		return membership.Cordon{NodeID: node}
 	case 1, 2:
@@ -93,10 +95,35 @@ func (c *client) command() commands.Command {
 		return shard.Delete{Namespace: "extra"}
 	case 8:
 		return shard.CancelMoves{Namespace: "demo", Shards: ids}
+	case 10:
+		return membership.Drain{NodeID: node, Within: time.Duration(1+w.rng.IntN(8)) * time.Second}
+	case 11:
+		return membership.CancelDrain{NodeID: node}
+	case 12:
+		return c.window(node)
+	case 13:
+		return membership.Uncordon{NodeID: node}
 	case 9:
 		return membership.Update{NodeID: node, Labels: map[string]string{"n": fmt.Sprint(c.n)}}
 	}
 	return shard.Move{Namespace: "demo", Shards: ids, To: node}
+}
+
+// window makes a maintenance window that is over when the storm is, or ends one.
+func (c *client) window(node string) commands.Command {
+	w := c.w
+	name := fmt.Sprintf("w%d", 1+w.rng.IntN(3))
+	switch w.rng.IntN(6) {
+	case 0:
+		return policy.DeleteMaintenance{Name: name}
+	case 1:
+		return policy.EndMaintenance{Name: name}
+	}
+	now := epoch + w.now
+	return policy.CreateMaintenance{
+		Name: name, NodeIDs: []string{node}, Selectors: []string{"n"}, Impact: eventsv1.MaintenanceImpact(1 + w.rng.IntN(3)),
+		Start: now + int64(w.between(-2*time.Second, 3*time.Second)), End: now + int64(w.between(4*time.Second, 12*time.Second)),
+	}
 }
 
 func (c *client) try(o *op) {
