@@ -11,6 +11,7 @@ import (
 	"github.com/omnirelay/omnirelay/commands/leadership"
 	"github.com/omnirelay/omnirelay/commands/membership"
 	"github.com/omnirelay/omnirelay/commands/policy"
+	"github.com/omnirelay/omnirelay/commands/schedule"
 	"github.com/omnirelay/omnirelay/commands/shard"
 	"github.com/omnirelay/omnirelay/events"
 )
@@ -27,6 +28,8 @@ type image struct {
 	Namespaces []shard.NamespaceImage `cbor:"8,keyasint"`
 	Keys       []keyImage             `cbor:"9,keyasint"`
 	Ended      shard.EndedImage       `cbor:"10,keyasint"`
+	Schedules  []schedule.Schedule    `cbor:"11,keyasint"`
+	Quarantine shard.Quarantine       `cbor:"12,keyasint"`
 }
 
 type keyImage struct {
@@ -48,6 +51,7 @@ func (m *Model) Image() ([]byte, error) {
 		Position: m.Position, Time: m.Time, Unknown: m.Unknown, Control: m.Control,
 		Policies: m.Policy.Image(), Nodes: m.Membership.Image(), Scopes: m.Leadership.Image(),
 		Namespaces: m.Shard.Image(), Keys: m.keys.image(), Ended: m.Shard.Ended(),
+		Schedules: m.Schedule.Image(), Quarantine: m.Shard.Rule(),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("model image: %w", err)
@@ -67,7 +71,8 @@ func FromImage(b []byte) (*Model, error) {
 	}
 	m := &Model{
 		Control: im.Control, Policy: policy.FromImage(im.Policies), Membership: membership.FromImage(im.Nodes),
-		Leadership: leadership.FromImage(im.Scopes), Shard: shard.FromImage(im.Namespaces, im.Ended),
+		Leadership: leadership.FromImage(im.Scopes), Shard: shard.FromImage(im.Namespaces, im.Ended, im.Quarantine),
+		Schedule: schedule.FromImage(im.Schedules),
 		Position: im.Position, Time: im.Time, Unknown: im.Unknown, keys: keys{token: &token{}},
 	}
 	for _, k := range im.Keys {

@@ -46,7 +46,8 @@ func TestHistories(t *testing.T) {
 		"membership.Uncordon", "membership.Update", "leadership.Campaign", "leadership.Resign", "leadership.Elect",
 		"leadership.GrantControl", "shard.Create", "shard.Update", "shard.Delete", "shard.FinishDelete", "shard.Assign",
 		"shard.Move", "shard.Rebalance", "shard.Release", "shard.FailMoves", "shard.CancelMoves", "shard.Pause", "shard.Resume",
-		"policy.SetSession", "control.StartEra", "control.Seal", "control.Unseal",
+		"policy.SetSession", "policy.SetQuarantine", "shard.Unquarantine", "schedule.Create", "schedule.Remove",
+		"schedule.Fire", "schedule.Pause", "schedule.Resume", "control.StartEra", "control.Seal", "control.Unseal",
 	} {
 		if given[name] == 0 {
 			t.Errorf("no %s had an effect in any history", name)

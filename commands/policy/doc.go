@@ -3,7 +3,8 @@
 //
 //  1. The version of a policy rises by one with each PolicySet of its kind and
 //     name.
-//  2. A kind that was never set has its default; see [DefaultSessionTTL].
+//  2. A kind that was never set has its default; see [DefaultSessionTTL]
+//     and [DefaultQuarantine].
 //
 // Rejections: invalid_field, version_mismatch.
 package policy

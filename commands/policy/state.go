@@ -16,6 +16,8 @@ type Policy struct {
 	Version uint64 `cbor:"3,keyasint"`
 	// SessionTTL is set for kind "session".
 	SessionTTL time.Duration `cbor:"4,keyasint,omitempty"`
+	// Quarantine is set for kind "quarantine".
+	Quarantine Quarantine `cbor:"5,keyasint,omitempty"`
 }
 
 // State holds the policies. The zero State has none. It has one owner.
@@ -32,6 +34,14 @@ func (s *State) SessionTTL() time.Duration {
 		return p.SessionTTL
 	}
 	return DefaultSessionTTL
+}
+
+// Quarantine says when shards are quarantined from now on.
+func (s *State) Quarantine() Quarantine {
+	if p, ok := s.policies.Get(id(QuarantineKind, DefaultName)); ok {
+		return p.Quarantine
+	}
+	return DefaultQuarantine()
 }
 
 // Image is the whole state in a deterministic order, for snapshots.
@@ -58,5 +68,9 @@ func (s *State) Evolve(r events.Recorded) {
 	s.policies.Set(id(p.Kind, p.Name), Policy{
 		Kind: p.Kind, Name: p.Name, Version: p.Version,
 		SessionTTL: time.Duration(p.GetSession().GetTtlMs()) * time.Millisecond,
+		Quarantine: Quarantine{
+			Deaths: p.GetQuarantine().GetDeaths(), Window: time.Duration(p.GetQuarantine().GetWindowMs()) * time.Millisecond,
+			MaxAtOnce: p.GetQuarantine().GetMaxAtOnce(), Disabled: p.GetQuarantine().GetDisabled(),
+		},
 	})
 }

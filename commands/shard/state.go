@@ -30,6 +30,13 @@ type Shard struct {
 	HeldUntil int64  `cbor:"8,keyasint,omitempty"`
 	Paused    bool   `cbor:"9,keyasint,omitempty"`
 	Version   uint64 `cbor:"10,keyasint"`
+	// Deaths of owners in a row, each within the window of its assignment.
+	Deaths uint8 `cbor:"12,keyasint,omitempty"`
+	// AssignedAt is when the owner was given the shard, Unix nanoseconds; 0 while
+	// it is unowned.
+	AssignedAt int64 `cbor:"13,keyasint,omitempty"`
+	// QuarantinedAt is since when it is quarantined, Unix nanoseconds; 0 is not.
+	QuarantinedAt int64 `cbor:"14,keyasint,omitempty"`
 }
 
 // Moving reports whether an owner is asked to release the shard.
@@ -74,19 +81,22 @@ type State struct {
 	// of those before, floor is the highest of all.
 	ended btree.Map[string, uint64]
 	floor uint64
+	// quarantine is the rule in force.
+	quarantine Quarantine
 }
 
 // maxEnded bounds the names that are remembered one by one.
 const maxEnded = 10_000
 
 // NewState returns the state of an empty log.
-func NewState() *State { return &State{token: &token{}} }
+func NewState() *State { return &State{token: &token{}, quarantine: DefaultQuarantine()} }
 
 // Clone returns an independent state that shares what neither changes. The
 // original is frozen from then on: it may be read, by anyone, and Evolve
 // panics.
 func (s *State) Clone() *State {
-	c := &State{token: &token{}, namespaces: *s.namespaces.Copy(), total: s.total, ended: *s.ended.Copy(), floor: s.floor}
+	c := &State{token: &token{}, namespaces: *s.namespaces.Copy(), total: s.total, ended: *s.ended.Copy(), floor: s.floor,
+		quarantine: s.quarantine}
 	s.token = nil
 	return c
 }
@@ -141,6 +151,22 @@ func (ns *Namespace) Each(fn func(id uint32, sh *Shard) bool) {
 				return
 			}
 			id++
+		}
+	}
+}
+
+// ownedBy calls fn for every shard that a session of a node owns, in the order of
+// ids.
+func (ns *Namespace) ownedBy(node string, session events.Position, fn func(id uint32, sh *Shard)) {
+	left := ns.Owned(node)
+	for i := 0; i < len(ns.pages) && left > 0; i++ {
+		for j := range ns.pages[i].shards {
+			if sh := &ns.pages[i].shards[j]; sh.Owner == node {
+				left--
+				if sh.Session == session {
+					fn(uint32(i*pageSize+j), sh)
+				}
+			}
 		}
 	}
 }

@@ -34,6 +34,7 @@ type PolicySet struct {
 	// Types that are valid to be assigned to Spec:
 	//
 	//	*PolicySet_Session
+	//	*PolicySet_Quarantine
 	Spec          isPolicySet_Spec `protobuf_oneof:"spec"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -106,6 +107,15 @@ func (x *PolicySet) GetSession() *SessionPolicy {
 	return nil
 }
 
+func (x *PolicySet) GetQuarantine() *QuarantinePolicy {
+	if x != nil {
+		if x, ok := x.Spec.(*PolicySet_Quarantine); ok {
+			return x.Quarantine
+		}
+	}
+	return nil
+}
+
 type isPolicySet_Spec interface {
 	isPolicySet_Spec()
 }
@@ -114,7 +124,13 @@ type PolicySet_Session struct {
 	Session *SessionPolicy `protobuf:"bytes,10,opt,name=session,proto3,oneof"`
 }
 
+type PolicySet_Quarantine struct {
+	Quarantine *QuarantinePolicy `protobuf:"bytes,12,opt,name=quarantine,proto3,oneof"`
+}
+
 func (*PolicySet_Session) isPolicySet_Spec() {}
+
+func (*PolicySet_Quarantine) isPolicySet_Spec() {}
 
 // SessionPolicy is kind "session".
 type SessionPolicy struct {
@@ -162,20 +178,103 @@ func (x *SessionPolicy) GetTtlMs() uint32 {
 	return 0
 }
 
+// QuarantinePolicy is kind "quarantine": when a shard is taken out of service
+// because its owners die of it.
+type QuarantinePolicy struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Deaths of owners in a row, each within the window of its assignment.
+	Deaths uint32 `protobuf:"varint,1,opt,name=deaths,proto3" json:"deaths,omitempty"`
+	// Milliseconds from an assignment; who lives longer has survived the shard.
+	WindowMs uint64 `protobuf:"varint,2,opt,name=window_ms,json=windowMs,proto3" json:"window_ms,omitempty"`
+	// A close that would quarantine more shards than this, over all namespaces,
+	// quarantines none: its evidence singles out none.
+	MaxAtOnce uint32 `protobuf:"varint,3,opt,name=max_at_once,json=maxAtOnce,proto3" json:"max_at_once,omitempty"`
+	// Nothing is quarantined.
+	Disabled      bool `protobuf:"varint,4,opt,name=disabled,proto3" json:"disabled,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *QuarantinePolicy) Reset() {
+	*x = QuarantinePolicy{}
+	mi := &file_events_v1_policy_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *QuarantinePolicy) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*QuarantinePolicy) ProtoMessage() {}
+
+func (x *QuarantinePolicy) ProtoReflect() protoreflect.Message {
+	mi := &file_events_v1_policy_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use QuarantinePolicy.ProtoReflect.Descriptor instead.
+func (*QuarantinePolicy) Descriptor() ([]byte, []int) {
+	return file_events_v1_policy_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *QuarantinePolicy) GetDeaths() uint32 {
+	if x != nil {
+		return x.Deaths
+	}
+	return 0
+}
+
+func (x *QuarantinePolicy) GetWindowMs() uint64 {
+	if x != nil {
+		return x.WindowMs
+	}
+	return 0
+}
+
+func (x *QuarantinePolicy) GetMaxAtOnce() uint32 {
+	if x != nil {
+		return x.MaxAtOnce
+	}
+	return 0
+}
+
+func (x *QuarantinePolicy) GetDisabled() bool {
+	if x != nil {
+		return x.Disabled
+	}
+	return false
+}
+
 var File_events_v1_policy_proto protoreflect.FileDescriptor
 
 const file_events_v1_policy_proto_rawDesc = "" +
 	"\n" +
-	"\x16events/v1/policy.proto\x12\x13omnirelay.events.v1\"\x95\x01\n" +
+	"\x16events/v1/policy.proto\x12\x13omnirelay.events.v1\"\xde\x01\n" +
 	"\tPolicySet\x12\x12\n" +
 	"\x04kind\x18\x01 \x01(\tR\x04kind\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x18\n" +
 	"\aversion\x18\x03 \x01(\x04R\aversion\x12>\n" +
 	"\asession\x18\n" +
-	" \x01(\v2\".omnirelay.events.v1.SessionPolicyH\x00R\asessionB\x06\n" +
+	" \x01(\v2\".omnirelay.events.v1.SessionPolicyH\x00R\asession\x12G\n" +
+	"\n" +
+	"quarantine\x18\f \x01(\v2%.omnirelay.events.v1.QuarantinePolicyH\x00R\n" +
+	"quarantineB\x06\n" +
 	"\x04spec\"&\n" +
 	"\rSessionPolicy\x12\x15\n" +
-	"\x06ttl_ms\x18\x01 \x01(\rR\x05ttlMsB3Z1github.com/omnirelay/omnirelay/events/v1;eventsv1b\x06proto3"
+	"\x06ttl_ms\x18\x01 \x01(\rR\x05ttlMs\"\x83\x01\n" +
+	"\x10QuarantinePolicy\x12\x16\n" +
+	"\x06deaths\x18\x01 \x01(\rR\x06deaths\x12\x1b\n" +
+	"\twindow_ms\x18\x02 \x01(\x04R\bwindowMs\x12\x1e\n" +
+	"\vmax_at_once\x18\x03 \x01(\rR\tmaxAtOnce\x12\x1a\n" +
+	"\bdisabled\x18\x04 \x01(\bR\bdisabledB3Z1github.com/omnirelay/omnirelay/events/v1;eventsv1b\x06proto3"
 
 var (
 	file_events_v1_policy_proto_rawDescOnce sync.Once
@@ -189,18 +288,20 @@ func file_events_v1_policy_proto_rawDescGZIP() []byte {
 	return file_events_v1_policy_proto_rawDescData
 }
 
-var file_events_v1_policy_proto_msgTypes = make([]protoimpl.MessageInfo, 2)
+var file_events_v1_policy_proto_msgTypes = make([]protoimpl.MessageInfo, 3)
 var file_events_v1_policy_proto_goTypes = []any{
-	(*PolicySet)(nil),     // 0: omnirelay.events.v1.PolicySet
-	(*SessionPolicy)(nil), // 1: omnirelay.events.v1.SessionPolicy
+	(*PolicySet)(nil),        // 0: omnirelay.events.v1.PolicySet
+	(*SessionPolicy)(nil),    // 1: omnirelay.events.v1.SessionPolicy
+	(*QuarantinePolicy)(nil), // 2: omnirelay.events.v1.QuarantinePolicy
 }
 var file_events_v1_policy_proto_depIdxs = []int32{
 	1, // 0: omnirelay.events.v1.PolicySet.session:type_name -> omnirelay.events.v1.SessionPolicy
-	1, // [1:1] is the sub-list for method output_type
-	1, // [1:1] is the sub-list for method input_type
-	1, // [1:1] is the sub-list for extension type_name
-	1, // [1:1] is the sub-list for extension extendee
-	0, // [0:1] is the sub-list for field type_name
+	2, // 1: omnirelay.events.v1.PolicySet.quarantine:type_name -> omnirelay.events.v1.QuarantinePolicy
+	2, // [2:2] is the sub-list for method output_type
+	2, // [2:2] is the sub-list for method input_type
+	2, // [2:2] is the sub-list for extension type_name
+	2, // [2:2] is the sub-list for extension extendee
+	0, // [0:2] is the sub-list for field type_name
 }
 
 func init() { file_events_v1_policy_proto_init() }
@@ -210,6 +311,7 @@ func file_events_v1_policy_proto_init() {
 	}
 	file_events_v1_policy_proto_msgTypes[0].OneofWrappers = []any{
 		(*PolicySet_Session)(nil),
+		(*PolicySet_Quarantine)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -217,7 +319,7 @@ func file_events_v1_policy_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_events_v1_policy_proto_rawDesc), len(file_events_v1_policy_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   2,
+			NumMessages:   3,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
