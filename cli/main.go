@@ -21,7 +21,7 @@ func Commands(archives Archives) []*cli.Command {
 			Usage: "ask and steer the mesh",
 			Subcommands: []*cli.Command{
 				statusCommand(), serversCommand(), peersCommand(), leadersCommand(), namespacesCommand(), shardsCommand(),
-				logCommand(archives), auditCommand(), versionsCommand(), awaitCommand(),
+				schedulesCommand(), logCommand(archives), auditCommand(), versionsCommand(), awaitCommand(),
 			},
 		},
 		contextCommand(),

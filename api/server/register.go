@@ -16,7 +16,7 @@ import (
 func (s *Server) register() error {
 	for _, register := range []func(){
 		s.registerShards, s.registerPeers, s.registerNamespaces, s.registerLeaders,
-		s.registerLog, s.registerSessions, s.registerCommands, s.registerSystem,
+		s.registerQuarantine, s.registerSchedules, s.registerLog, s.registerSessions, s.registerCommands, s.registerSystem,
 	} {
 		register()
 	}

@@ -18,6 +18,7 @@ func (s *Server) registerREST() {
 	s.peerRoutes(rt)
 	s.namespaceRoutes(rt)
 	s.shardRoutes(rt)
+	s.scheduleRoutes(rt)
 	s.logRoutes(rt)
 	s.eventRoutes(rt)
 	rt.add("GET leaders", endpoint(controlv1.LeadershipControlServiceListLeadersProcedure, s.listLeaders,

@@ -40,7 +40,9 @@ func (s *Server) validate(msg proto.Message) error {
 func versioned(msg proto.Message) bool {
 	switch msg.(type) {
 	case *controlv1.CordonPeerRequest, *controlv1.UncordonPeerRequest, *controlv1.UpdatePeerRequest,
-		*controlv1.UpdateNamespaceRequest, *controlv1.DeleteNamespaceRequest:
+		*controlv1.UpdateNamespaceRequest, *controlv1.DeleteNamespaceRequest,
+		*controlv1.DeleteScheduleRequest, *controlv1.PauseScheduleRequest, *controlv1.ResumeScheduleRequest,
+		*controlv1.SetQuarantinePolicyRequest:
 		return true
 	}
 	return false

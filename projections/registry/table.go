@@ -15,6 +15,8 @@ const (
 	CandidatesID = 23
 	PoliciesID   = 24
 	ErasID       = 25
+	// SchedulesID leaves room for tables of nodes.
+	SchedulesID = 28
 )
 
 // The tables of this view. Each has its own rows and can be rebuilt alone.
@@ -31,11 +33,13 @@ type (
 	Policies struct{}
 	// Eras keeps [eventsv1.EraStarted]s by number.
 	Eras struct{}
+	// Schedules keeps [controlv1.Schedule]s by name.
+	Schedules struct{}
 )
 
 // Tables are all tables of this view.
 func Tables() []projections.Table {
-	return []projections.Table{Peers{}, Leaders{}, Namespaces{}, Candidates{}, Policies{}, Eras{}}
+	return []projections.Table{Peers{}, Leaders{}, Namespaces{}, Candidates{}, Policies{}, Eras{}, Schedules{}}
 }
 
 // Spec implements [projections.Table].
@@ -56,6 +60,9 @@ func (Policies) Spec() kv.Table { return kv.Table{ID: PoliciesID, Name: "policie
 // Spec implements [projections.Table].
 func (Eras) Spec() kv.Table { return kv.Table{ID: ErasID, Name: "eras", Version: 1} }
 
+// Spec implements [projections.Table].
+func (Schedules) Spec() kv.Table { return kv.Table{ID: SchedulesID, Name: "schedules", Version: 1} }
+
 // PeerCodec is the form of rows of peers.
 func PeerCodec() projections.ProtoCodec[*controlv1.Peer] {
 	return projections.ProtoCodec[*controlv1.Peer]{New: func() *controlv1.Peer { return &controlv1.Peer{} }}
@@ -69,6 +76,10 @@ func LeaderCodec() projections.ProtoCodec[*controlv1.LeadershipToken] {
 // NamespaceCodec is the form of rows of namespaces.
 func NamespaceCodec() projections.ProtoCodec[*controlv1.Namespace] {
 	return projections.ProtoCodec[*controlv1.Namespace]{New: func() *controlv1.Namespace { return &controlv1.Namespace{} }}
+}
+
+func scheduleCodec() projections.ProtoCodec[*controlv1.Schedule] {
+	return projections.ProtoCodec[*controlv1.Schedule]{New: func() *controlv1.Schedule { return &controlv1.Schedule{} }}
 }
 
 func candidateCodec() projections.ProtoCodec[*eventsv1.CandidacyDeclared] {
