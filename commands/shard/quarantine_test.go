@@ -47,6 +47,9 @@ func TestQuarantine(t *testing.T) {
 	if sh := at(t, m, 4); sh.Quarantined() || sh.Deaths != 1 {
 		t.Errorf("the other shard: %+v", sh)
 	}
+	if n, _ := m.Shard.Namespace(ns); n.Quarantined() != 1 || n.Unowned() != 8 {
+		t.Errorf("%d are quarantined, %d unowned", n.Quarantined(), n.Unowned())
+	}
 	s.When(assign(target("n3", 6, 3))).ThenRejected("shard_quarantined")
 	s.When(shard.Move{Namespace: ns, Shards: []uint32{3}, To: "n3"}).ThenRejected("shard_quarantined")
 	s.When(shard.Pause{Namespace: ns, Shards: []uint32{3}}).ThenRejected("shard_quarantined")

@@ -70,6 +70,8 @@ type Namespace struct {
 	owned   btree.Map[string, int]
 	unowned int
 	moving  int
+	// quarantined are among the unowned.
+	quarantined int
 }
 
 // State holds the namespaces. Use [NewState]. It has one owner.
@@ -180,6 +182,10 @@ func (ns *Namespace) Owned(node string) int {
 // Unowned is the number of shards without an owner.
 func (ns *Namespace) Unowned() int { return ns.unowned }
 
+// Quarantined is the number of unowned shards that stay so until an operator
+// releases them.
+func (ns *Namespace) Quarantined() int { return ns.quarantined }
+
 // Moving is the number of shards whose owner is asked to release.
 func (ns *Namespace) Moving() int { return ns.moving }
 
@@ -199,7 +205,7 @@ func (s *State) writable(name string) *Namespace {
 	c := &Namespace{
 		Name: ns.Name, Spec: ns.Spec, Version: ns.Version, Deleting: ns.Deleting,
 		token: s.token, pages: append([]*page(nil), ns.pages...),
-		owned: *ns.owned.Copy(), unowned: ns.unowned, moving: ns.moving,
+		owned: *ns.owned.Copy(), unowned: ns.unowned, moving: ns.moving, quarantined: ns.quarantined,
 	}
 	s.namespaces.Set(name, c)
 	return c
@@ -229,6 +235,9 @@ func (ns *Namespace) count(sh *Shard, by int) {
 	}
 	if sh.Owner == "" {
 		ns.unowned += by
+		if sh.Quarantined() {
+			ns.quarantined += by
+		}
 		return
 	}
 	n, _ := ns.owned.Get(sh.Owner)
