@@ -120,8 +120,8 @@ func (d draw) shards(ns string, want func(*shard.Shard) bool) []uint32 {
 }
 
 func (d draw) quarantinePolicy() commands.Command {
-	deaths, window, most := uint32(1+d.int(2)), []time.Duration{time.Second, time.Minute, 2 * time.Hour}[d.int(3)], uint32(d.int(5))
-	off := d.rarely()
+	deaths, window, most := uint32(1+d.int(4)/3), []time.Duration{time.Second, 2 * time.Hour}[d.int(3)/2], []uint32{3, 100, 100, 100, 0}[d.int(5)]
+	off := d.rarely() && d.rarely()
 	return policy.SetQuarantine{Deaths: &deaths, Window: &window, MaxAtOnce: &most, Disabled: &off}
 }
 
@@ -129,15 +129,16 @@ func (d draw) quarantinePolicy() commands.Command {
 func (d draw) schedule() commands.Command {
 	name := []string{"s", "t"}[d.int(2)]
 	if one, ok := d.m.Schedule.Schedule(name); ok && d.int(3) > 0 {
+		if one.Paused && !d.rarely() {
+			return schedule.Resume{Name: name}
+		}
 		return schedule.Fire{Name: name, Due: one.Due - int64(d.int(8)/7), Attempt: one.Attempt + uint32(d.int(8)/7)}
 	}
 	switch d.int(8) {
 	case 0:
 		return schedule.Remove{Name: name}
-	case 1:
+	case 1, 2, 3:
 		return schedule.Pause{Name: name}
-	case 2, 3:
-		return schedule.Resume{Name: name}
 	}
 	timings := []schedule.Timing{{After: time.Second}, {Every: time.Minute}, {Cron: "*/7 * * * *"}, {}}
 	return schedule.Create{Name: name, Timing: timings[d.int(len(timings))], Action: d.action(), Skip: d.int(2) == 0,
@@ -186,7 +187,7 @@ func (d draw) command() commands.Command {
 		return d.namespace()
 	case k == 9 && d.int(3) == 0:
 		return policy.SetSession{TTL: time.Duration(d.int(4)) * time.Second}
-	case k == 9 && d.int(3) == 0:
+	case k == 9 && d.int(2) == 0:
 		return d.quarantinePolicy()
 	case k == 19 || k == 18 && d.int(2) == 0:
 		return d.schedule()

@@ -12,6 +12,7 @@ import (
 // beside its rows.
 type deaths struct {
 	rule *eventsv1.QuarantinePolicy
+	ttl  int64 // of sessions by their policy, nanoseconds
 	// since is when the present owner was given a shard, in a row the deaths of its
 	// owners, and out the shards that are quarantined.
 	since, inRow map[string]int64
@@ -21,7 +22,7 @@ type deaths struct {
 }
 
 func newDeaths() deaths {
-	return deaths{rule: &eventsv1.QuarantinePolicy{Deaths: 2, WindowMs: 600_000, MaxAtOnce: 3},
+	return deaths{rule: &eventsv1.QuarantinePolicy{Deaths: 2, WindowMs: 600_000, MaxAtOnce: 3}, ttl: int64(5 * time.Second),
 		since: map[string]int64{}, inRow: map[string]int64{}, out: map[string]bool{}, owed: map[string]int64{}}
 }
 
@@ -44,6 +45,9 @@ func (w *witness) seeDeaths(r events.Recorded) {
 	case *eventsv1.Event_PolicySet:
 		if q := e.PolicySet.GetQuarantine(); q != nil {
 			d.rule = q
+		}
+		if s := e.PolicySet.GetSession(); s != nil {
+			d.ttl = int64(s.TtlMs) * int64(time.Millisecond)
 		}
 	case *eventsv1.Event_NamespaceCreated:
 		for id := range e.NamespaceCreated.Spec.ShardCount {
@@ -100,10 +104,12 @@ func (w *witness) seeDeath(r events.Recorded, e *eventsv1.SessionClosed) {
 				continue
 			case d.survived(key, r.Time):
 				d.inRow[key] = 0
-			case died:
-				d.inRow[key]++
+				continue
+			case !died, e.Cause == eventsv1.SessionCloseCause_SESSION_CLOSE_CAUSE_EXPIRED && r.Time-d.since[key] < d.ttl/2:
+				continue
 			}
-			if died && !d.rule.Disabled && d.inRow[key] >= int64(d.rule.Deaths) && !sh.Paused && !ns.deleting {
+			d.inRow[key]++
+			if !d.rule.Disabled && d.inRow[key] >= int64(d.rule.Deaths) && !sh.Paused && !ns.deleting {
 				d.owed[key] = d.inRow[key]
 			}
 		}

@@ -56,7 +56,7 @@ func TestSetSessionTwice(t *testing.T) {
 func TestSetQuarantine(t *testing.T) {
 	m := model.New()
 	s := commandtest.New(t, m)
-	if got := m.Policy.Quarantine(); got != policy.DefaultQuarantine() || m.Shard.Rule() != shard.Quarantine(got) {
+	if got := m.Policy.Quarantine(); got != policy.DefaultQuarantine() || m.Shard.Rule() != ruleOf(m) || ruleOf(m) != shard.DefaultQuarantine() {
 		t.Errorf("never set it is %+v, and %+v to shards", got, m.Shard.Rule())
 	}
 	want := func(version uint64, q *eventsv1.QuarantinePolicy) *eventsv1.PolicySet {
@@ -68,7 +68,8 @@ func TestSetQuarantine(t *testing.T) {
 		Then(want(2, &eventsv1.QuarantinePolicy{Deaths: 3, WindowMs: 3_600_000, MaxAtOnce: 3, Disabled: true}))
 	s.When(policy.SetQuarantine{Window: of(time.Hour)}).ThenNothing()
 	s.IfVersion(1).When(policy.SetQuarantine{Disabled: of(false)}).ThenRejected("version_mismatch")
-	if got := m.Policy.Quarantine(); m.Shard.Rule() != shard.Quarantine(got) || got.Deaths != 3 {
+	s.When(policy.SetSession{TTL: time.Minute}).ThenDone()
+	if got := m.Policy.Quarantine(); m.Shard.Rule() != ruleOf(m) || got.Deaths != 3 {
 		t.Errorf("policy is %+v, and %+v to shards", got, m.Shard.Rule())
 	}
 	s.When(policy.SetQuarantine{Deaths: of(uint32(0))}).ThenInvalid("deaths")
@@ -77,6 +78,12 @@ func TestSetQuarantine(t *testing.T) {
 	s.When(policy.SetQuarantine{Window: of(policy.MaxQuarantineWindow + time.Second)}).ThenInvalid("windowMs")
 	s.When(policy.SetQuarantine{MaxAtOnce: of(uint32(0))}).ThenInvalid("maxAtOnce")
 	s.When(policy.SetQuarantine{MaxAtOnce: of(uint32(policy.MaxQuarantineAtOnce + 1))}).ThenInvalid("maxAtOnce")
+}
+
+// ruleOf is what shards should know of the policies.
+func ruleOf(m *model.Model) shard.Quarantine {
+	q := m.Policy.Quarantine()
+	return shard.Quarantine{Deaths: q.Deaths, Window: q.Window, MaxAtOnce: q.MaxAtOnce, Disabled: q.Disabled, TTL: m.Policy.SessionTTL()}
 }
 
 func of[T any](v T) *T { return &v }

@@ -17,7 +17,7 @@ type Policy struct {
 	// SessionTTL is set for kind "session".
 	SessionTTL time.Duration `cbor:"4,keyasint,omitempty"`
 	// Quarantine is set for kind "quarantine".
-	Quarantine Quarantine `cbor:"5,keyasint,omitempty"`
+	Quarantine Quarantine `cbor:"5,keyasint,omitempty" json:",omitzero"`
 }
 
 // State holds the policies. The zero State has none. It has one owner.

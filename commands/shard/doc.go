@@ -22,8 +22,8 @@
 //  8. A shard whose owners die within the window of their assignments, one after
 //     the other ([Quarantine]), is quarantined by the decision that closes the
 //     last one's session: unowned, not placed and not moved, until an operator
-//     releases it. An owner that survives the window clears the count. A close
-//     that would quarantine more than MaxAtOnce shards quarantines none.
+//     releases it. An owner that survives the window clears the count; one
+//     that was silent before it was given the shard proves nothing. A close that would quarantine more than MaxAtOnce shards quarantines none.
 //
 // Rejections: namespace_exists, namespace_not_found, namespace_deleting,
 // namespace_in_use, strategy_unknown, ownership_unsupported,

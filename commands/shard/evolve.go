@@ -193,15 +193,15 @@ func (s *State) sessionClosed(now int64, e *eventsv1.SessionClosed) {
 		}
 		return true
 	})
-	end := (*Shard).let
-	if deadly(e.Cause) {
-		end = (*Shard).died
-	}
 	for _, name := range names {
 		ns := s.writable(name)
 		ns.ownedBy(e.NodeId, events.Position(e.Session), func(id uint32, _ *Shard) {
 			ns.edit(id, func(sh *Shard) {
-				end(sh, now, s.quarantine)
+				if deadly(e.Cause) {
+					sh.died(now, s.quarantine, e.Cause)
+				} else {
+					sh.let(now, s.quarantine)
+				}
 				sh.unown()
 			})
 		})

@@ -20,11 +20,14 @@ type Quarantine struct {
 	// quarantine: one that would take more out of service singles out none.
 	MaxAtOnce uint32 `cbor:"3,keyasint"`
 	Disabled  bool   `cbor:"4,keyasint,omitempty"`
+	// TTL of sessions, by its own policy: an owner that fell silent has been so for
+	// that long when its session expires.
+	TTL time.Duration `cbor:"5,keyasint"`
 }
 
 // DefaultQuarantine is the rule while the policy was never set.
 func DefaultQuarantine() Quarantine {
-	return Quarantine{Deaths: 2, Window: 10 * time.Minute, MaxAtOnce: 3}
+	return Quarantine{Deaths: 2, Window: 10 * time.Minute, MaxAtOnce: 3, TTL: 5 * time.Second}
 }
 
 // Unquarantine releases shards: they are placed again, and no death counts
@@ -53,11 +56,19 @@ const maxDeaths = 255
 
 // died counts the death of the owner, at a time, if it came within the window of
 // the assignment; who lived longer has survived the shard.
-func (sh *Shard) died(now int64, q Quarantine) {
-	if !sh.survived(now, q) && sh.Deaths < maxDeaths {
+func (sh *Shard) died(now int64, q Quarantine, cause eventsv1.SessionCloseCause) {
+	if !sh.survived(now, q) && !sh.tookNothing(now, q, cause) && sh.Deaths < maxDeaths {
 		sh.Deaths++
 	}
 	sh.AssignedAt = 0
+}
+
+// tookNothing reports whether the owner was silent already when it was given the
+// shard: of nodes that die together, one is given the shards of the other before it
+// is known. A member is heard every quarter of its TTL, so one that dies as soon as
+// it has a shard lives on, for the log, for three quarters of it or more.
+func (sh *Shard) tookNothing(now int64, q Quarantine, cause eventsv1.SessionCloseCause) bool {
+	return cause == eventsv1.SessionCloseCause_SESSION_CLOSE_CAUSE_EXPIRED && now-sh.AssignedAt < int64(q.TTL)/2
 }
 
 // survived reports whether the owner has had the shard for longer than the
@@ -110,7 +121,10 @@ func (s *State) condemned(ns *Namespace, now int64, e *eventsv1.SessionClosed) m
 	found := map[uint32][]uint32{}
 	ns.ownedBy(e.NodeId, events.Position(e.Session), func(id uint32, sh *Shard) {
 		after := *sh
-		after.died(now, s.quarantine)
+		after.died(now, s.quarantine, e.Cause)
+		if after.Deaths == sh.Deaths {
+			return // this one is no death of it
+		}
 		if !sh.Paused && !sh.Quarantined() && uint32(after.Deaths) >= s.quarantine.Deaths {
 			found[uint32(after.Deaths)] = append(found[uint32(after.Deaths)], id)
 		}
@@ -152,13 +166,17 @@ func quarantinedError(ns *Namespace, id uint32, sh *Shard) error {
 		time.Unix(0, sh.QuarantinedAt).UTC().Format(time.RFC3339), sh.Deaths)
 }
 
-// policySet keeps the rule in force: what counts as a death is evolved.
+// policySet keeps what of the policies says what counts as a death: that is
+// evolved.
 func (s *State) policySet(p *eventsv1.PolicySet) {
 	if q := p.GetQuarantine(); q != nil {
 		s.quarantine = Quarantine{
 			Deaths: q.Deaths, Window: time.Duration(q.WindowMs) * time.Millisecond,
-			MaxAtOnce: q.MaxAtOnce, Disabled: q.Disabled,
+			MaxAtOnce: q.MaxAtOnce, Disabled: q.Disabled, TTL: s.quarantine.TTL,
 		}
+	}
+	if session := p.GetSession(); session != nil {
+		s.quarantine.TTL = time.Duration(session.TtlMs) * time.Millisecond
 	}
 }
 

@@ -31,12 +31,12 @@ type Shard struct {
 	Paused    bool   `cbor:"9,keyasint,omitempty"`
 	Version   uint64 `cbor:"10,keyasint"`
 	// Deaths of owners in a row, each within the window of its assignment.
-	Deaths uint8 `cbor:"12,keyasint,omitempty"`
+	Deaths uint8 `cbor:"12,keyasint,omitempty" json:"-"`
 	// AssignedAt is when the owner was given the shard, Unix nanoseconds; 0 while
 	// it is unowned.
-	AssignedAt int64 `cbor:"13,keyasint,omitempty"`
+	AssignedAt int64 `cbor:"13,keyasint,omitempty" json:"-"`
 	// QuarantinedAt is since when it is quarantined, Unix nanoseconds; 0 is not.
-	QuarantinedAt int64 `cbor:"14,keyasint,omitempty"`
+	QuarantinedAt int64 `cbor:"14,keyasint,omitempty" json:",omitempty"`
 }
 
 // Moving reports whether an owner is asked to release the shard.

@@ -17,12 +17,13 @@ import (
 	"github.com/omnirelay/omnirelay/commands/membership"
 	"github.com/omnirelay/omnirelay/commands/model"
 	"github.com/omnirelay/omnirelay/commands/policy"
+	"github.com/omnirelay/omnirelay/commands/schedule"
 	"github.com/omnirelay/omnirelay/commands/shard"
 	"github.com/omnirelay/omnirelay/events"
 )
 
 // releases have a log in testdata; each name is a version of the event schema.
-func releases() []string { return []string{"schema-1", "schema-2", "schema-3", "schema-4"} }
+func releases() []string { return []string{"schema-1", "schema-2", "schema-3", "schema-4", "schema-5"} }
 
 var filling = flag.Bool("fill", false, "write the logs that are missing")
 
@@ -111,7 +112,8 @@ func state(t *testing.T, m *model.Model) []byte {
 		Nodes      []membership.Node
 		Scopes     []leadership.Scope
 		Namespaces []shard.NamespaceImage
-	}{m.Position, m.Time, m.Policy.Image(), nodes, scopes, m.Shard.Image()})
+		Schedules  []schedule.Schedule `json:",omitempty"`
+	}{m.Position, m.Time, m.Policy.Image(), nodes, scopes, m.Shard.Image(), m.Schedule.Image()})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -41,8 +41,11 @@ func ofLater() []mutant {
 		{"a survivor that releases clears nothing", "commands/shard/evolve.go", []string{
 			"			sh.let(now, s.quarantine)\n			sh.unown()", "			sh.unown()",
 		}, shard, "TestSurvivorClearsTheCount"},
+		{"an owner that was dead before counts", rule, []string{
+			"&& now-sh.AssignedAt < int64(q.TTL)/2", "&& now < 0",
+		}, shard, "TestSilentBefore"},
 		{"a leave is a death", rule, []string{
-			"	return cause == eventsv1", "	return cause != 0 || cause == eventsv1",
+			"	return cause == eventsv1.SessionCloseCause_SESSION_CLOSE_CAUSE_EXPIRED ||\n", "	return cause != 0 ||\n",
 		}, shard, "TestLeavingIsNoDeath"},
 		{"any number of shards is quarantined at once", rule, []string{
 			"	if total > int(s.quarantine.MaxAtOnce) {", "	if total > 1<<30 {", "		return total <= int(s.quarantine.MaxAtOnce)", "		return true",
