@@ -121,7 +121,7 @@ func (d draw) shards(ns string, want func(*shard.Shard) bool) []uint32 {
 
 func (d draw) quarantinePolicy() commands.Command {
 	deaths, window, most := uint32(1+d.int(4)/3), []time.Duration{time.Second, 2 * time.Hour}[d.int(3)/2], []uint32{3, 100, 100, 100, 0}[d.int(5)]
-	off := d.rarely() && d.rarely()
+	off := d.int(64) == 0
 	return policy.SetQuarantine{Deaths: &deaths, Window: &window, MaxAtOnce: &most, Disabled: &off}
 }
 

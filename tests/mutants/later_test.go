@@ -58,7 +58,7 @@ func ofLater() []mutant {
 			"case to == placement.NoOwner || sh.Paused || sh.Quarantined():", "case to == placement.NoOwner || sh.Paused:",
 		}, simPkg, "TestPoisonShard"},
 		{"the quarantine stands behind the opening of a session", "commands/model/actions.go", []string{
-			"		out := append(evs[:i+1:i+1], more...)\n		return append(out, evs[i+1:]...) // a decision closes one session", "		return append(evs[:len(evs):len(evs)], more...)",
+			"		out := append(evs[:i+1:i+1], more...)\n		return append(out, evs[i+1:]...) // a decision closes one session", "		_ = i\n		return append(evs[:len(evs):len(evs)], more...)",
 		}, shard, "TestQuarantineOfRestarts"},
 	}
 }
