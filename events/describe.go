@@ -47,6 +47,7 @@ func Describe(e *eventsv1.Event) Description {
 	}
 	for _, describe := range []func(*eventsv1.Event) (Description, bool){
 		describeControl, describeLifecycle, describeMembership, describeLeadership, describeNamespace, describeShards,
+		describeQuarantine, describeSchedules,
 	} {
 		if d, ok := describe(e); ok {
 			return d
@@ -87,6 +88,12 @@ func describePolicySet(p *eventsv1.PolicySet) Description {
 	if m := p.GetMaintenance(); m != nil {
 		return describef("policy", id, "maintenance %s version %d: %s from %s to %s", p.Name, p.Version,
 			enumWord(m.Impact.String(), "MAINTENANCE_IMPACT_"), moment(m.StartMs), moment(m.EndMs))
+	}
+	if q := p.GetQuarantine(); q != nil {
+		if q.Disabled {
+			return describef("policy", id, "policy %s version %d: nothing is quarantined", id, p.Version)
+		}
+		return describef("policy", id, "policy %s version %d: %d deaths in a row within %d ms each, at most %d shards at once", id, p.Version, q.Deaths, q.WindowMs, q.MaxAtOnce)
 	}
 	return describef("policy", id, "policy %s version %d set", id, p.Version)
 }
@@ -137,6 +144,76 @@ func blockers(n *eventsv1.NodeDrainStalled) string {
 		parts = append(parts, fmt.Sprintf("and %d more", more))
 	}
 	return strings.Join(parts, "; ")
+}
+
+func describeQuarantine(e *eventsv1.Event) (Description, bool) {
+	switch k := e.GetKind().(type) {
+	case *eventsv1.Event_ShardsQuarantined:
+		q := k.ShardsQuarantined
+		d := shardsDescription(q.Namespace, "quarantined", 0, []part{{set: q.Shards}})
+		d.Summary += fmt.Sprintf(": %d owners died in a row, %s last", q.Deaths, q.NodeId)
+		return d, true
+	case *eventsv1.Event_ShardsUnquarantined:
+		return shardsDescription(k.ShardsUnquarantined.Namespace, "released from quarantine", 0, []part{{set: k.ShardsUnquarantined.Shards}}), true
+	}
+	return Description{}, false
+}
+
+func describeSchedules(e *eventsv1.Event) (Description, bool) {
+	const c = "schedule"
+	switch k := e.GetKind().(type) {
+	case *eventsv1.Event_ScheduleCreated:
+		s := k.ScheduleCreated
+		return describef(c, ScheduleEntity(s.Name), "schedule %s created: %s, due %s", s.Name, describeAction(s.Action), moment(s.NextMs)), true
+	case *eventsv1.Event_ScheduleRemoved:
+		return describef(c, ScheduleEntity(k.ScheduleRemoved.Name), "schedule %s removed", k.ScheduleRemoved.Name), true
+	case *eventsv1.Event_ScheduleFired:
+		return describef(c, ScheduleEntity(k.ScheduleFired.Name), "%s", describeFired(k.ScheduleFired)), true
+	case *eventsv1.Event_SchedulePaused:
+		return describef(c, ScheduleEntity(k.SchedulePaused.Name), "schedule %s paused", k.SchedulePaused.Name), true
+	case *eventsv1.Event_ScheduleResumed:
+		s := k.ScheduleResumed
+		return describef(c, ScheduleEntity(s.Name), "schedule %s resumed, due %s", s.Name, moment(s.NextMs)), true
+	}
+	return Description{}, false
+}
+
+// ScheduleEntity is the id of a schedule among all that events are about.
+func ScheduleEntity(name string) string { return "schedule/" + name }
+
+func describeFired(f *eventsv1.ScheduleFired) string {
+	text := fmt.Sprintf("schedule %s fired for %s, attempt %d: %s", f.Name, moment(f.DueMs), f.Attempt, enumWord(f.Outcome.String(), "SCHEDULE_OUTCOME_"))
+	if f.Reason != "" {
+		text += " (" + f.Reason + ")"
+	}
+	switch {
+	case f.Retry:
+		return text + "; again " + moment(f.NextMs)
+	case f.NextMs != 0:
+		return text + "; next " + moment(f.NextMs)
+	}
+	return text
+}
+
+func describeAction(a *eventsv1.ScheduledAction) string {
+	on := func(verb, namespace string, set *eventsv1.ShardSet) string {
+		return verb + " " + namespace + " " + abbreviate(FormatShards(set))
+	}
+	switch k := a.GetAction().(type) {
+	case *eventsv1.ScheduledAction_Cordon:
+		return "cordon " + k.Cordon.GetNodeId()
+	case *eventsv1.ScheduledAction_Uncordon:
+		return "uncordon " + k.Uncordon.GetNodeId()
+	case *eventsv1.ScheduledAction_Move:
+		return on("move", k.Move.GetNamespace(), k.Move.GetShards()) + " to " + k.Move.GetTo()
+	case *eventsv1.ScheduledAction_Pause:
+		return on("pause", k.Pause.GetNamespace(), k.Pause.GetShards())
+	case *eventsv1.ScheduledAction_Resume:
+		return on("resume", k.Resume.GetNamespace(), k.Resume.GetShards())
+	case *eventsv1.ScheduledAction_Unquarantine:
+		return on("unquarantine", k.Unquarantine.GetNamespace(), k.Unquarantine.GetShards())
+	}
+	return "an action of a newer release"
 }
 
 func describeMembership(e *eventsv1.Event) (Description, bool) {

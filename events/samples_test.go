@@ -24,7 +24,7 @@ func samples() []proto.Message {
 		OwnershipTtlMs: 5000, EligibleRole: "worker", CapacityHint: 2.25,
 	}
 	some := events.PackShards([]uint32{3, 4, 5, 9})
-	return []proto.Message{
+	return append([]proto.Message{
 		&eventsv1.EraStarted{ClusterId: "c1", Era: 2, RestoredPosition: 41, Next: 1000},
 		&eventsv1.EraStarted{ClusterId: "c1", Era: 2, RestoredPosition: 41, Next: 1000, SettleMs: 7500},
 		&eventsv1.LogSealed{},
@@ -36,6 +36,9 @@ func samples() []proto.Message {
 		&eventsv1.PolicySet{Kind: "maintenance", Name: "disks", Version: 4, Spec: &eventsv1.PolicySet_Maintenance{Maintenance: &eventsv1.MaintenancePolicy{
 			NodeIds: []string{"n1", "n2"}, Selectors: []string{"disk=ssd", "rack"}, StartMs: 1_700_000_000_000, EndMs: 1_700_003_600_000,
 			Impact: eventsv1.MaintenanceImpact_MAINTENANCE_IMPACT_DRAIN, Reason: "new disks", DrainDeadlineMs: 600_000,
+		}}},
+		&eventsv1.PolicySet{Kind: "quarantine", Name: "default", Version: 1, Spec: &eventsv1.PolicySet_Quarantine{Quarantine: &eventsv1.QuarantinePolicy{
+			Deaths: 2, WindowMs: 600_000, MaxAtOnce: 3, Disabled: true,
 		}}},
 		&eventsv1.PolicyRemoved{Kind: "maintenance", Name: "disks", Version: 4},
 		&eventsv1.NodeJoined{Node: node},
@@ -78,6 +81,37 @@ func samples() []proto.Message {
 		&eventsv1.ShardMoveCancelled{Namespace: "demo", Shards: some, Cause: eventsv1.ShardCause_SHARD_CAUSE_TARGET_LOST},
 		&eventsv1.ShardsPaused{Namespace: "demo", Shards: some},
 		&eventsv1.ShardsResumed{Namespace: "demo", Shards: some},
+		&eventsv1.ShardsQuarantined{Namespace: "demo", Shards: some, NodeId: "n1", Deaths: 2},
+		&eventsv1.ShardsUnquarantined{Namespace: "demo", Shards: some},
+	}, scheduleSamples()...)
+}
+
+// scheduleSamples are those of schedules, one of each timing and action.
+func scheduleSamples() []proto.Message {
+	shards := &eventsv1.ScheduledShards{Namespace: "demo", Shards: events.PackShards([]uint32{3, 4, 5, 9})}
+	once := &eventsv1.ScheduleTiming{Timing: &eventsv1.ScheduleTiming_AtMs{AtMs: 1_700_000_030_000}}
+	every := &eventsv1.ScheduleTiming{Timing: &eventsv1.ScheduleTiming_EveryMs{EveryMs: 60_000}}
+	nightly := &eventsv1.ScheduleTiming{Timing: &eventsv1.ScheduleTiming_Cron{Cron: "30 3 * * *"}}
+	created := func(t *eventsv1.ScheduleTiming, a *eventsv1.ScheduledAction) *eventsv1.ScheduleCreated {
+		return &eventsv1.ScheduleCreated{
+			Name: "nightly", Timing: t, Action: a, Missed: eventsv1.ScheduleMissed_SCHEDULE_MISSED_SKIP,
+			Retry: &eventsv1.ScheduleRetry{Attempts: 5, BackoffMs: 10_000, BackoffMaxMs: 600_000}, NextMs: 1_700_000_030_000,
+		}
+	}
+	return []proto.Message{
+		created(once, &eventsv1.ScheduledAction{Action: &eventsv1.ScheduledAction_Cordon{Cordon: &eventsv1.ScheduledNode{NodeId: "n1"}}}),
+		created(every, &eventsv1.ScheduledAction{Action: &eventsv1.ScheduledAction_Uncordon{Uncordon: &eventsv1.ScheduledNode{NodeId: "n1"}}}),
+		created(nightly, &eventsv1.ScheduledAction{Action: &eventsv1.ScheduledAction_Move{Move: &eventsv1.ScheduledMove{Namespace: "demo", Shards: shards.Shards, To: "n2"}}}),
+		created(once, &eventsv1.ScheduledAction{Action: &eventsv1.ScheduledAction_Pause{Pause: shards}}),
+		created(once, &eventsv1.ScheduledAction{Action: &eventsv1.ScheduledAction_Resume{Resume: shards}}),
+		created(once, &eventsv1.ScheduledAction{Action: &eventsv1.ScheduledAction_Unquarantine{Unquarantine: shards}}),
+		&eventsv1.ScheduleRemoved{Name: "nightly"},
+		&eventsv1.ScheduleFired{
+			Name: "nightly", DueMs: 1_700_000_030_000, Attempt: 2, Outcome: eventsv1.ScheduleOutcome_SCHEDULE_OUTCOME_REJECTED,
+			Reason: "shard_moving", Message: "shard_moving: shard demo/3 is moving to n1", NextMs: 1_700_000_050_000, Retry: true,
+		},
+		&eventsv1.SchedulePaused{Name: "nightly"},
+		&eventsv1.ScheduleResumed{Name: "nightly", NextMs: 1_700_000_090_000},
 	}
 }
 

@@ -36,6 +36,18 @@ func mutationOf(req any) **controlv1.Mutation {
 		return &r.Mutation
 	case *controlv1.ResumeShardsRequest:
 		return &r.Mutation
+	case *controlv1.UnquarantineShardsRequest:
+		return &r.Mutation
+	case *controlv1.SetQuarantinePolicyRequest:
+		return &r.Mutation
+	case *controlv1.CreateScheduleRequest:
+		return &r.Mutation
+	case *controlv1.DeleteScheduleRequest:
+		return &r.Mutation
+	case *controlv1.PauseScheduleRequest:
+		return &r.Mutation
+	case *controlv1.ResumeScheduleRequest:
+		return &r.Mutation
 	case *controlv1.CampaignRequest:
 		return &r.Mutation
 	case *controlv1.ResignRequest:

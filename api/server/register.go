@@ -16,7 +16,8 @@ import (
 func (s *Server) register() error {
 	for _, register := range []func(){
 		s.registerShards, s.registerPeers, s.registerNamespaces, s.registerLeaders,
-		s.registerLog, s.registerSessions, s.registerCommands, s.registerSystem, s.registerMaintenance,
+		s.registerQuarantine, s.registerSchedules, s.registerMaintenance,
+		s.registerLog, s.registerSessions, s.registerCommands, s.registerSystem,
 	} {
 		register()
 	}

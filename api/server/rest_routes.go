@@ -19,6 +19,7 @@ func (s *Server) registerREST() {
 	s.namespaceRoutes(rt)
 	s.shardRoutes(rt)
 	s.maintenanceRoutes(rt)
+	s.scheduleRoutes(rt)
 	s.logRoutes(rt)
 	s.eventRoutes(rt)
 	rt.add("GET leaders", endpoint(controlv1.LeadershipControlServiceListLeadersProcedure, s.listLeaders,

@@ -41,7 +41,9 @@ func versioned(msg proto.Message) bool {
 	switch msg.(type) {
 	case *controlv1.CordonPeerRequest, *controlv1.UncordonPeerRequest, *controlv1.UpdatePeerRequest,
 		*controlv1.DrainPeerRequest, *controlv1.CancelDrainPeerRequest, *controlv1.EndMaintenanceRequest, *controlv1.DeleteMaintenanceRequest,
-		*controlv1.UpdateNamespaceRequest, *controlv1.DeleteNamespaceRequest:
+		*controlv1.UpdateNamespaceRequest, *controlv1.DeleteNamespaceRequest,
+		*controlv1.DeleteScheduleRequest, *controlv1.PauseScheduleRequest, *controlv1.ResumeScheduleRequest,
+		*controlv1.SetQuarantinePolicyRequest:
 		return true
 	}
 	return false

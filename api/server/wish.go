@@ -13,6 +13,7 @@ import (
 	"github.com/omnirelay/omnirelay/commands/leadership"
 	"github.com/omnirelay/omnirelay/commands/membership"
 	"github.com/omnirelay/omnirelay/commands/policy"
+	"github.com/omnirelay/omnirelay/commands/schedule"
 	"github.com/omnirelay/omnirelay/commands/shard"
 	"github.com/omnirelay/omnirelay/events"
 	eventsv1 "github.com/omnirelay/omnirelay/events/v1"
@@ -81,6 +82,25 @@ func shardCommandOf(req proto.Message) (commands.Command, error) {
 	case *controlv1.ResumeShardsRequest:
 		ids, err := shardIDs(r.ShardIds)
 		return shard.Resume{Namespace: r.Namespace, Shards: ids}, err
+	case *controlv1.UnquarantineShardsRequest:
+		ids, err := shardIDs(r.ShardIds)
+		return shard.Unquarantine{Namespace: r.Namespace, Shards: ids}, err
+	case *controlv1.SetQuarantinePolicyRequest:
+		return quarantineCommand(r)
+	}
+	return scheduleCommandOf(req)
+}
+
+func scheduleCommandOf(req proto.Message) (commands.Command, error) {
+	switch r := req.(type) {
+	case *controlv1.CreateScheduleRequest:
+		return createScheduleCommand(r)
+	case *controlv1.DeleteScheduleRequest:
+		return schedule.Remove{Name: r.Name}, nil
+	case *controlv1.PauseScheduleRequest:
+		return schedule.Pause{Name: r.Name}, nil
+	case *controlv1.ResumeScheduleRequest:
+		return schedule.Resume{Name: r.Name}, nil
 	}
 	return nil, internal(fmt.Errorf("%s is no command", req.ProtoReflect().Descriptor().Name()))
 }

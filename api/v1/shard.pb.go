@@ -30,6 +30,7 @@ const (
 	// A move is in flight: the owner is asked to release.
 	ShardStatus_SHARD_STATUS_DRAINING ShardStatus = 2
 	ShardStatus_SHARD_STATUS_PAUSED   ShardStatus = 3
+	// Quarantined, or its namespace is being deleted.
 	ShardStatus_SHARD_STATUS_DISABLED ShardStatus = 4
 )
 
@@ -107,7 +108,11 @@ type ShardRecord struct {
 	HeldUntil *timestamppb.Timestamp `protobuf:"bytes,105,opt,name=held_until,json=heldUntil,proto3" json:"held_until,omitempty"`
 	// How long the shard will stay where the move in flight puts it,
 	// milliseconds; 0 is no hold.
-	MoveHoldMs    uint32 `protobuf:"varint,106,opt,name=move_hold_ms,json=moveHoldMs,proto3" json:"move_hold_ms,omitempty"`
+	MoveHoldMs uint32 `protobuf:"varint,106,opt,name=move_hold_ms,json=moveHoldMs,proto3" json:"move_hold_ms,omitempty"`
+	// Since when the shard is quarantined: unowned until an operator releases it.
+	QuarantinedAt *timestamppb.Timestamp `protobuf:"bytes,108,opt,name=quarantined_at,json=quarantinedAt,proto3" json:"quarantined_at,omitempty"`
+	// Owners that died in a row before it was quarantined.
+	Deaths        uint32 `protobuf:"varint,113,opt,name=deaths,proto3" json:"deaths,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -264,6 +269,20 @@ func (x *ShardRecord) GetHeldUntil() *timestamppb.Timestamp {
 func (x *ShardRecord) GetMoveHoldMs() uint32 {
 	if x != nil {
 		return x.MoveHoldMs
+	}
+	return 0
+}
+
+func (x *ShardRecord) GetQuarantinedAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.QuarantinedAt
+	}
+	return nil
+}
+
+func (x *ShardRecord) GetDeaths() uint32 {
+	if x != nil {
+		return x.Deaths
 	}
 	return 0
 }
@@ -2104,11 +2123,363 @@ func (x *ResumeShardsResponse) GetReceipt() *Receipt {
 	return nil
 }
 
+type UnquarantineShardsRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Namespace     string                 `protobuf:"bytes,1,opt,name=namespace,proto3" json:"namespace,omitempty"`
+	ShardIds      []string               `protobuf:"bytes,2,rep,name=shard_ids,json=shardIds,proto3" json:"shard_ids,omitempty"`
+	Mutation      *Mutation              `protobuf:"bytes,3,opt,name=mutation,proto3" json:"mutation,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UnquarantineShardsRequest) Reset() {
+	*x = UnquarantineShardsRequest{}
+	mi := &file_api_v1_shard_proto_msgTypes[28]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UnquarantineShardsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UnquarantineShardsRequest) ProtoMessage() {}
+
+func (x *UnquarantineShardsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_api_v1_shard_proto_msgTypes[28]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UnquarantineShardsRequest.ProtoReflect.Descriptor instead.
+func (*UnquarantineShardsRequest) Descriptor() ([]byte, []int) {
+	return file_api_v1_shard_proto_rawDescGZIP(), []int{28}
+}
+
+func (x *UnquarantineShardsRequest) GetNamespace() string {
+	if x != nil {
+		return x.Namespace
+	}
+	return ""
+}
+
+func (x *UnquarantineShardsRequest) GetShardIds() []string {
+	if x != nil {
+		return x.ShardIds
+	}
+	return nil
+}
+
+func (x *UnquarantineShardsRequest) GetMutation() *Mutation {
+	if x != nil {
+		return x.Mutation
+	}
+	return nil
+}
+
+type UnquarantineShardsResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Receipt       *Receipt               `protobuf:"bytes,1,opt,name=receipt,proto3" json:"receipt,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UnquarantineShardsResponse) Reset() {
+	*x = UnquarantineShardsResponse{}
+	mi := &file_api_v1_shard_proto_msgTypes[29]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UnquarantineShardsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UnquarantineShardsResponse) ProtoMessage() {}
+
+func (x *UnquarantineShardsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_api_v1_shard_proto_msgTypes[29]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UnquarantineShardsResponse.ProtoReflect.Descriptor instead.
+func (*UnquarantineShardsResponse) Descriptor() ([]byte, []int) {
+	return file_api_v1_shard_proto_rawDescGZIP(), []int{29}
+}
+
+func (x *UnquarantineShardsResponse) GetReceipt() *Receipt {
+	if x != nil {
+		return x.Receipt
+	}
+	return nil
+}
+
+// QuarantinePolicy says when a shard is taken out of service because its owners
+// die of it.
+type QuarantinePolicy struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Deaths of owners in a row, 1 to 10, each within the window of its assignment.
+	Deaths int32 `protobuf:"varint,1,opt,name=deaths,proto3" json:"deaths,omitempty"`
+	// Milliseconds from an assignment, 1 second to 1 day.
+	WindowMs int64 `protobuf:"varint,2,opt,name=window_ms,json=windowMs,proto3" json:"window_ms,omitempty"`
+	// A death that would quarantine more shards than this, over all namespaces,
+	// quarantines none; 1 to 100.
+	MaxAtOnce int32 `protobuf:"varint,3,opt,name=max_at_once,json=maxAtOnce,proto3" json:"max_at_once,omitempty"`
+	Disabled  bool  `protobuf:"varint,4,opt,name=disabled,proto3" json:"disabled,omitempty"`
+	// 0 while it was never set and has its defaults.
+	Version       int64 `protobuf:"varint,5,opt,name=version,proto3" json:"version,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *QuarantinePolicy) Reset() {
+	*x = QuarantinePolicy{}
+	mi := &file_api_v1_shard_proto_msgTypes[30]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *QuarantinePolicy) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*QuarantinePolicy) ProtoMessage() {}
+
+func (x *QuarantinePolicy) ProtoReflect() protoreflect.Message {
+	mi := &file_api_v1_shard_proto_msgTypes[30]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use QuarantinePolicy.ProtoReflect.Descriptor instead.
+func (*QuarantinePolicy) Descriptor() ([]byte, []int) {
+	return file_api_v1_shard_proto_rawDescGZIP(), []int{30}
+}
+
+func (x *QuarantinePolicy) GetDeaths() int32 {
+	if x != nil {
+		return x.Deaths
+	}
+	return 0
+}
+
+func (x *QuarantinePolicy) GetWindowMs() int64 {
+	if x != nil {
+		return x.WindowMs
+	}
+	return 0
+}
+
+func (x *QuarantinePolicy) GetMaxAtOnce() int32 {
+	if x != nil {
+		return x.MaxAtOnce
+	}
+	return 0
+}
+
+func (x *QuarantinePolicy) GetDisabled() bool {
+	if x != nil {
+		return x.Disabled
+	}
+	return false
+}
+
+func (x *QuarantinePolicy) GetVersion() int64 {
+	if x != nil {
+		return x.Version
+	}
+	return 0
+}
+
+type GetQuarantinePolicyRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Read          *ReadOptions           `protobuf:"bytes,1,opt,name=read,proto3" json:"read,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetQuarantinePolicyRequest) Reset() {
+	*x = GetQuarantinePolicyRequest{}
+	mi := &file_api_v1_shard_proto_msgTypes[31]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetQuarantinePolicyRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetQuarantinePolicyRequest) ProtoMessage() {}
+
+func (x *GetQuarantinePolicyRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_api_v1_shard_proto_msgTypes[31]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetQuarantinePolicyRequest.ProtoReflect.Descriptor instead.
+func (*GetQuarantinePolicyRequest) Descriptor() ([]byte, []int) {
+	return file_api_v1_shard_proto_rawDescGZIP(), []int{31}
+}
+
+func (x *GetQuarantinePolicyRequest) GetRead() *ReadOptions {
+	if x != nil {
+		return x.Read
+	}
+	return nil
+}
+
+// SetQuarantinePolicyRequest changes the fields that are given.
+type SetQuarantinePolicyRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Deaths        *int32                 `protobuf:"varint,1,opt,name=deaths,proto3,oneof" json:"deaths,omitempty"`
+	WindowMs      *int64                 `protobuf:"varint,2,opt,name=window_ms,json=windowMs,proto3,oneof" json:"window_ms,omitempty"`
+	MaxAtOnce     *int32                 `protobuf:"varint,3,opt,name=max_at_once,json=maxAtOnce,proto3,oneof" json:"max_at_once,omitempty"`
+	Disabled      *bool                  `protobuf:"varint,4,opt,name=disabled,proto3,oneof" json:"disabled,omitempty"`
+	Mutation      *Mutation              `protobuf:"bytes,5,opt,name=mutation,proto3" json:"mutation,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SetQuarantinePolicyRequest) Reset() {
+	*x = SetQuarantinePolicyRequest{}
+	mi := &file_api_v1_shard_proto_msgTypes[32]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SetQuarantinePolicyRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SetQuarantinePolicyRequest) ProtoMessage() {}
+
+func (x *SetQuarantinePolicyRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_api_v1_shard_proto_msgTypes[32]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SetQuarantinePolicyRequest.ProtoReflect.Descriptor instead.
+func (*SetQuarantinePolicyRequest) Descriptor() ([]byte, []int) {
+	return file_api_v1_shard_proto_rawDescGZIP(), []int{32}
+}
+
+func (x *SetQuarantinePolicyRequest) GetDeaths() int32 {
+	if x != nil && x.Deaths != nil {
+		return *x.Deaths
+	}
+	return 0
+}
+
+func (x *SetQuarantinePolicyRequest) GetWindowMs() int64 {
+	if x != nil && x.WindowMs != nil {
+		return *x.WindowMs
+	}
+	return 0
+}
+
+func (x *SetQuarantinePolicyRequest) GetMaxAtOnce() int32 {
+	if x != nil && x.MaxAtOnce != nil {
+		return *x.MaxAtOnce
+	}
+	return 0
+}
+
+func (x *SetQuarantinePolicyRequest) GetDisabled() bool {
+	if x != nil && x.Disabled != nil {
+		return *x.Disabled
+	}
+	return false
+}
+
+func (x *SetQuarantinePolicyRequest) GetMutation() *Mutation {
+	if x != nil {
+		return x.Mutation
+	}
+	return nil
+}
+
+type SetQuarantinePolicyResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Receipt       *Receipt               `protobuf:"bytes,1,opt,name=receipt,proto3" json:"receipt,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SetQuarantinePolicyResponse) Reset() {
+	*x = SetQuarantinePolicyResponse{}
+	mi := &file_api_v1_shard_proto_msgTypes[33]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SetQuarantinePolicyResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SetQuarantinePolicyResponse) ProtoMessage() {}
+
+func (x *SetQuarantinePolicyResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_api_v1_shard_proto_msgTypes[33]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SetQuarantinePolicyResponse.ProtoReflect.Descriptor instead.
+func (*SetQuarantinePolicyResponse) Descriptor() ([]byte, []int) {
+	return file_api_v1_shard_proto_rawDescGZIP(), []int{33}
+}
+
+func (x *SetQuarantinePolicyResponse) GetReceipt() *Receipt {
+	if x != nil {
+		return x.Receipt
+	}
+	return nil
+}
+
 var File_api_v1_shard_proto protoreflect.FileDescriptor
 
 const file_api_v1_shard_proto_rawDesc = "" +
 	"\n" +
-	"\x12api/v1/shard.proto\x12\x19omnirelay.mesh.control.v1\x1a\x13api/v1/common.proto\x1a\x14api/v1/options.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xd5\x05\n" +
+	"\x12api/v1/shard.proto\x12\x19omnirelay.mesh.control.v1\x1a\x13api/v1/common.proto\x1a\x14api/v1/options.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xb0\x06\n" +
 	"\vShardRecord\x12\x1c\n" +
 	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x19\n" +
 	"\bshard_id\x18\x02 \x01(\tR\ashardId\x12\x1f\n" +
@@ -2134,7 +2505,9 @@ const file_api_v1_shard_proto_rawDesc = "" +
 	"\n" +
 	"held_until\x18i \x01(\v2\x1a.google.protobuf.TimestampR\theldUntil\x12 \n" +
 	"\fmove_hold_ms\x18j \x01(\rR\n" +
-	"moveHoldMs\"\xdc\x01\n" +
+	"moveHoldMs\x12A\n" +
+	"\x0equarantined_at\x18l \x01(\v2\x1a.google.protobuf.TimestampR\rquarantinedAt\x12\x16\n" +
+	"\x06deaths\x18q \x01(\rR\x06deaths\"\xdc\x01\n" +
 	"\fShardHistory\x12\x14\n" +
 	"\x05actor\x18\x01 \x01(\tR\x05actor\x12\x16\n" +
 	"\x06reason\x18\x02 \x01(\tR\x06reason\x12#\n" +
@@ -2276,14 +2649,40 @@ const file_api_v1_shard_proto_rawDesc = "" +
 	"\tshard_ids\x18\x02 \x03(\tR\bshardIds\x12?\n" +
 	"\bmutation\x18\x03 \x01(\v2#.omnirelay.mesh.control.v1.MutationR\bmutation\"T\n" +
 	"\x14ResumeShardsResponse\x12<\n" +
+	"\areceipt\x18\x01 \x01(\v2\".omnirelay.mesh.control.v1.ReceiptR\areceipt\"\x97\x01\n" +
+	"\x19UnquarantineShardsRequest\x12\x1c\n" +
+	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x1b\n" +
+	"\tshard_ids\x18\x02 \x03(\tR\bshardIds\x12?\n" +
+	"\bmutation\x18\x03 \x01(\v2#.omnirelay.mesh.control.v1.MutationR\bmutation\"Z\n" +
+	"\x1aUnquarantineShardsResponse\x12<\n" +
+	"\areceipt\x18\x01 \x01(\v2\".omnirelay.mesh.control.v1.ReceiptR\areceipt\"\x9d\x01\n" +
+	"\x10QuarantinePolicy\x12\x16\n" +
+	"\x06deaths\x18\x01 \x01(\x05R\x06deaths\x12\x1b\n" +
+	"\twindow_ms\x18\x02 \x01(\x03R\bwindowMs\x12\x1e\n" +
+	"\vmax_at_once\x18\x03 \x01(\x05R\tmaxAtOnce\x12\x1a\n" +
+	"\bdisabled\x18\x04 \x01(\bR\bdisabled\x12\x18\n" +
+	"\aversion\x18\x05 \x01(\x03R\aversion\"X\n" +
+	"\x1aGetQuarantinePolicyRequest\x12:\n" +
+	"\x04read\x18\x01 \x01(\v2&.omnirelay.mesh.control.v1.ReadOptionsR\x04read\"\x98\x02\n" +
+	"\x1aSetQuarantinePolicyRequest\x12\x1b\n" +
+	"\x06deaths\x18\x01 \x01(\x05H\x00R\x06deaths\x88\x01\x01\x12 \n" +
+	"\twindow_ms\x18\x02 \x01(\x03H\x01R\bwindowMs\x88\x01\x01\x12#\n" +
+	"\vmax_at_once\x18\x03 \x01(\x05H\x02R\tmaxAtOnce\x88\x01\x01\x12\x1f\n" +
+	"\bdisabled\x18\x04 \x01(\bH\x03R\bdisabled\x88\x01\x01\x12?\n" +
+	"\bmutation\x18\x05 \x01(\v2#.omnirelay.mesh.control.v1.MutationR\bmutationB\t\n" +
+	"\a_deathsB\f\n" +
+	"\n" +
+	"_window_msB\x0e\n" +
+	"\f_max_at_onceB\v\n" +
+	"\t_disabled\"[\n" +
+	"\x1bSetQuarantinePolicyResponse\x12<\n" +
 	"\areceipt\x18\x01 \x01(\v2\".omnirelay.mesh.control.v1.ReceiptR\areceipt*\x93\x01\n" +
 	"\vShardStatus\x12\x1c\n" +
 	"\x18SHARD_STATUS_UNSPECIFIED\x10\x00\x12\x17\n" +
 	"\x13SHARD_STATUS_ACTIVE\x10\x01\x12\x19\n" +
 	"\x15SHARD_STATUS_DRAINING\x10\x02\x12\x17\n" +
 	"\x13SHARD_STATUS_PAUSED\x10\x03\x12\x19\n" +
-	"\x15SHARD_STATUS_DISABLED\x10\x042\xdb\n" +
-	"\n" +
+	"\x15SHARD_STATUS_DISABLED\x10\x042\xed\r\n" +
 	"\x13ShardControlService\x12g\n" +
 	"\x04List\x12+.omnirelay.mesh.control.v1.ShardListRequest\x1a,.omnirelay.mesh.control.v1.ShardListResponse\"\x04\xa0\xbb\x18\x01\x12o\n" +
 	"\x05Watch\x12,.omnirelay.mesh.control.v1.ShardWatchRequest\x1a0.omnirelay.mesh.control.v1.ShardDiffNotification\"\x04\xa0\xbb\x18\x020\x01\x12g\n" +
@@ -2297,7 +2696,10 @@ const file_api_v1_shard_proto_rawDesc = "" +
 	"\n" +
 	"CancelMove\x122.omnirelay.mesh.control.v1.CancelShardMovesRequest\x1a3.omnirelay.mesh.control.v1.CancelShardMovesResponse\"\x04\xa0\xbb\x18\x03\x12l\n" +
 	"\x05Pause\x12-.omnirelay.mesh.control.v1.PauseShardsRequest\x1a..omnirelay.mesh.control.v1.PauseShardsResponse\"\x04\xa0\xbb\x18\x03\x12o\n" +
-	"\x06Resume\x12..omnirelay.mesh.control.v1.ResumeShardsRequest\x1a/.omnirelay.mesh.control.v1.ResumeShardsResponse\"\x04\xa0\xbb\x18\x03B1Z/github.com/omnirelay/omnirelay/api/v1;controlv1b\x06proto3"
+	"\x06Resume\x12..omnirelay.mesh.control.v1.ResumeShardsRequest\x1a/.omnirelay.mesh.control.v1.ResumeShardsResponse\"\x04\xa0\xbb\x18\x03\x12\x81\x01\n" +
+	"\fUnquarantine\x124.omnirelay.mesh.control.v1.UnquarantineShardsRequest\x1a5.omnirelay.mesh.control.v1.UnquarantineShardsResponse\"\x04\xa0\xbb\x18\x03\x12\x7f\n" +
+	"\x13GetQuarantinePolicy\x125.omnirelay.mesh.control.v1.GetQuarantinePolicyRequest\x1a+.omnirelay.mesh.control.v1.QuarantinePolicy\"\x04\xa0\xbb\x18\x01\x12\x8a\x01\n" +
+	"\x13SetQuarantinePolicy\x125.omnirelay.mesh.control.v1.SetQuarantinePolicyRequest\x1a6.omnirelay.mesh.control.v1.SetQuarantinePolicyResponse\"\x04\xa0\xbb\x18\x03B1Z/github.com/omnirelay/omnirelay/api/v1;controlv1b\x06proto3"
 
 var (
 	file_api_v1_shard_proto_rawDescOnce sync.Once
@@ -2312,105 +2714,123 @@ func file_api_v1_shard_proto_rawDescGZIP() []byte {
 }
 
 var file_api_v1_shard_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_api_v1_shard_proto_msgTypes = make([]protoimpl.MessageInfo, 28)
+var file_api_v1_shard_proto_msgTypes = make([]protoimpl.MessageInfo, 34)
 var file_api_v1_shard_proto_goTypes = []any{
-	(ShardStatus)(0),                  // 0: omnirelay.mesh.control.v1.ShardStatus
-	(*ShardRecord)(nil),               // 1: omnirelay.mesh.control.v1.ShardRecord
-	(*ShardHistory)(nil),              // 2: omnirelay.mesh.control.v1.ShardHistory
-	(*ShardListRequest)(nil),          // 3: omnirelay.mesh.control.v1.ShardListRequest
-	(*ShardListResponse)(nil),         // 4: omnirelay.mesh.control.v1.ShardListResponse
-	(*ShardWatchRequest)(nil),         // 5: omnirelay.mesh.control.v1.ShardWatchRequest
-	(*ShardDiffRequest)(nil),          // 6: omnirelay.mesh.control.v1.ShardDiffRequest
-	(*ShardDiffNotification)(nil),     // 7: omnirelay.mesh.control.v1.ShardDiffNotification
-	(*ShardDiffResponse)(nil),         // 8: omnirelay.mesh.control.v1.ShardDiffResponse
-	(*ShardSimulationNode)(nil),       // 9: omnirelay.mesh.control.v1.ShardSimulationNode
-	(*ShardSimulationRequest)(nil),    // 10: omnirelay.mesh.control.v1.ShardSimulationRequest
-	(*ShardSimulationAssignment)(nil), // 11: omnirelay.mesh.control.v1.ShardSimulationAssignment
-	(*ShardSimulationChange)(nil),     // 12: omnirelay.mesh.control.v1.ShardSimulationChange
-	(*ShardSimulationResponse)(nil),   // 13: omnirelay.mesh.control.v1.ShardSimulationResponse
-	(*PlacementCertificate)(nil),      // 14: omnirelay.mesh.control.v1.PlacementCertificate
-	(*GetShardRequest)(nil),           // 15: omnirelay.mesh.control.v1.GetShardRequest
-	(*ShardRef)(nil),                  // 16: omnirelay.mesh.control.v1.ShardRef
-	(*BatchGetShardsRequest)(nil),     // 17: omnirelay.mesh.control.v1.BatchGetShardsRequest
-	(*BatchGetShardsResponse)(nil),    // 18: omnirelay.mesh.control.v1.BatchGetShardsResponse
-	(*ShardHistoryRequest)(nil),       // 19: omnirelay.mesh.control.v1.ShardHistoryRequest
-	(*ShardHistoryResponse)(nil),      // 20: omnirelay.mesh.control.v1.ShardHistoryResponse
-	(*MoveShardsRequest)(nil),         // 21: omnirelay.mesh.control.v1.MoveShardsRequest
-	(*MoveShardsResponse)(nil),        // 22: omnirelay.mesh.control.v1.MoveShardsResponse
-	(*CancelShardMovesRequest)(nil),   // 23: omnirelay.mesh.control.v1.CancelShardMovesRequest
-	(*CancelShardMovesResponse)(nil),  // 24: omnirelay.mesh.control.v1.CancelShardMovesResponse
-	(*PauseShardsRequest)(nil),        // 25: omnirelay.mesh.control.v1.PauseShardsRequest
-	(*PauseShardsResponse)(nil),       // 26: omnirelay.mesh.control.v1.PauseShardsResponse
-	(*ResumeShardsRequest)(nil),       // 27: omnirelay.mesh.control.v1.ResumeShardsRequest
-	(*ResumeShardsResponse)(nil),      // 28: omnirelay.mesh.control.v1.ResumeShardsResponse
-	(*timestamppb.Timestamp)(nil),     // 29: google.protobuf.Timestamp
-	(*ReadOptions)(nil),               // 30: omnirelay.mesh.control.v1.ReadOptions
-	(*Mutation)(nil),                  // 31: omnirelay.mesh.control.v1.Mutation
-	(*Receipt)(nil),                   // 32: omnirelay.mesh.control.v1.Receipt
+	(ShardStatus)(0),                    // 0: omnirelay.mesh.control.v1.ShardStatus
+	(*ShardRecord)(nil),                 // 1: omnirelay.mesh.control.v1.ShardRecord
+	(*ShardHistory)(nil),                // 2: omnirelay.mesh.control.v1.ShardHistory
+	(*ShardListRequest)(nil),            // 3: omnirelay.mesh.control.v1.ShardListRequest
+	(*ShardListResponse)(nil),           // 4: omnirelay.mesh.control.v1.ShardListResponse
+	(*ShardWatchRequest)(nil),           // 5: omnirelay.mesh.control.v1.ShardWatchRequest
+	(*ShardDiffRequest)(nil),            // 6: omnirelay.mesh.control.v1.ShardDiffRequest
+	(*ShardDiffNotification)(nil),       // 7: omnirelay.mesh.control.v1.ShardDiffNotification
+	(*ShardDiffResponse)(nil),           // 8: omnirelay.mesh.control.v1.ShardDiffResponse
+	(*ShardSimulationNode)(nil),         // 9: omnirelay.mesh.control.v1.ShardSimulationNode
+	(*ShardSimulationRequest)(nil),      // 10: omnirelay.mesh.control.v1.ShardSimulationRequest
+	(*ShardSimulationAssignment)(nil),   // 11: omnirelay.mesh.control.v1.ShardSimulationAssignment
+	(*ShardSimulationChange)(nil),       // 12: omnirelay.mesh.control.v1.ShardSimulationChange
+	(*ShardSimulationResponse)(nil),     // 13: omnirelay.mesh.control.v1.ShardSimulationResponse
+	(*PlacementCertificate)(nil),        // 14: omnirelay.mesh.control.v1.PlacementCertificate
+	(*GetShardRequest)(nil),             // 15: omnirelay.mesh.control.v1.GetShardRequest
+	(*ShardRef)(nil),                    // 16: omnirelay.mesh.control.v1.ShardRef
+	(*BatchGetShardsRequest)(nil),       // 17: omnirelay.mesh.control.v1.BatchGetShardsRequest
+	(*BatchGetShardsResponse)(nil),      // 18: omnirelay.mesh.control.v1.BatchGetShardsResponse
+	(*ShardHistoryRequest)(nil),         // 19: omnirelay.mesh.control.v1.ShardHistoryRequest
+	(*ShardHistoryResponse)(nil),        // 20: omnirelay.mesh.control.v1.ShardHistoryResponse
+	(*MoveShardsRequest)(nil),           // 21: omnirelay.mesh.control.v1.MoveShardsRequest
+	(*MoveShardsResponse)(nil),          // 22: omnirelay.mesh.control.v1.MoveShardsResponse
+	(*CancelShardMovesRequest)(nil),     // 23: omnirelay.mesh.control.v1.CancelShardMovesRequest
+	(*CancelShardMovesResponse)(nil),    // 24: omnirelay.mesh.control.v1.CancelShardMovesResponse
+	(*PauseShardsRequest)(nil),          // 25: omnirelay.mesh.control.v1.PauseShardsRequest
+	(*PauseShardsResponse)(nil),         // 26: omnirelay.mesh.control.v1.PauseShardsResponse
+	(*ResumeShardsRequest)(nil),         // 27: omnirelay.mesh.control.v1.ResumeShardsRequest
+	(*ResumeShardsResponse)(nil),        // 28: omnirelay.mesh.control.v1.ResumeShardsResponse
+	(*UnquarantineShardsRequest)(nil),   // 29: omnirelay.mesh.control.v1.UnquarantineShardsRequest
+	(*UnquarantineShardsResponse)(nil),  // 30: omnirelay.mesh.control.v1.UnquarantineShardsResponse
+	(*QuarantinePolicy)(nil),            // 31: omnirelay.mesh.control.v1.QuarantinePolicy
+	(*GetQuarantinePolicyRequest)(nil),  // 32: omnirelay.mesh.control.v1.GetQuarantinePolicyRequest
+	(*SetQuarantinePolicyRequest)(nil),  // 33: omnirelay.mesh.control.v1.SetQuarantinePolicyRequest
+	(*SetQuarantinePolicyResponse)(nil), // 34: omnirelay.mesh.control.v1.SetQuarantinePolicyResponse
+	(*timestamppb.Timestamp)(nil),       // 35: google.protobuf.Timestamp
+	(*ReadOptions)(nil),                 // 36: omnirelay.mesh.control.v1.ReadOptions
+	(*Mutation)(nil),                    // 37: omnirelay.mesh.control.v1.Mutation
+	(*Receipt)(nil),                     // 38: omnirelay.mesh.control.v1.Receipt
 }
 var file_api_v1_shard_proto_depIdxs = []int32{
 	0,  // 0: omnirelay.mesh.control.v1.ShardRecord.status:type_name -> omnirelay.mesh.control.v1.ShardStatus
-	29, // 1: omnirelay.mesh.control.v1.ShardRecord.updated_at:type_name -> google.protobuf.Timestamp
-	29, // 2: omnirelay.mesh.control.v1.ShardRecord.move_deadline:type_name -> google.protobuf.Timestamp
-	29, // 3: omnirelay.mesh.control.v1.ShardRecord.held_until:type_name -> google.protobuf.Timestamp
-	29, // 4: omnirelay.mesh.control.v1.ShardHistory.time:type_name -> google.protobuf.Timestamp
-	0,  // 5: omnirelay.mesh.control.v1.ShardListRequest.statuses:type_name -> omnirelay.mesh.control.v1.ShardStatus
-	30, // 6: omnirelay.mesh.control.v1.ShardListRequest.read:type_name -> omnirelay.mesh.control.v1.ReadOptions
-	1,  // 7: omnirelay.mesh.control.v1.ShardListResponse.shards:type_name -> omnirelay.mesh.control.v1.ShardRecord
-	0,  // 8: omnirelay.mesh.control.v1.ShardWatchRequest.statuses:type_name -> omnirelay.mesh.control.v1.ShardStatus
-	0,  // 9: omnirelay.mesh.control.v1.ShardDiffRequest.statuses:type_name -> omnirelay.mesh.control.v1.ShardStatus
-	1,  // 10: omnirelay.mesh.control.v1.ShardDiffNotification.current:type_name -> omnirelay.mesh.control.v1.ShardRecord
-	1,  // 11: omnirelay.mesh.control.v1.ShardDiffNotification.previous:type_name -> omnirelay.mesh.control.v1.ShardRecord
-	2,  // 12: omnirelay.mesh.control.v1.ShardDiffNotification.history:type_name -> omnirelay.mesh.control.v1.ShardHistory
-	7,  // 13: omnirelay.mesh.control.v1.ShardDiffResponse.diffs:type_name -> omnirelay.mesh.control.v1.ShardDiffNotification
-	9,  // 14: omnirelay.mesh.control.v1.ShardSimulationRequest.nodes:type_name -> omnirelay.mesh.control.v1.ShardSimulationNode
-	30, // 15: omnirelay.mesh.control.v1.ShardSimulationRequest.read:type_name -> omnirelay.mesh.control.v1.ReadOptions
-	29, // 16: omnirelay.mesh.control.v1.ShardSimulationResponse.generated_at:type_name -> google.protobuf.Timestamp
-	11, // 17: omnirelay.mesh.control.v1.ShardSimulationResponse.assignments:type_name -> omnirelay.mesh.control.v1.ShardSimulationAssignment
-	12, // 18: omnirelay.mesh.control.v1.ShardSimulationResponse.changes:type_name -> omnirelay.mesh.control.v1.ShardSimulationChange
-	14, // 19: omnirelay.mesh.control.v1.ShardSimulationResponse.certificate:type_name -> omnirelay.mesh.control.v1.PlacementCertificate
-	30, // 20: omnirelay.mesh.control.v1.GetShardRequest.read:type_name -> omnirelay.mesh.control.v1.ReadOptions
-	16, // 21: omnirelay.mesh.control.v1.BatchGetShardsRequest.refs:type_name -> omnirelay.mesh.control.v1.ShardRef
-	1,  // 22: omnirelay.mesh.control.v1.BatchGetShardsResponse.shards:type_name -> omnirelay.mesh.control.v1.ShardRecord
-	30, // 23: omnirelay.mesh.control.v1.ShardHistoryRequest.read:type_name -> omnirelay.mesh.control.v1.ReadOptions
-	7,  // 24: omnirelay.mesh.control.v1.ShardHistoryResponse.items:type_name -> omnirelay.mesh.control.v1.ShardDiffNotification
-	31, // 25: omnirelay.mesh.control.v1.MoveShardsRequest.mutation:type_name -> omnirelay.mesh.control.v1.Mutation
-	32, // 26: omnirelay.mesh.control.v1.MoveShardsResponse.receipt:type_name -> omnirelay.mesh.control.v1.Receipt
-	31, // 27: omnirelay.mesh.control.v1.CancelShardMovesRequest.mutation:type_name -> omnirelay.mesh.control.v1.Mutation
-	32, // 28: omnirelay.mesh.control.v1.CancelShardMovesResponse.receipt:type_name -> omnirelay.mesh.control.v1.Receipt
-	31, // 29: omnirelay.mesh.control.v1.PauseShardsRequest.mutation:type_name -> omnirelay.mesh.control.v1.Mutation
-	32, // 30: omnirelay.mesh.control.v1.PauseShardsResponse.receipt:type_name -> omnirelay.mesh.control.v1.Receipt
-	31, // 31: omnirelay.mesh.control.v1.ResumeShardsRequest.mutation:type_name -> omnirelay.mesh.control.v1.Mutation
-	32, // 32: omnirelay.mesh.control.v1.ResumeShardsResponse.receipt:type_name -> omnirelay.mesh.control.v1.Receipt
-	3,  // 33: omnirelay.mesh.control.v1.ShardControlService.List:input_type -> omnirelay.mesh.control.v1.ShardListRequest
-	5,  // 34: omnirelay.mesh.control.v1.ShardControlService.Watch:input_type -> omnirelay.mesh.control.v1.ShardWatchRequest
-	6,  // 35: omnirelay.mesh.control.v1.ShardControlService.Diff:input_type -> omnirelay.mesh.control.v1.ShardDiffRequest
-	10, // 36: omnirelay.mesh.control.v1.ShardControlService.Simulate:input_type -> omnirelay.mesh.control.v1.ShardSimulationRequest
-	15, // 37: omnirelay.mesh.control.v1.ShardControlService.Get:input_type -> omnirelay.mesh.control.v1.GetShardRequest
-	17, // 38: omnirelay.mesh.control.v1.ShardControlService.BatchGet:input_type -> omnirelay.mesh.control.v1.BatchGetShardsRequest
-	17, // 39: omnirelay.mesh.control.v1.ShardControlService.Lookup:input_type -> omnirelay.mesh.control.v1.BatchGetShardsRequest
-	19, // 40: omnirelay.mesh.control.v1.ShardControlService.History:input_type -> omnirelay.mesh.control.v1.ShardHistoryRequest
-	21, // 41: omnirelay.mesh.control.v1.ShardControlService.Move:input_type -> omnirelay.mesh.control.v1.MoveShardsRequest
-	23, // 42: omnirelay.mesh.control.v1.ShardControlService.CancelMove:input_type -> omnirelay.mesh.control.v1.CancelShardMovesRequest
-	25, // 43: omnirelay.mesh.control.v1.ShardControlService.Pause:input_type -> omnirelay.mesh.control.v1.PauseShardsRequest
-	27, // 44: omnirelay.mesh.control.v1.ShardControlService.Resume:input_type -> omnirelay.mesh.control.v1.ResumeShardsRequest
-	4,  // 45: omnirelay.mesh.control.v1.ShardControlService.List:output_type -> omnirelay.mesh.control.v1.ShardListResponse
-	7,  // 46: omnirelay.mesh.control.v1.ShardControlService.Watch:output_type -> omnirelay.mesh.control.v1.ShardDiffNotification
-	8,  // 47: omnirelay.mesh.control.v1.ShardControlService.Diff:output_type -> omnirelay.mesh.control.v1.ShardDiffResponse
-	13, // 48: omnirelay.mesh.control.v1.ShardControlService.Simulate:output_type -> omnirelay.mesh.control.v1.ShardSimulationResponse
-	1,  // 49: omnirelay.mesh.control.v1.ShardControlService.Get:output_type -> omnirelay.mesh.control.v1.ShardRecord
-	18, // 50: omnirelay.mesh.control.v1.ShardControlService.BatchGet:output_type -> omnirelay.mesh.control.v1.BatchGetShardsResponse
-	18, // 51: omnirelay.mesh.control.v1.ShardControlService.Lookup:output_type -> omnirelay.mesh.control.v1.BatchGetShardsResponse
-	20, // 52: omnirelay.mesh.control.v1.ShardControlService.History:output_type -> omnirelay.mesh.control.v1.ShardHistoryResponse
-	22, // 53: omnirelay.mesh.control.v1.ShardControlService.Move:output_type -> omnirelay.mesh.control.v1.MoveShardsResponse
-	24, // 54: omnirelay.mesh.control.v1.ShardControlService.CancelMove:output_type -> omnirelay.mesh.control.v1.CancelShardMovesResponse
-	26, // 55: omnirelay.mesh.control.v1.ShardControlService.Pause:output_type -> omnirelay.mesh.control.v1.PauseShardsResponse
-	28, // 56: omnirelay.mesh.control.v1.ShardControlService.Resume:output_type -> omnirelay.mesh.control.v1.ResumeShardsResponse
-	45, // [45:57] is the sub-list for method output_type
-	33, // [33:45] is the sub-list for method input_type
-	33, // [33:33] is the sub-list for extension type_name
-	33, // [33:33] is the sub-list for extension extendee
-	0,  // [0:33] is the sub-list for field type_name
+	35, // 1: omnirelay.mesh.control.v1.ShardRecord.updated_at:type_name -> google.protobuf.Timestamp
+	35, // 2: omnirelay.mesh.control.v1.ShardRecord.move_deadline:type_name -> google.protobuf.Timestamp
+	35, // 3: omnirelay.mesh.control.v1.ShardRecord.held_until:type_name -> google.protobuf.Timestamp
+	35, // 4: omnirelay.mesh.control.v1.ShardRecord.quarantined_at:type_name -> google.protobuf.Timestamp
+	35, // 5: omnirelay.mesh.control.v1.ShardHistory.time:type_name -> google.protobuf.Timestamp
+	0,  // 6: omnirelay.mesh.control.v1.ShardListRequest.statuses:type_name -> omnirelay.mesh.control.v1.ShardStatus
+	36, // 7: omnirelay.mesh.control.v1.ShardListRequest.read:type_name -> omnirelay.mesh.control.v1.ReadOptions
+	1,  // 8: omnirelay.mesh.control.v1.ShardListResponse.shards:type_name -> omnirelay.mesh.control.v1.ShardRecord
+	0,  // 9: omnirelay.mesh.control.v1.ShardWatchRequest.statuses:type_name -> omnirelay.mesh.control.v1.ShardStatus
+	0,  // 10: omnirelay.mesh.control.v1.ShardDiffRequest.statuses:type_name -> omnirelay.mesh.control.v1.ShardStatus
+	1,  // 11: omnirelay.mesh.control.v1.ShardDiffNotification.current:type_name -> omnirelay.mesh.control.v1.ShardRecord
+	1,  // 12: omnirelay.mesh.control.v1.ShardDiffNotification.previous:type_name -> omnirelay.mesh.control.v1.ShardRecord
+	2,  // 13: omnirelay.mesh.control.v1.ShardDiffNotification.history:type_name -> omnirelay.mesh.control.v1.ShardHistory
+	7,  // 14: omnirelay.mesh.control.v1.ShardDiffResponse.diffs:type_name -> omnirelay.mesh.control.v1.ShardDiffNotification
+	9,  // 15: omnirelay.mesh.control.v1.ShardSimulationRequest.nodes:type_name -> omnirelay.mesh.control.v1.ShardSimulationNode
+	36, // 16: omnirelay.mesh.control.v1.ShardSimulationRequest.read:type_name -> omnirelay.mesh.control.v1.ReadOptions
+	35, // 17: omnirelay.mesh.control.v1.ShardSimulationResponse.generated_at:type_name -> google.protobuf.Timestamp
+	11, // 18: omnirelay.mesh.control.v1.ShardSimulationResponse.assignments:type_name -> omnirelay.mesh.control.v1.ShardSimulationAssignment
+	12, // 19: omnirelay.mesh.control.v1.ShardSimulationResponse.changes:type_name -> omnirelay.mesh.control.v1.ShardSimulationChange
+	14, // 20: omnirelay.mesh.control.v1.ShardSimulationResponse.certificate:type_name -> omnirelay.mesh.control.v1.PlacementCertificate
+	36, // 21: omnirelay.mesh.control.v1.GetShardRequest.read:type_name -> omnirelay.mesh.control.v1.ReadOptions
+	16, // 22: omnirelay.mesh.control.v1.BatchGetShardsRequest.refs:type_name -> omnirelay.mesh.control.v1.ShardRef
+	1,  // 23: omnirelay.mesh.control.v1.BatchGetShardsResponse.shards:type_name -> omnirelay.mesh.control.v1.ShardRecord
+	36, // 24: omnirelay.mesh.control.v1.ShardHistoryRequest.read:type_name -> omnirelay.mesh.control.v1.ReadOptions
+	7,  // 25: omnirelay.mesh.control.v1.ShardHistoryResponse.items:type_name -> omnirelay.mesh.control.v1.ShardDiffNotification
+	37, // 26: omnirelay.mesh.control.v1.MoveShardsRequest.mutation:type_name -> omnirelay.mesh.control.v1.Mutation
+	38, // 27: omnirelay.mesh.control.v1.MoveShardsResponse.receipt:type_name -> omnirelay.mesh.control.v1.Receipt
+	37, // 28: omnirelay.mesh.control.v1.CancelShardMovesRequest.mutation:type_name -> omnirelay.mesh.control.v1.Mutation
+	38, // 29: omnirelay.mesh.control.v1.CancelShardMovesResponse.receipt:type_name -> omnirelay.mesh.control.v1.Receipt
+	37, // 30: omnirelay.mesh.control.v1.PauseShardsRequest.mutation:type_name -> omnirelay.mesh.control.v1.Mutation
+	38, // 31: omnirelay.mesh.control.v1.PauseShardsResponse.receipt:type_name -> omnirelay.mesh.control.v1.Receipt
+	37, // 32: omnirelay.mesh.control.v1.ResumeShardsRequest.mutation:type_name -> omnirelay.mesh.control.v1.Mutation
+	38, // 33: omnirelay.mesh.control.v1.ResumeShardsResponse.receipt:type_name -> omnirelay.mesh.control.v1.Receipt
+	37, // 34: omnirelay.mesh.control.v1.UnquarantineShardsRequest.mutation:type_name -> omnirelay.mesh.control.v1.Mutation
+	38, // 35: omnirelay.mesh.control.v1.UnquarantineShardsResponse.receipt:type_name -> omnirelay.mesh.control.v1.Receipt
+	36, // 36: omnirelay.mesh.control.v1.GetQuarantinePolicyRequest.read:type_name -> omnirelay.mesh.control.v1.ReadOptions
+	37, // 37: omnirelay.mesh.control.v1.SetQuarantinePolicyRequest.mutation:type_name -> omnirelay.mesh.control.v1.Mutation
+	38, // 38: omnirelay.mesh.control.v1.SetQuarantinePolicyResponse.receipt:type_name -> omnirelay.mesh.control.v1.Receipt
+	3,  // 39: omnirelay.mesh.control.v1.ShardControlService.List:input_type -> omnirelay.mesh.control.v1.ShardListRequest
+	5,  // 40: omnirelay.mesh.control.v1.ShardControlService.Watch:input_type -> omnirelay.mesh.control.v1.ShardWatchRequest
+	6,  // 41: omnirelay.mesh.control.v1.ShardControlService.Diff:input_type -> omnirelay.mesh.control.v1.ShardDiffRequest
+	10, // 42: omnirelay.mesh.control.v1.ShardControlService.Simulate:input_type -> omnirelay.mesh.control.v1.ShardSimulationRequest
+	15, // 43: omnirelay.mesh.control.v1.ShardControlService.Get:input_type -> omnirelay.mesh.control.v1.GetShardRequest
+	17, // 44: omnirelay.mesh.control.v1.ShardControlService.BatchGet:input_type -> omnirelay.mesh.control.v1.BatchGetShardsRequest
+	17, // 45: omnirelay.mesh.control.v1.ShardControlService.Lookup:input_type -> omnirelay.mesh.control.v1.BatchGetShardsRequest
+	19, // 46: omnirelay.mesh.control.v1.ShardControlService.History:input_type -> omnirelay.mesh.control.v1.ShardHistoryRequest
+	21, // 47: omnirelay.mesh.control.v1.ShardControlService.Move:input_type -> omnirelay.mesh.control.v1.MoveShardsRequest
+	23, // 48: omnirelay.mesh.control.v1.ShardControlService.CancelMove:input_type -> omnirelay.mesh.control.v1.CancelShardMovesRequest
+	25, // 49: omnirelay.mesh.control.v1.ShardControlService.Pause:input_type -> omnirelay.mesh.control.v1.PauseShardsRequest
+	27, // 50: omnirelay.mesh.control.v1.ShardControlService.Resume:input_type -> omnirelay.mesh.control.v1.ResumeShardsRequest
+	29, // 51: omnirelay.mesh.control.v1.ShardControlService.Unquarantine:input_type -> omnirelay.mesh.control.v1.UnquarantineShardsRequest
+	32, // 52: omnirelay.mesh.control.v1.ShardControlService.GetQuarantinePolicy:input_type -> omnirelay.mesh.control.v1.GetQuarantinePolicyRequest
+	33, // 53: omnirelay.mesh.control.v1.ShardControlService.SetQuarantinePolicy:input_type -> omnirelay.mesh.control.v1.SetQuarantinePolicyRequest
+	4,  // 54: omnirelay.mesh.control.v1.ShardControlService.List:output_type -> omnirelay.mesh.control.v1.ShardListResponse
+	7,  // 55: omnirelay.mesh.control.v1.ShardControlService.Watch:output_type -> omnirelay.mesh.control.v1.ShardDiffNotification
+	8,  // 56: omnirelay.mesh.control.v1.ShardControlService.Diff:output_type -> omnirelay.mesh.control.v1.ShardDiffResponse
+	13, // 57: omnirelay.mesh.control.v1.ShardControlService.Simulate:output_type -> omnirelay.mesh.control.v1.ShardSimulationResponse
+	1,  // 58: omnirelay.mesh.control.v1.ShardControlService.Get:output_type -> omnirelay.mesh.control.v1.ShardRecord
+	18, // 59: omnirelay.mesh.control.v1.ShardControlService.BatchGet:output_type -> omnirelay.mesh.control.v1.BatchGetShardsResponse
+	18, // 60: omnirelay.mesh.control.v1.ShardControlService.Lookup:output_type -> omnirelay.mesh.control.v1.BatchGetShardsResponse
+	20, // 61: omnirelay.mesh.control.v1.ShardControlService.History:output_type -> omnirelay.mesh.control.v1.ShardHistoryResponse
+	22, // 62: omnirelay.mesh.control.v1.ShardControlService.Move:output_type -> omnirelay.mesh.control.v1.MoveShardsResponse
+	24, // 63: omnirelay.mesh.control.v1.ShardControlService.CancelMove:output_type -> omnirelay.mesh.control.v1.CancelShardMovesResponse
+	26, // 64: omnirelay.mesh.control.v1.ShardControlService.Pause:output_type -> omnirelay.mesh.control.v1.PauseShardsResponse
+	28, // 65: omnirelay.mesh.control.v1.ShardControlService.Resume:output_type -> omnirelay.mesh.control.v1.ResumeShardsResponse
+	30, // 66: omnirelay.mesh.control.v1.ShardControlService.Unquarantine:output_type -> omnirelay.mesh.control.v1.UnquarantineShardsResponse
+	31, // 67: omnirelay.mesh.control.v1.ShardControlService.GetQuarantinePolicy:output_type -> omnirelay.mesh.control.v1.QuarantinePolicy
+	34, // 68: omnirelay.mesh.control.v1.ShardControlService.SetQuarantinePolicy:output_type -> omnirelay.mesh.control.v1.SetQuarantinePolicyResponse
+	54, // [54:69] is the sub-list for method output_type
+	39, // [39:54] is the sub-list for method input_type
+	39, // [39:39] is the sub-list for extension type_name
+	39, // [39:39] is the sub-list for extension extendee
+	0,  // [0:39] is the sub-list for field type_name
 }
 
 func init() { file_api_v1_shard_proto_init() }
@@ -2420,13 +2840,14 @@ func file_api_v1_shard_proto_init() {
 	}
 	file_api_v1_common_proto_init()
 	file_api_v1_options_proto_init()
+	file_api_v1_shard_proto_msgTypes[32].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_api_v1_shard_proto_rawDesc), len(file_api_v1_shard_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   28,
+			NumMessages:   34,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -13,6 +13,7 @@ import (
 	"github.com/omnirelay/omnirelay/commands/model"
 	"github.com/omnirelay/omnirelay/commands/placement"
 	"github.com/omnirelay/omnirelay/commands/policy"
+	"github.com/omnirelay/omnirelay/commands/schedule"
 	"github.com/omnirelay/omnirelay/commands/shard"
 	"github.com/omnirelay/omnirelay/events"
 	eventsv1 "github.com/omnirelay/omnirelay/events/v1"
@@ -118,8 +119,51 @@ func (d draw) shards(ns string, want func(*shard.Shard) bool) []uint32 {
 	return ids[from : from+1+d.int(len(ids)-from)]
 }
 
+func (d draw) quarantinePolicy() commands.Command {
+	deaths, window, most := uint32(1+d.int(4)/3), []time.Duration{time.Second, 2 * time.Hour}[d.int(3)/2], []uint32{3, 100, 100, 100, 0}[d.int(5)]
+	off := d.int(64) == 0
+	return policy.SetQuarantine{Deaths: &deaths, Window: &window, MaxAtOnce: &most, Disabled: &off}
+}
+
+// schedule is a command about schedules, mostly an attempt at a due.
+func (d draw) schedule() commands.Command {
+	name := []string{"s", "t"}[d.int(2)]
+	if one, ok := d.m.Schedule.Schedule(name); ok && d.int(3) > 0 {
+		if one.Paused && !d.rarely() {
+			return schedule.Resume{Name: name}
+		}
+		return schedule.Fire{Name: name, Due: one.Due - int64(d.int(8)/7), Attempt: one.Attempt + uint32(d.int(8)/7)}
+	}
+	switch d.int(8) {
+	case 0:
+		return schedule.Remove{Name: name}
+	case 1, 2, 3:
+		return schedule.Pause{Name: name}
+	}
+	timings := []schedule.Timing{{After: time.Second}, {Every: time.Minute}, {Cron: "*/7 * * * *"}, {}}
+	return schedule.Create{Name: name, Timing: timings[d.int(len(timings))], Action: d.action(), Skip: d.int(2) == 0,
+		Retry: schedule.Retry{Attempts: uint32(d.int(4))}}
+}
+
+func (d draw) action() schedule.Action {
+	name := d.existing()
+	switch d.int(6) {
+	case 0:
+		return schedule.Action{Verb: schedule.Cordon, NodeID: d.node()}
+	case 1:
+		return schedule.Action{Verb: schedule.Uncordon, NodeID: d.node()}
+	case 2:
+		return schedule.Action{Verb: schedule.MoveShards, Namespace: name, Shards: d.shards(name, ownedShard), NodeID: d.live()}
+	case 3:
+		return schedule.Action{Verb: schedule.PauseShards, Namespace: name, Shards: d.shards(name, anyShard)}
+	case 4:
+		return schedule.Action{Verb: schedule.ResumeShards, Namespace: name, Shards: d.shards(name, func(sh *shard.Shard) bool { return sh.Paused })}
+	}
+	return schedule.Action{Verb: schedule.Unquarantine, Namespace: name, Shards: d.shards(name, (*shard.Shard).Quarantined)}
+}
+
 func anyShard(*shard.Shard) bool      { return true }
-func unowned(sh *shard.Shard) bool    { return sh.Owner == "" && !sh.Paused }
+func unowned(sh *shard.Shard) bool    { return sh.Owner == "" && !sh.Paused && !sh.Quarantined() }
 func ownedShard(sh *shard.Shard) bool { return sh.Owner != "" && !sh.Paused && sh.MoveTo == "" }
 func movingShard(sh *shard.Shard) bool {
 	return sh.MoveTo != ""
@@ -143,8 +187,12 @@ func (d draw) command() commands.Command {
 		return d.namespace()
 	case k == 9 && d.int(3) == 0:
 		return policy.SetSession{TTL: time.Duration(d.int(4)) * time.Second}
+	case k == 9 && d.int(3) == 0:
+		return d.quarantinePolicy()
 	case k == 9 || k == 10 && d.int(2) == 0:
 		return d.drain()
+	case k == 19 || k == 18 && d.int(2) == 0:
+		return d.schedule()
 	case k == 10 && d.rarely():
 		return control.StartEra{Cluster: "c1"}
 	case k < 14:
@@ -166,6 +214,9 @@ func (d draw) pending() commands.Command {
 		return true
 	})
 	d.m.Shard.EachNamespace(func(ns *shard.Namespace) bool {
+		if out := d.shards(ns.Name, (*shard.Shard).Quarantined); !ns.Deleting && d.int(2) == 0 && ns.Shard(out[0]) != nil && ns.Shard(out[0]).Quarantined() {
+			all = append(all, shard.Unquarantine{Namespace: ns.Name, Shards: out})
+		}
 		moves := d.shards(ns.Name, movingShard)
 		switch {
 		case ns.Deleting && ns.Unowned() == int(ns.Len()):
@@ -370,6 +421,9 @@ func (w *world) request(d draw) commands.Request {
 		return w.retries[d.int(len(w.retries))]
 	}
 	req := commands.Request{Command: d.command(), Actor: []string{"user/a", "node/b"}[d.int(2)]}
+	if _, controllers := req.Command.(schedule.Fire); controllers {
+		return req // they use no key
+	}
 	if d.int(2) == 0 {
 		base, around := w.now, time.Duration(0)
 		if d.int(3) == 0 {

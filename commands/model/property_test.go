@@ -12,6 +12,7 @@ import (
 	"github.com/omnirelay/omnirelay/commands"
 	"github.com/omnirelay/omnirelay/commands/control"
 	"github.com/omnirelay/omnirelay/commands/model"
+	"github.com/omnirelay/omnirelay/commands/policy"
 	"github.com/omnirelay/omnirelay/events"
 )
 
@@ -24,6 +25,9 @@ func TestHistories(t *testing.T) {
 		w := newWorld(t, given)
 		first := w.begin()
 		w.submit(first, commands.Request{Command: control.StartEra{Cluster: "c1"}, Actor: "node/s0"})
+		// So that shards are quarantined often enough.
+		one, many := uint32(1), uint32(100)
+		w.submit(first, commands.Request{Command: policy.SetQuarantine{Deaths: &one, MaxAtOnce: &many}, Actor: "node/s0"})
 		w.store(first)
 		for range rapid.IntRange(30, 100).Draw(t, "frames") {
 			w.step()
@@ -48,7 +52,8 @@ func TestHistories(t *testing.T) {
 		"shard.Move", "shard.Rebalance", "shard.Release", "shard.FailMoves", "shard.CancelMoves", "shard.Pause", "shard.Resume",
 		"membership.Drain", "membership.CancelDrain", "membership.FinishDrain", "membership.StallDrain", "membership.Maintain",
 		"policy.CreateMaintenance", "policy.EndMaintenance", "policy.DeleteMaintenance",
-		"policy.SetSession", "control.StartEra", "control.Seal", "control.Unseal",
+		"policy.SetSession", "policy.SetQuarantine", "shard.Unquarantine", "schedule.Create", "schedule.Remove",
+		"schedule.Fire", "schedule.Pause", "schedule.Resume", "control.StartEra", "control.Seal", "control.Unseal",
 	} {
 		if given[name] == 0 {
 			t.Errorf("no %s had an effect in any history", name)

@@ -11,6 +11,7 @@ import (
 	"github.com/omnirelay/omnirelay/commands/leadership"
 	"github.com/omnirelay/omnirelay/commands/membership"
 	"github.com/omnirelay/omnirelay/commands/policy"
+	"github.com/omnirelay/omnirelay/commands/schedule"
 	"github.com/omnirelay/omnirelay/commands/shard"
 )
 
@@ -27,10 +28,11 @@ func Commands() []commands.Command {
 		membership.CancelDrain{}, membership.Drain{}, membership.FinishDrain{}, membership.Maintain{}, membership.StallDrain{},
 		membership.CloseSession{}, membership.Cordon{}, membership.JoinServer{}, membership.Leave{},
 		membership.LoseServer{}, membership.OpenSession{}, membership.ReturnServer{}, membership.Uncordon{}, membership.Update{},
-		policy.CreateMaintenance{}, policy.DeleteMaintenance{}, policy.EndMaintenance{}, policy.SetSession{},
+		policy.CreateMaintenance{}, policy.DeleteMaintenance{}, policy.EndMaintenance{}, policy.SetQuarantine{}, policy.SetSession{},
+		schedule.Create{}, schedule.Fire{}, schedule.Pause{}, schedule.Remove{}, schedule.Resume{},
 		shard.Assign{}, shard.CancelMoves{}, shard.Create{}, shard.Delete{}, shard.FailMoves{},
 		shard.FinishDelete{}, shard.Move{}, shard.Pause{}, shard.Rebalance{}, shard.Release{},
-		shard.Resume{}, shard.Update{},
+		shard.Resume{}, shard.Unquarantine{}, shard.Update{},
 	}
 }
 

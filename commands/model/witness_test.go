@@ -25,6 +25,9 @@ type witness struct {
 	// terms and fences are the last of each scope and shard, for ever.
 	terms, fences map[string]events.Position
 	sealed        bool
+
+	deaths    deaths
+	schedules map[string]*dues
 }
 
 type node struct {
@@ -64,7 +67,8 @@ type holder struct {
 
 func newWitness(t *rapid.T) *witness {
 	return &witness{t: t, nodes: map[string]*node{}, namespaces: map[string]*namespace{}, holders: map[string]holder{},
-		terms: map[string]events.Position{}, fences: map[string]events.Position{}, back: map[string]release{}}
+		terms: map[string]events.Position{}, fences: map[string]events.Position{}, back: map[string]release{},
+		deaths: newDeaths(), schedules: map[string]*dues{}}
 }
 
 func (w *witness) must(ok bool, r events.Recorded, format string, args ...any) {
@@ -75,6 +79,8 @@ func (w *witness) must(ok bool, r events.Recorded, format string, args ...any) {
 
 func (w *witness) see(r events.Recorded) {
 	w.seeSeal(r)
+	w.seeDeaths(r)
+	w.seeSchedules(r)
 	w.seeNode(r)
 	w.seeLeadership(r)
 	w.seeNamespace(r)
@@ -288,6 +294,13 @@ func (w *witness) seeShards(r events.Recorded) {
 		touch(e.ShardMoveCancelled.Namespace, e.ShardMoveCancelled.Shards, func(_ string, _ *namespace, sh *row) { sh.MoveTo = "" })
 	case *eventsv1.Event_ShardsPaused:
 		touch(e.ShardsPaused.Namespace, e.ShardsPaused.Shards, func(_ string, _ *namespace, sh *row) { sh.Paused = true })
+	case *eventsv1.Event_ShardsQuarantined:
+		touch(e.ShardsQuarantined.Namespace, e.ShardsQuarantined.Shards, func(key string, _ *namespace, sh *row) {
+			w.must(sh.Owner == "" && !sh.Paused, r, "%s is quarantined as %+v", key, *sh)
+			sh.MoveTo = ""
+		})
+	case *eventsv1.Event_ShardsUnquarantined:
+		touch(e.ShardsUnquarantined.Namespace, e.ShardsUnquarantined.Shards, func(string, *namespace, *row) {})
 	case *eventsv1.Event_ShardsResumed:
 		touch(e.ShardsResumed.Namespace, e.ShardsResumed.Shards, func(_ string, _ *namespace, sh *row) { sh.Paused = false })
 	}

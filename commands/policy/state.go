@@ -16,6 +16,8 @@ type Policy struct {
 	Version uint64 `cbor:"3,keyasint"`
 	// SessionTTL is set for kind "session".
 	SessionTTL time.Duration `cbor:"4,keyasint,omitempty"`
+	// Quarantine is set for kind "quarantine".
+	Quarantine Quarantine `cbor:"5,keyasint,omitempty" json:",omitzero"`
 	// Window is set for kind "maintenance".
 	Window *Window `cbor:"20,keyasint,omitempty" json:",omitempty"`
 }
@@ -37,6 +39,14 @@ func (s *State) SessionTTL() time.Duration {
 		return p.SessionTTL
 	}
 	return DefaultSessionTTL
+}
+
+// Quarantine says when shards are quarantined from now on.
+func (s *State) Quarantine() Quarantine {
+	if p, ok := s.policies.Get(id(QuarantineKind, DefaultName)); ok {
+		return p.Quarantine
+	}
+	return DefaultQuarantine()
 }
 
 // Image is the whole state in a deterministic order, for snapshots.
@@ -66,10 +76,18 @@ func (s *State) Evolve(r events.Recorded) {
 		s.policies.Set(id(p.Kind, p.Name), Policy{
 			Kind: p.Kind, Name: p.Name, Version: p.Version,
 			SessionTTL: time.Duration(p.GetSession().GetTtlMs()) * time.Millisecond,
+			Quarantine: quarantineOf(p.GetQuarantine()),
 			Window:     windowOf(r, p.Name, p.GetMaintenance(), old.Window),
 		})
 	case *eventsv1.Event_PolicyRemoved:
 		s.policies.Delete(id(e.PolicyRemoved.Kind, e.PolicyRemoved.Name))
 		s.floor = max(s.floor, e.PolicyRemoved.Version)
+	}
+}
+
+func quarantineOf(q *eventsv1.QuarantinePolicy) Quarantine {
+	return Quarantine{
+		Deaths: q.GetDeaths(), Window: time.Duration(q.GetWindowMs()) * time.Millisecond,
+		MaxAtOnce: q.GetMaxAtOnce(), Disabled: q.GetDisabled(),
 	}
 }

@@ -17,7 +17,7 @@ const (
 )
 
 // MaxTotal bounds the shards of all namespaces together: the whole state is in
-// memory on every server, some 120 bytes for each shard, and what the log holds
+// memory on every server, some 150 bytes for each shard, and what the log holds
 // is read again at every start.
 const MaxTotal = 4_000_000
 

@@ -51,6 +51,8 @@ func (s *State) Decide(meta commands.Meta, cmd commands.Command, nodes Nodes) ([
 		return s.decidePause(c)
 	case Resume:
 		return s.decideResume(c)
+	case Unquarantine:
+		return s.decideUnquarantine(c)
 	}
 	return nil, commands.BadField("command", "a command of shard", "%q is none", cmd.CommandName())
 }
@@ -271,6 +273,9 @@ func (s *State) decidePause(c Pause) ([]*eventsv1.Event, error) {
 	ids, err := ns.selection(c.Shards, func(id uint32, sh *Shard) error {
 		if sh.Paused {
 			return refuseShard(ns, id, "shard_paused", "is paused already")
+		}
+		if sh.Quarantined() {
+			return quarantinedError(ns, id, sh)
 		}
 		if sh.MoveTo != "" {
 			moving = append(moving, id)

@@ -22,6 +22,8 @@ func (s *State) decideAssign(c Assign, nodes Nodes) ([]*eventsv1.Event, error) {
 				return refuseShard(ns, id, "shard_owned", "is owned by %s", sh.Owner)
 			case sh.Paused:
 				return refuseShard(ns, id, "shard_paused", "is paused")
+			case sh.Quarantined():
+				return quarantinedError(ns, id, sh)
 			}
 			return nil
 		}); err != nil {
@@ -109,6 +111,8 @@ func (s *State) decideMove(meta commands.Meta, c Move, nodes Nodes) ([]*eventsv1
 		switch {
 		case sh.Paused:
 			return refuseShard(ns, id, "shard_paused", "is paused")
+		case sh.Quarantined():
+			return quarantinedError(ns, id, sh)
 		case sh.Moving():
 			return refuseShard(ns, id, "shard_moving", "is moving to %s", sh.MoveTo)
 		case sh.Owner == c.To:
@@ -179,6 +183,8 @@ func (s *State) decideRebalance(meta commands.Meta, c Rebalance, nodes Nodes) ([
 				return refuseShard(ns, id, "shard_moving", "is moving")
 			case sh.Paused:
 				return refuseShard(ns, id, "shard_paused", "is paused")
+			case sh.Quarantined():
+				return quarantinedError(ns, id, sh)
 			case sh.HeldUntil > meta.Time && !c.Drain:
 				return refuseShard(ns, id, "shard_held", "is held until %s", time.Unix(0, sh.HeldUntil).UTC().Format(time.RFC3339))
 			}
@@ -265,7 +271,7 @@ func assignReleased(ns *Namespace, nodes Nodes, ids []uint32, fallback []Target,
 		if sh.MoveTo == "" || b.assignable(h.node, h.session) != nil {
 			h = holder{where[id].NodeID, where[id].Session}
 		}
-		if sh.Paused && h.node != sh.Owner || h.node == "" || b.assignable(h.node, h.session) != nil {
+		if sh.Quarantined() || sh.Paused && h.node != sh.Owner || h.node == "" || b.assignable(h.node, h.session) != nil {
 			continue
 		}
 		if groups[h] == nil {

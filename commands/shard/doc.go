@@ -20,13 +20,18 @@
 //     ended (NamespaceCreated says with which it begins; in logs of before it is
 //     1), so that a condition on the one does not fit the other.
 //  7. All namespaces together have at most [MaxTotal] shards.
+//  8. A shard whose owners die within the window of their assignments, one after
+//     the other ([Quarantine]), is quarantined by the decision that closes the
+//     last one's session: unowned, not placed and not moved, until an operator
+//     releases it. An owner that survives the window clears the count; one
+//     that was silent before it was given the shard proves nothing. A close that would quarantine more than MaxAtOnce shards quarantines none.
 //
 // Rejections: namespace_exists, namespace_not_found, namespace_deleting,
 // namespace_in_use, strategy_unknown, ownership_unsupported,
 // shard_count_shrinks, shards_exhausted, shard_not_found, shard_owned, shard_paused,
 // shard_not_paused, shard_moving, shard_not_moving, shard_held, already_owner,
-// not_owner, node_not_found, node_cordoned, node_draining, node_drained, node_not_eligible,
-// node_not_draining, drain_goes_on,
+// shard_quarantined, shard_not_quarantined, not_owner, node_not_found, node_cordoned,
+// node_draining, node_drained, node_not_eligible, node_not_draining, drain_goes_on,
 // session_not_found, deadline_not_reached, target_still_eligible, too_large,
 // invalid_field, version_mismatch.
 package shard

@@ -10,7 +10,8 @@ import (
 )
 
 // Evolve applies a recorded event; those of other contexts change nothing, but
-// for SessionClosed, which releases what the session owned.
+// for SessionClosed, which releases what the session owned, and the policy of
+// quarantine, which says what counts against a shard.
 func (s *State) Evolve(r events.Recorded) {
 	switch e := r.Event.Kind.(type) {
 	case *eventsv1.Event_NamespaceCreated:
@@ -26,7 +27,7 @@ func (s *State) Evolve(r events.Recorded) {
 	case *eventsv1.Event_ShardsAssigned:
 		s.assigned(r, e.ShardsAssigned)
 	case *eventsv1.Event_ShardsReleased:
-		s.released(e.ShardsReleased)
+		s.released(r.Time, e.ShardsReleased)
 	case *eventsv1.Event_ShardMoveStarted:
 		s.moveStarted(e.ShardMoveStarted)
 	case *eventsv1.Event_ShardMoveFailed:
@@ -42,8 +43,17 @@ func (s *State) Evolve(r events.Recorded) {
 		s.each(e.ShardsPaused.Namespace, e.ShardsPaused.Shards, func(sh *Shard) { sh.Paused = true })
 	case *eventsv1.Event_ShardsResumed:
 		s.each(e.ShardsResumed.Namespace, e.ShardsResumed.Shards, func(sh *Shard) { sh.Paused = false })
+	case *eventsv1.Event_ShardsQuarantined:
+		s.each(e.ShardsQuarantined.Namespace, e.ShardsQuarantined.Shards, func(sh *Shard) {
+			sh.endMove()
+			sh.QuarantinedAt = r.Time
+		})
+	case *eventsv1.Event_ShardsUnquarantined:
+		s.each(e.ShardsUnquarantined.Namespace, e.ShardsUnquarantined.Shards, func(sh *Shard) { sh.QuarantinedAt, sh.Deaths = 0, 0 })
+	case *eventsv1.Event_PolicySet:
+		s.policySet(e.PolicySet)
 	case *eventsv1.Event_SessionClosed:
-		s.sessionClosed(e.SessionClosed.NodeId, events.Position(e.SessionClosed.Session))
+		s.sessionClosed(r.Time, e.SessionClosed)
 	}
 }
 
@@ -137,6 +147,8 @@ func (s *State) assigned(r events.Recorded, e *eventsv1.ShardsAssigned) {
 		s.each(e.Namespace, a.Shards, func(sh *Shard) {
 			sh.hold(a.NodeId, r.Time)
 			sh.endMove()
+			sh.let(r.Time, s.quarantine)
+			sh.AssignedAt = r.Time
 			sh.Owner, sh.Session, sh.Fence, sh.LastOwner = a.NodeId, events.Position(a.Session), r.Position, ""
 		})
 	}
@@ -153,9 +165,12 @@ func (sh *Shard) hold(node string, now int64) {
 	}
 }
 
-func (s *State) released(e *eventsv1.ShardsReleased) {
+func (s *State) released(now int64, e *eventsv1.ShardsReleased) {
 	for _, a := range e.Releases {
-		s.each(e.Namespace, a.Shards, (*Shard).unown)
+		s.each(e.Namespace, a.Shards, func(sh *Shard) {
+			sh.let(now, s.quarantine)
+			sh.unown()
+		})
 	}
 }
 
@@ -170,27 +185,26 @@ func (s *State) moveStarted(e *eventsv1.ShardMoveStarted) {
 }
 
 // sessionClosed is where ownership mode lease releases: with the session goes
-// the right to own.
-func (s *State) sessionClosed(node string, session events.Position) {
+// the right to own. A death counts against what it took down with it.
+func (s *State) sessionClosed(now int64, e *eventsv1.SessionClosed) {
 	var names []string
 	s.EachNamespace(func(ns *Namespace) bool {
-		if ns.Owned(node) > 0 {
+		if ns.Owned(e.NodeId) > 0 {
 			names = append(names, ns.Name)
 		}
 		return true
 	})
 	for _, name := range names {
 		ns := s.writable(name)
-		left := ns.Owned(node)
-		for i := 0; i < len(ns.pages) && left > 0; i++ {
-			for j := range ns.pages[i].shards {
-				if sh := &ns.pages[i].shards[j]; sh.Owner == node {
-					left--
-					if sh.Session == session {
-						ns.edit(uint32(i*pageSize+j), (*Shard).unown)
-					}
+		ns.ownedBy(e.NodeId, events.Position(e.Session), func(id uint32, _ *Shard) {
+			ns.edit(id, func(sh *Shard) {
+				if deadly(e.Cause) {
+					sh.died(now, s.quarantine, e.Cause)
+				} else {
+					sh.let(now, s.quarantine)
 				}
-			}
-		}
+				sh.unown()
+			})
+		})
 	}
 }

@@ -30,6 +30,13 @@ type Shard struct {
 	HeldUntil int64  `cbor:"8,keyasint,omitempty"`
 	Paused    bool   `cbor:"9,keyasint,omitempty"`
 	Version   uint64 `cbor:"10,keyasint"`
+	// Deaths of owners in a row, each within the window of its assignment.
+	Deaths uint8 `cbor:"12,keyasint,omitempty" json:"-"`
+	// AssignedAt is when the owner was given the shard, Unix nanoseconds; 0 while
+	// it is unowned.
+	AssignedAt int64 `cbor:"13,keyasint,omitempty" json:"-"`
+	// QuarantinedAt is since when it is quarantined, Unix nanoseconds; 0 is not.
+	QuarantinedAt int64 `cbor:"14,keyasint,omitempty" json:",omitempty"`
 	// Stuck: the owner did not release it when it was last asked. HeldUntil is then
 	// when it may be asked again.
 	Stuck bool `cbor:"40,keyasint,omitempty" json:",omitempty"`
@@ -66,6 +73,8 @@ type Namespace struct {
 	owned   btree.Map[string, int]
 	unowned int
 	moving  int
+	// quarantined are among the unowned.
+	quarantined int
 }
 
 // State holds the namespaces. Use [NewState]. It has one owner.
@@ -77,19 +86,22 @@ type State struct {
 	// of those before, floor is the highest of all.
 	ended btree.Map[string, uint64]
 	floor uint64
+	// quarantine is the rule in force.
+	quarantine Quarantine
 }
 
 // maxEnded bounds the names that are remembered one by one.
 const maxEnded = 10_000
 
 // NewState returns the state of an empty log.
-func NewState() *State { return &State{token: &token{}} }
+func NewState() *State { return &State{token: &token{}, quarantine: DefaultQuarantine()} }
 
 // Clone returns an independent state that shares what neither changes. The
 // original is frozen from then on: it may be read, by anyone, and Evolve
 // panics.
 func (s *State) Clone() *State {
-	c := &State{token: &token{}, namespaces: *s.namespaces.Copy(), total: s.total, ended: *s.ended.Copy(), floor: s.floor}
+	c := &State{token: &token{}, namespaces: *s.namespaces.Copy(), total: s.total, ended: *s.ended.Copy(), floor: s.floor,
+		quarantine: s.quarantine}
 	s.token = nil
 	return c
 }
@@ -148,6 +160,22 @@ func (ns *Namespace) Each(fn func(id uint32, sh *Shard) bool) {
 	}
 }
 
+// ownedBy calls fn for every shard that a session of a node owns, in the order of
+// ids.
+func (ns *Namespace) ownedBy(node string, session events.Position, fn func(id uint32, sh *Shard)) {
+	left := ns.Owned(node)
+	for i := 0; i < len(ns.pages) && left > 0; i++ {
+		for j := range ns.pages[i].shards {
+			if sh := &ns.pages[i].shards[j]; sh.Owner == node {
+				left--
+				if sh.Session == session {
+					fn(uint32(i*pageSize+j), sh)
+				}
+			}
+		}
+	}
+}
+
 // Owned is the number of shards that a node owns.
 func (ns *Namespace) Owned(node string) int {
 	n, _ := ns.owned.Get(node)
@@ -156,6 +184,10 @@ func (ns *Namespace) Owned(node string) int {
 
 // Unowned is the number of shards without an owner.
 func (ns *Namespace) Unowned() int { return ns.unowned }
+
+// Quarantined is the number of unowned shards that stay so until an operator
+// releases them.
+func (ns *Namespace) Quarantined() int { return ns.quarantined }
 
 // Moving is the number of shards whose owner is asked to release.
 func (ns *Namespace) Moving() int { return ns.moving }
@@ -176,7 +208,7 @@ func (s *State) writable(name string) *Namespace {
 	c := &Namespace{
 		Name: ns.Name, Spec: ns.Spec, Version: ns.Version, Deleting: ns.Deleting,
 		token: s.token, pages: append([]*page(nil), ns.pages...),
-		owned: *ns.owned.Copy(), unowned: ns.unowned, moving: ns.moving,
+		owned: *ns.owned.Copy(), unowned: ns.unowned, moving: ns.moving, quarantined: ns.quarantined,
 	}
 	s.namespaces.Set(name, c)
 	return c
@@ -206,6 +238,9 @@ func (ns *Namespace) count(sh *Shard, by int) {
 	}
 	if sh.Owner == "" {
 		ns.unowned += by
+		if sh.Quarantined() {
+			ns.quarantined += by
+		}
 		return
 	}
 	n, _ := ns.owned.Get(sh.Owner)

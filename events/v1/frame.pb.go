@@ -318,6 +318,13 @@ type Event struct {
 	//	*Event_ShardMoveCancelled
 	//	*Event_ShardsPaused
 	//	*Event_ShardsResumed
+	//	*Event_ShardsQuarantined
+	//	*Event_ShardsUnquarantined
+	//	*Event_ScheduleCreated
+	//	*Event_ScheduleRemoved
+	//	*Event_ScheduleFired
+	//	*Event_SchedulePaused
+	//	*Event_ScheduleResumed
 	Kind          isEvent_Kind `protobuf_oneof:"kind"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -693,6 +700,69 @@ func (x *Event) GetShardsResumed() *ShardsResumed {
 	return nil
 }
 
+func (x *Event) GetShardsQuarantined() *ShardsQuarantined {
+	if x != nil {
+		if x, ok := x.Kind.(*Event_ShardsQuarantined); ok {
+			return x.ShardsQuarantined
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetShardsUnquarantined() *ShardsUnquarantined {
+	if x != nil {
+		if x, ok := x.Kind.(*Event_ShardsUnquarantined); ok {
+			return x.ShardsUnquarantined
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetScheduleCreated() *ScheduleCreated {
+	if x != nil {
+		if x, ok := x.Kind.(*Event_ScheduleCreated); ok {
+			return x.ScheduleCreated
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetScheduleRemoved() *ScheduleRemoved {
+	if x != nil {
+		if x, ok := x.Kind.(*Event_ScheduleRemoved); ok {
+			return x.ScheduleRemoved
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetScheduleFired() *ScheduleFired {
+	if x != nil {
+		if x, ok := x.Kind.(*Event_ScheduleFired); ok {
+			return x.ScheduleFired
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetSchedulePaused() *SchedulePaused {
+	if x != nil {
+		if x, ok := x.Kind.(*Event_SchedulePaused); ok {
+			return x.SchedulePaused
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetScheduleResumed() *ScheduleResumed {
+	if x != nil {
+		if x, ok := x.Kind.(*Event_ScheduleResumed); ok {
+			return x.ScheduleResumed
+		}
+	}
+	return nil
+}
+
 type isEvent_Kind interface {
 	isEvent_Kind()
 }
@@ -845,6 +915,34 @@ type Event_ShardsResumed struct {
 	ShardsResumed *ShardsResumed `protobuf:"bytes,110,opt,name=shards_resumed,json=shardsResumed,proto3,oneof"`
 }
 
+type Event_ShardsQuarantined struct {
+	ShardsQuarantined *ShardsQuarantined `protobuf:"bytes,114,opt,name=shards_quarantined,json=shardsQuarantined,proto3,oneof"`
+}
+
+type Event_ShardsUnquarantined struct {
+	ShardsUnquarantined *ShardsUnquarantined `protobuf:"bytes,115,opt,name=shards_unquarantined,json=shardsUnquarantined,proto3,oneof"`
+}
+
+type Event_ScheduleCreated struct {
+	ScheduleCreated *ScheduleCreated `protobuf:"bytes,300,opt,name=schedule_created,json=scheduleCreated,proto3,oneof"`
+}
+
+type Event_ScheduleRemoved struct {
+	ScheduleRemoved *ScheduleRemoved `protobuf:"bytes,301,opt,name=schedule_removed,json=scheduleRemoved,proto3,oneof"`
+}
+
+type Event_ScheduleFired struct {
+	ScheduleFired *ScheduleFired `protobuf:"bytes,302,opt,name=schedule_fired,json=scheduleFired,proto3,oneof"`
+}
+
+type Event_SchedulePaused struct {
+	SchedulePaused *SchedulePaused `protobuf:"bytes,303,opt,name=schedule_paused,json=schedulePaused,proto3,oneof"`
+}
+
+type Event_ScheduleResumed struct {
+	ScheduleResumed *ScheduleResumed `protobuf:"bytes,304,opt,name=schedule_resumed,json=scheduleResumed,proto3,oneof"`
+}
+
 func (*Event_EraStarted) isEvent_Kind() {}
 
 func (*Event_LogSealed) isEvent_Kind() {}
@@ -919,11 +1017,25 @@ func (*Event_ShardsPaused) isEvent_Kind() {}
 
 func (*Event_ShardsResumed) isEvent_Kind() {}
 
+func (*Event_ShardsQuarantined) isEvent_Kind() {}
+
+func (*Event_ShardsUnquarantined) isEvent_Kind() {}
+
+func (*Event_ScheduleCreated) isEvent_Kind() {}
+
+func (*Event_ScheduleRemoved) isEvent_Kind() {}
+
+func (*Event_ScheduleFired) isEvent_Kind() {}
+
+func (*Event_SchedulePaused) isEvent_Kind() {}
+
+func (*Event_ScheduleResumed) isEvent_Kind() {}
+
 var File_events_v1_frame_proto protoreflect.FileDescriptor
 
 const file_events_v1_frame_proto_rawDesc = "" +
 	"\n" +
-	"\x15events/v1/frame.proto\x12\x13omnirelay.events.v1\x1a\x17events/v1/control.proto\x1a\x1aevents/v1/leadership.proto\x1a\x1aevents/v1/membership.proto\x1a\x16events/v1/policy.proto\x1a\x15events/v1/shard.proto\"\xb4\x01\n" +
+	"\x15events/v1/frame.proto\x12\x13omnirelay.events.v1\x1a\x17events/v1/control.proto\x1a\x1aevents/v1/leadership.proto\x1a\x1aevents/v1/membership.proto\x1a\x16events/v1/policy.proto\x1a\x18events/v1/schedule.proto\x1a\x15events/v1/shard.proto\"\xb4\x01\n" +
 	"\x05Frame\x12\x15\n" +
 	"\x06log_id\x18\x01 \x01(\fR\x05logId\x12\x10\n" +
 	"\x03era\x18\x02 \x01(\x04R\x03era\x12\x14\n" +
@@ -942,7 +1054,7 @@ const file_events_v1_frame_proto_rawDesc = "" +
 	"\fcausation_id\x18\x05 \x01(\tR\vcausationId\x12\x18\n" +
 	"\acommand\x18\x06 \x01(\tR\acommand\x12'\n" +
 	"\x0fidempotency_key\x18\a \x01(\fR\x0eidempotencyKey\x12!\n" +
-	"\frequest_hash\x18\b \x01(\fR\vrequestHash\"\x8b\x17\n" +
+	"\frequest_hash\x18\b \x01(\fR\vrequestHash\"\xde\x1b\n" +
 	"\x05Event\x12B\n" +
 	"\vera_started\x18\n" +
 	" \x01(\v2\x1f.omnirelay.events.v1.EraStartedH\x00R\n" +
@@ -988,7 +1100,14 @@ const file_events_v1_frame_proto_rawDesc = "" +
 	"\x11shard_move_failed\x18k \x01(\v2$.omnirelay.events.v1.ShardMoveFailedH\x00R\x0fshardMoveFailed\x12[\n" +
 	"\x14shard_move_cancelled\x18l \x01(\v2'.omnirelay.events.v1.ShardMoveCancelledH\x00R\x12shardMoveCancelled\x12H\n" +
 	"\rshards_paused\x18m \x01(\v2!.omnirelay.events.v1.ShardsPausedH\x00R\fshardsPaused\x12K\n" +
-	"\x0eshards_resumed\x18n \x01(\v2\".omnirelay.events.v1.ShardsResumedH\x00R\rshardsResumedB\x06\n" +
+	"\x0eshards_resumed\x18n \x01(\v2\".omnirelay.events.v1.ShardsResumedH\x00R\rshardsResumed\x12W\n" +
+	"\x12shards_quarantined\x18r \x01(\v2&.omnirelay.events.v1.ShardsQuarantinedH\x00R\x11shardsQuarantined\x12]\n" +
+	"\x14shards_unquarantined\x18s \x01(\v2(.omnirelay.events.v1.ShardsUnquarantinedH\x00R\x13shardsUnquarantined\x12R\n" +
+	"\x10schedule_created\x18\xac\x02 \x01(\v2$.omnirelay.events.v1.ScheduleCreatedH\x00R\x0fscheduleCreated\x12R\n" +
+	"\x10schedule_removed\x18\xad\x02 \x01(\v2$.omnirelay.events.v1.ScheduleRemovedH\x00R\x0fscheduleRemoved\x12L\n" +
+	"\x0eschedule_fired\x18\xae\x02 \x01(\v2\".omnirelay.events.v1.ScheduleFiredH\x00R\rscheduleFired\x12O\n" +
+	"\x0fschedule_paused\x18\xaf\x02 \x01(\v2#.omnirelay.events.v1.SchedulePausedH\x00R\x0eschedulePaused\x12R\n" +
+	"\x10schedule_resumed\x18\xb0\x02 \x01(\v2$.omnirelay.events.v1.ScheduleResumedH\x00R\x0fscheduleResumedB\x06\n" +
 	"\x04kindB3Z1github.com/omnirelay/omnirelay/events/v1;eventsv1b\x06proto3"
 
 var (
@@ -1005,47 +1124,54 @@ func file_events_v1_frame_proto_rawDescGZIP() []byte {
 
 var file_events_v1_frame_proto_msgTypes = make([]protoimpl.MessageInfo, 4)
 var file_events_v1_frame_proto_goTypes = []any{
-	(*Frame)(nil),              // 0: omnirelay.events.v1.Frame
-	(*Decision)(nil),           // 1: omnirelay.events.v1.Decision
-	(*Meta)(nil),               // 2: omnirelay.events.v1.Meta
-	(*Event)(nil),              // 3: omnirelay.events.v1.Event
-	(*EraStarted)(nil),         // 4: omnirelay.events.v1.EraStarted
-	(*LogSealed)(nil),          // 5: omnirelay.events.v1.LogSealed
-	(*LogResumed)(nil),         // 6: omnirelay.events.v1.LogResumed
-	(*EraSettled)(nil),         // 7: omnirelay.events.v1.EraSettled
-	(*LogTailHealed)(nil),      // 8: omnirelay.events.v1.LogTailHealed
-	(*ReplicaReplaced)(nil),    // 9: omnirelay.events.v1.ReplicaReplaced
-	(*PolicySet)(nil),          // 10: omnirelay.events.v1.PolicySet
-	(*PolicyRemoved)(nil),      // 11: omnirelay.events.v1.PolicyRemoved
-	(*NodeJoined)(nil),         // 12: omnirelay.events.v1.NodeJoined
-	(*NodeUpdated)(nil),        // 13: omnirelay.events.v1.NodeUpdated
-	(*NodeLeft)(nil),           // 14: omnirelay.events.v1.NodeLeft
-	(*NodeCordoned)(nil),       // 15: omnirelay.events.v1.NodeCordoned
-	(*NodeUncordoned)(nil),     // 16: omnirelay.events.v1.NodeUncordoned
-	(*SessionOpened)(nil),      // 17: omnirelay.events.v1.SessionOpened
-	(*SessionClosed)(nil),      // 18: omnirelay.events.v1.SessionClosed
-	(*ServerLost)(nil),         // 19: omnirelay.events.v1.ServerLost
-	(*ServerReturned)(nil),     // 20: omnirelay.events.v1.ServerReturned
-	(*NodeDrainStarted)(nil),   // 21: omnirelay.events.v1.NodeDrainStarted
-	(*NodeDrainCancelled)(nil), // 22: omnirelay.events.v1.NodeDrainCancelled
-	(*NodeDrained)(nil),        // 23: omnirelay.events.v1.NodeDrained
-	(*NodeDrainStalled)(nil),   // 24: omnirelay.events.v1.NodeDrainStalled
-	(*CandidacyDeclared)(nil),  // 25: omnirelay.events.v1.CandidacyDeclared
-	(*CandidacyWithdrawn)(nil), // 26: omnirelay.events.v1.CandidacyWithdrawn
-	(*LeadershipGranted)(nil),  // 27: omnirelay.events.v1.LeadershipGranted
-	(*LeadershipResigned)(nil), // 28: omnirelay.events.v1.LeadershipResigned
-	(*LeadershipExpired)(nil),  // 29: omnirelay.events.v1.LeadershipExpired
-	(*NamespaceCreated)(nil),   // 30: omnirelay.events.v1.NamespaceCreated
-	(*NamespaceUpdated)(nil),   // 31: omnirelay.events.v1.NamespaceUpdated
-	(*NamespaceDeleting)(nil),  // 32: omnirelay.events.v1.NamespaceDeleting
-	(*NamespaceDeleted)(nil),   // 33: omnirelay.events.v1.NamespaceDeleted
-	(*ShardsAssigned)(nil),     // 34: omnirelay.events.v1.ShardsAssigned
-	(*ShardsReleased)(nil),     // 35: omnirelay.events.v1.ShardsReleased
-	(*ShardMoveStarted)(nil),   // 36: omnirelay.events.v1.ShardMoveStarted
-	(*ShardMoveFailed)(nil),    // 37: omnirelay.events.v1.ShardMoveFailed
-	(*ShardMoveCancelled)(nil), // 38: omnirelay.events.v1.ShardMoveCancelled
-	(*ShardsPaused)(nil),       // 39: omnirelay.events.v1.ShardsPaused
-	(*ShardsResumed)(nil),      // 40: omnirelay.events.v1.ShardsResumed
+	(*Frame)(nil),               // 0: omnirelay.events.v1.Frame
+	(*Decision)(nil),            // 1: omnirelay.events.v1.Decision
+	(*Meta)(nil),                // 2: omnirelay.events.v1.Meta
+	(*Event)(nil),               // 3: omnirelay.events.v1.Event
+	(*EraStarted)(nil),          // 4: omnirelay.events.v1.EraStarted
+	(*LogSealed)(nil),           // 5: omnirelay.events.v1.LogSealed
+	(*LogResumed)(nil),          // 6: omnirelay.events.v1.LogResumed
+	(*EraSettled)(nil),          // 7: omnirelay.events.v1.EraSettled
+	(*LogTailHealed)(nil),       // 8: omnirelay.events.v1.LogTailHealed
+	(*ReplicaReplaced)(nil),     // 9: omnirelay.events.v1.ReplicaReplaced
+	(*PolicySet)(nil),           // 10: omnirelay.events.v1.PolicySet
+	(*PolicyRemoved)(nil),       // 11: omnirelay.events.v1.PolicyRemoved
+	(*NodeJoined)(nil),          // 12: omnirelay.events.v1.NodeJoined
+	(*NodeUpdated)(nil),         // 13: omnirelay.events.v1.NodeUpdated
+	(*NodeLeft)(nil),            // 14: omnirelay.events.v1.NodeLeft
+	(*NodeCordoned)(nil),        // 15: omnirelay.events.v1.NodeCordoned
+	(*NodeUncordoned)(nil),      // 16: omnirelay.events.v1.NodeUncordoned
+	(*SessionOpened)(nil),       // 17: omnirelay.events.v1.SessionOpened
+	(*SessionClosed)(nil),       // 18: omnirelay.events.v1.SessionClosed
+	(*ServerLost)(nil),          // 19: omnirelay.events.v1.ServerLost
+	(*ServerReturned)(nil),      // 20: omnirelay.events.v1.ServerReturned
+	(*NodeDrainStarted)(nil),    // 21: omnirelay.events.v1.NodeDrainStarted
+	(*NodeDrainCancelled)(nil),  // 22: omnirelay.events.v1.NodeDrainCancelled
+	(*NodeDrained)(nil),         // 23: omnirelay.events.v1.NodeDrained
+	(*NodeDrainStalled)(nil),    // 24: omnirelay.events.v1.NodeDrainStalled
+	(*CandidacyDeclared)(nil),   // 25: omnirelay.events.v1.CandidacyDeclared
+	(*CandidacyWithdrawn)(nil),  // 26: omnirelay.events.v1.CandidacyWithdrawn
+	(*LeadershipGranted)(nil),   // 27: omnirelay.events.v1.LeadershipGranted
+	(*LeadershipResigned)(nil),  // 28: omnirelay.events.v1.LeadershipResigned
+	(*LeadershipExpired)(nil),   // 29: omnirelay.events.v1.LeadershipExpired
+	(*NamespaceCreated)(nil),    // 30: omnirelay.events.v1.NamespaceCreated
+	(*NamespaceUpdated)(nil),    // 31: omnirelay.events.v1.NamespaceUpdated
+	(*NamespaceDeleting)(nil),   // 32: omnirelay.events.v1.NamespaceDeleting
+	(*NamespaceDeleted)(nil),    // 33: omnirelay.events.v1.NamespaceDeleted
+	(*ShardsAssigned)(nil),      // 34: omnirelay.events.v1.ShardsAssigned
+	(*ShardsReleased)(nil),      // 35: omnirelay.events.v1.ShardsReleased
+	(*ShardMoveStarted)(nil),    // 36: omnirelay.events.v1.ShardMoveStarted
+	(*ShardMoveFailed)(nil),     // 37: omnirelay.events.v1.ShardMoveFailed
+	(*ShardMoveCancelled)(nil),  // 38: omnirelay.events.v1.ShardMoveCancelled
+	(*ShardsPaused)(nil),        // 39: omnirelay.events.v1.ShardsPaused
+	(*ShardsResumed)(nil),       // 40: omnirelay.events.v1.ShardsResumed
+	(*ShardsQuarantined)(nil),   // 41: omnirelay.events.v1.ShardsQuarantined
+	(*ShardsUnquarantined)(nil), // 42: omnirelay.events.v1.ShardsUnquarantined
+	(*ScheduleCreated)(nil),     // 43: omnirelay.events.v1.ScheduleCreated
+	(*ScheduleRemoved)(nil),     // 44: omnirelay.events.v1.ScheduleRemoved
+	(*ScheduleFired)(nil),       // 45: omnirelay.events.v1.ScheduleFired
+	(*SchedulePaused)(nil),      // 46: omnirelay.events.v1.SchedulePaused
+	(*ScheduleResumed)(nil),     // 47: omnirelay.events.v1.ScheduleResumed
 }
 var file_events_v1_frame_proto_depIdxs = []int32{
 	1,  // 0: omnirelay.events.v1.Frame.decisions:type_name -> omnirelay.events.v1.Decision
@@ -1088,11 +1214,18 @@ var file_events_v1_frame_proto_depIdxs = []int32{
 	38, // 37: omnirelay.events.v1.Event.shard_move_cancelled:type_name -> omnirelay.events.v1.ShardMoveCancelled
 	39, // 38: omnirelay.events.v1.Event.shards_paused:type_name -> omnirelay.events.v1.ShardsPaused
 	40, // 39: omnirelay.events.v1.Event.shards_resumed:type_name -> omnirelay.events.v1.ShardsResumed
-	40, // [40:40] is the sub-list for method output_type
-	40, // [40:40] is the sub-list for method input_type
-	40, // [40:40] is the sub-list for extension type_name
-	40, // [40:40] is the sub-list for extension extendee
-	0,  // [0:40] is the sub-list for field type_name
+	41, // 40: omnirelay.events.v1.Event.shards_quarantined:type_name -> omnirelay.events.v1.ShardsQuarantined
+	42, // 41: omnirelay.events.v1.Event.shards_unquarantined:type_name -> omnirelay.events.v1.ShardsUnquarantined
+	43, // 42: omnirelay.events.v1.Event.schedule_created:type_name -> omnirelay.events.v1.ScheduleCreated
+	44, // 43: omnirelay.events.v1.Event.schedule_removed:type_name -> omnirelay.events.v1.ScheduleRemoved
+	45, // 44: omnirelay.events.v1.Event.schedule_fired:type_name -> omnirelay.events.v1.ScheduleFired
+	46, // 45: omnirelay.events.v1.Event.schedule_paused:type_name -> omnirelay.events.v1.SchedulePaused
+	47, // 46: omnirelay.events.v1.Event.schedule_resumed:type_name -> omnirelay.events.v1.ScheduleResumed
+	47, // [47:47] is the sub-list for method output_type
+	47, // [47:47] is the sub-list for method input_type
+	47, // [47:47] is the sub-list for extension type_name
+	47, // [47:47] is the sub-list for extension extendee
+	0,  // [0:47] is the sub-list for field type_name
 }
 
 func init() { file_events_v1_frame_proto_init() }
@@ -1104,6 +1237,7 @@ func file_events_v1_frame_proto_init() {
 	file_events_v1_leadership_proto_init()
 	file_events_v1_membership_proto_init()
 	file_events_v1_policy_proto_init()
+	file_events_v1_schedule_proto_init()
 	file_events_v1_shard_proto_init()
 	file_events_v1_frame_proto_msgTypes[3].OneofWrappers = []any{
 		(*Event_EraStarted)(nil),
@@ -1143,6 +1277,13 @@ func file_events_v1_frame_proto_init() {
 		(*Event_ShardMoveCancelled)(nil),
 		(*Event_ShardsPaused)(nil),
 		(*Event_ShardsResumed)(nil),
+		(*Event_ShardsQuarantined)(nil),
+		(*Event_ShardsUnquarantined)(nil),
+		(*Event_ScheduleCreated)(nil),
+		(*Event_ScheduleRemoved)(nil),
+		(*Event_ScheduleFired)(nil),
+		(*Event_SchedulePaused)(nil),
+		(*Event_ScheduleResumed)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{

@@ -88,6 +88,7 @@ type PolicySet struct {
 	//
 	//	*PolicySet_Session
 	//	*PolicySet_Maintenance
+	//	*PolicySet_Quarantine
 	Spec          isPolicySet_Spec `protobuf_oneof:"spec"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -169,6 +170,15 @@ func (x *PolicySet) GetMaintenance() *MaintenancePolicy {
 	return nil
 }
 
+func (x *PolicySet) GetQuarantine() *QuarantinePolicy {
+	if x != nil {
+		if x, ok := x.Spec.(*PolicySet_Quarantine); ok {
+			return x.Quarantine
+		}
+	}
+	return nil
+}
+
 type isPolicySet_Spec interface {
 	isPolicySet_Spec()
 }
@@ -181,9 +191,15 @@ type PolicySet_Maintenance struct {
 	Maintenance *MaintenancePolicy `protobuf:"bytes,11,opt,name=maintenance,proto3,oneof"`
 }
 
+type PolicySet_Quarantine struct {
+	Quarantine *QuarantinePolicy `protobuf:"bytes,12,opt,name=quarantine,proto3,oneof"`
+}
+
 func (*PolicySet_Session) isPolicySet_Spec() {}
 
 func (*PolicySet_Maintenance) isPolicySet_Spec() {}
+
+func (*PolicySet_Quarantine) isPolicySet_Spec() {}
 
 // PolicyRemoved takes a policy away. Its name is free again; versions go on.
 type PolicyRemoved struct {
@@ -391,18 +407,96 @@ func (x *SessionPolicy) GetTtlMs() uint32 {
 	return 0
 }
 
+// QuarantinePolicy is kind "quarantine": when a shard is taken out of service
+// because its owners die of it.
+type QuarantinePolicy struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Deaths of owners in a row, each within the window of its assignment.
+	Deaths uint32 `protobuf:"varint,1,opt,name=deaths,proto3" json:"deaths,omitempty"`
+	// Milliseconds from an assignment; who lives longer has survived the shard.
+	WindowMs uint64 `protobuf:"varint,2,opt,name=window_ms,json=windowMs,proto3" json:"window_ms,omitempty"`
+	// A close that would quarantine more shards than this, over all namespaces,
+	// quarantines none: its evidence singles out none.
+	MaxAtOnce uint32 `protobuf:"varint,3,opt,name=max_at_once,json=maxAtOnce,proto3" json:"max_at_once,omitempty"`
+	// Nothing is quarantined.
+	Disabled      bool `protobuf:"varint,4,opt,name=disabled,proto3" json:"disabled,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *QuarantinePolicy) Reset() {
+	*x = QuarantinePolicy{}
+	mi := &file_events_v1_policy_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *QuarantinePolicy) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*QuarantinePolicy) ProtoMessage() {}
+
+func (x *QuarantinePolicy) ProtoReflect() protoreflect.Message {
+	mi := &file_events_v1_policy_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use QuarantinePolicy.ProtoReflect.Descriptor instead.
+func (*QuarantinePolicy) Descriptor() ([]byte, []int) {
+	return file_events_v1_policy_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *QuarantinePolicy) GetDeaths() uint32 {
+	if x != nil {
+		return x.Deaths
+	}
+	return 0
+}
+
+func (x *QuarantinePolicy) GetWindowMs() uint64 {
+	if x != nil {
+		return x.WindowMs
+	}
+	return 0
+}
+
+func (x *QuarantinePolicy) GetMaxAtOnce() uint32 {
+	if x != nil {
+		return x.MaxAtOnce
+	}
+	return 0
+}
+
+func (x *QuarantinePolicy) GetDisabled() bool {
+	if x != nil {
+		return x.Disabled
+	}
+	return false
+}
+
 var File_events_v1_policy_proto protoreflect.FileDescriptor
 
 const file_events_v1_policy_proto_rawDesc = "" +
 	"\n" +
-	"\x16events/v1/policy.proto\x12\x13omnirelay.events.v1\"\xe1\x01\n" +
+	"\x16events/v1/policy.proto\x12\x13omnirelay.events.v1\"\xaa\x02\n" +
 	"\tPolicySet\x12\x12\n" +
 	"\x04kind\x18\x01 \x01(\tR\x04kind\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x18\n" +
 	"\aversion\x18\x03 \x01(\x04R\aversion\x12>\n" +
 	"\asession\x18\n" +
 	" \x01(\v2\".omnirelay.events.v1.SessionPolicyH\x00R\asession\x12J\n" +
-	"\vmaintenance\x18\v \x01(\v2&.omnirelay.events.v1.MaintenancePolicyH\x00R\vmaintenanceB\x06\n" +
+	"\vmaintenance\x18\v \x01(\v2&.omnirelay.events.v1.MaintenancePolicyH\x00R\vmaintenance\x12G\n" +
+	"\n" +
+	"quarantine\x18\f \x01(\v2%.omnirelay.events.v1.QuarantinePolicyH\x00R\n" +
+	"quarantineB\x06\n" +
 	"\x04spec\"Q\n" +
 	"\rPolicyRemoved\x12\x12\n" +
 	"\x04kind\x18\x01 \x01(\tR\x04kind\x12\x12\n" +
@@ -417,7 +511,12 @@ const file_events_v1_policy_proto_rawDesc = "" +
 	"\x06reason\x18\x06 \x01(\tR\x06reason\x12*\n" +
 	"\x11drain_deadline_ms\x18\a \x01(\rR\x0fdrainDeadlineMs\"&\n" +
 	"\rSessionPolicy\x12\x15\n" +
-	"\x06ttl_ms\x18\x01 \x01(\rR\x05ttlMs*\x91\x01\n" +
+	"\x06ttl_ms\x18\x01 \x01(\rR\x05ttlMs\"\x83\x01\n" +
+	"\x10QuarantinePolicy\x12\x16\n" +
+	"\x06deaths\x18\x01 \x01(\rR\x06deaths\x12\x1b\n" +
+	"\twindow_ms\x18\x02 \x01(\x04R\bwindowMs\x12\x1e\n" +
+	"\vmax_at_once\x18\x03 \x01(\rR\tmaxAtOnce\x12\x1a\n" +
+	"\bdisabled\x18\x04 \x01(\bR\bdisabled*\x91\x01\n" +
 	"\x11MaintenanceImpact\x12\"\n" +
 	"\x1eMAINTENANCE_IMPACT_UNSPECIFIED\x10\x00\x12\x1b\n" +
 	"\x17MAINTENANCE_IMPACT_NONE\x10\x01\x12\x1d\n" +
@@ -437,23 +536,25 @@ func file_events_v1_policy_proto_rawDescGZIP() []byte {
 }
 
 var file_events_v1_policy_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_events_v1_policy_proto_msgTypes = make([]protoimpl.MessageInfo, 4)
+var file_events_v1_policy_proto_msgTypes = make([]protoimpl.MessageInfo, 5)
 var file_events_v1_policy_proto_goTypes = []any{
 	(MaintenanceImpact)(0),    // 0: omnirelay.events.v1.MaintenanceImpact
 	(*PolicySet)(nil),         // 1: omnirelay.events.v1.PolicySet
 	(*PolicyRemoved)(nil),     // 2: omnirelay.events.v1.PolicyRemoved
 	(*MaintenancePolicy)(nil), // 3: omnirelay.events.v1.MaintenancePolicy
 	(*SessionPolicy)(nil),     // 4: omnirelay.events.v1.SessionPolicy
+	(*QuarantinePolicy)(nil),  // 5: omnirelay.events.v1.QuarantinePolicy
 }
 var file_events_v1_policy_proto_depIdxs = []int32{
 	4, // 0: omnirelay.events.v1.PolicySet.session:type_name -> omnirelay.events.v1.SessionPolicy
 	3, // 1: omnirelay.events.v1.PolicySet.maintenance:type_name -> omnirelay.events.v1.MaintenancePolicy
-	0, // 2: omnirelay.events.v1.MaintenancePolicy.impact:type_name -> omnirelay.events.v1.MaintenanceImpact
-	3, // [3:3] is the sub-list for method output_type
-	3, // [3:3] is the sub-list for method input_type
-	3, // [3:3] is the sub-list for extension type_name
-	3, // [3:3] is the sub-list for extension extendee
-	0, // [0:3] is the sub-list for field type_name
+	5, // 2: omnirelay.events.v1.PolicySet.quarantine:type_name -> omnirelay.events.v1.QuarantinePolicy
+	0, // 3: omnirelay.events.v1.MaintenancePolicy.impact:type_name -> omnirelay.events.v1.MaintenanceImpact
+	4, // [4:4] is the sub-list for method output_type
+	4, // [4:4] is the sub-list for method input_type
+	4, // [4:4] is the sub-list for extension type_name
+	4, // [4:4] is the sub-list for extension extendee
+	0, // [0:4] is the sub-list for field type_name
 }
 
 func init() { file_events_v1_policy_proto_init() }
@@ -464,6 +565,7 @@ func file_events_v1_policy_proto_init() {
 	file_events_v1_policy_proto_msgTypes[0].OneofWrappers = []any{
 		(*PolicySet_Session)(nil),
 		(*PolicySet_Maintenance)(nil),
+		(*PolicySet_Quarantine)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -471,7 +573,7 @@ func file_events_v1_policy_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_events_v1_policy_proto_rawDesc), len(file_events_v1_policy_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   4,
+			NumMessages:   5,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -23,6 +23,7 @@ import (
 	"github.com/omnirelay/omnirelay/ops/maintenance"
 	"github.com/omnirelay/omnirelay/ops/placer"
 	"github.com/omnirelay/omnirelay/ops/refusals"
+	"github.com/omnirelay/omnirelay/ops/scheduler"
 	"github.com/omnirelay/omnirelay/ops/sessions"
 	"github.com/omnirelay/omnirelay/ops/succession"
 	"github.com/omnirelay/omnirelay/ops/telemetry"
@@ -287,7 +288,8 @@ func (s *server) newSequencer(snapshot sequencer.View) error {
 	s.runner = loop.New(loop.Config{
 		Server: s.cfg.Name, Sequencer: s.seq, Clock: loop.Clock(s.opts.Clock), Logger: s.log, Metrics: s.opts.Registry,
 	},
-		s.keeper, placer.New(), succession.New(), drainer.New(s.keeper), maintenance.New(), failuredetector.New(s.cfg.Name, s.seq, heard{s}),
+		s.keeper, placer.New(), succession.New(), drainer.New(s.keeper), maintenance.New(), scheduler.New(),
+		failuredetector.New(s.cfg.Name, s.seq, heard{s}),
 		loop.WokenBy(handoff.New(s.keeper), s.keeper.News()),
 	)
 	return s.newCluster()
@@ -308,7 +310,7 @@ func (s *server) openRows(ctx context.Context) error {
 	cfg := projections.DefaultConfig(s.dir.rowsDir(),
 		shardmap.Table{}, registry.Peers{}, registry.Leaders{}, registry.Namespaces{},
 		registry.Candidates{}, registry.Policies{}, registry.Eras{}, registry.LogStates{},
-		registry.Maintenance{}, audit.Table{})
+		registry.Maintenance{}, registry.Schedules{}, audit.Table{})
 	cfg.Metrics, cfg.Logger = s.opts.Registry, s.log.With("component", "projection")
 	rows, err := projections.Open(ctx, s.store, cfg)
 	if err != nil {

@@ -5,9 +5,9 @@
 //     with unchanged inputs asks for nothing (L7).
 //  2. Only nodes with the namespace's role, a live session and no cordon get
 //     shards (S3). What a cordoned node owns stays there and leaves the count.
-//  3. Held, paused and moving shards stay where they are (S9, S10). An unowned
-//     shard counts as still on its last owner while that node is eligible, and
-//     on the target of its move.
+//  3. Held, paused and moving shards stay where they are (S9, S10), and a
+//     quarantined one stays unowned. An unowned shard counts as still on its last
+//     owner while that node is eligible, and on the target of its move.
 //  4. Unowned shards come first; balance is asked for in the same step.
 //  5. Shards of a node that is being drained count as unowned and move away, held
 //     ones too, at most [DrainPerNode] of a node and [DrainTotal] in all at once.

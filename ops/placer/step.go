@@ -191,6 +191,9 @@ func input(ns *shard.Namespace, nodes []Node, leaving *leaving, logTime int64) (
 
 // standing says on which node a shard counts, and whether it stays there.
 func standing(sh *shard.Shard, at func(string) int32, logTime int64) (where int32, fixed bool) {
+	if sh.Quarantined() { // nobody's, and on nobody's account
+		return placement.NoOwner, true
+	}
 	if sh.Owner == "" {
 		if where = at(sh.MoveTo); where == placement.NoOwner {
 			where = at(sh.LastOwner)
@@ -216,7 +219,7 @@ func diff(ns *shard.Namespace, nodes []Node, in *placement.Input, r placement.Re
 	ns.Each(func(id uint32, sh *shard.Shard) bool {
 		to := r.Owner[id]
 		switch {
-		case to == placement.NoOwner || sh.Paused:
+		case to == placement.NoOwner || sh.Paused || sh.Quarantined():
 		case sh.Owner == "":
 			assign[to] = append(assign[to], id)
 		case sh.MoveTo == "" && !in.Fixed(int(id)) && in.Current(int(id)) != to && !leaving.gives(sh, logTime):

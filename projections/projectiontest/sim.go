@@ -21,6 +21,7 @@ type Sim struct {
 	namespaces map[string]*simNamespace
 	holders    map[string]string // scope → node
 	servers    map[string]bool   // whether they are lost
+	schedules  map[string]bool   // whether they are paused
 }
 
 type simNode struct {
@@ -39,13 +40,14 @@ type simShard struct {
 	owner  string
 	moveTo string
 	paused bool
+	out    bool // quarantined
 }
 
 // NewSim returns a simulation of an empty mesh.
 func NewSim(draw func(n int) int, maxShards int) *Sim {
 	return &Sim{
 		Draw: draw, MaxShards: maxShards,
-		nodes: map[string]*simNode{}, namespaces: map[string]*simNamespace{}, holders: map[string]string{}, servers: map[string]bool{},
+		nodes: map[string]*simNode{}, namespaces: map[string]*simNamespace{}, holders: map[string]string{}, servers: map[string]bool{}, schedules: map[string]bool{},
 	}
 }
 
@@ -67,6 +69,7 @@ func (s *Sim) step() []*eventsv1.Event {
 	actions := []func() []*eventsv1.Event{
 		s.join, s.createNamespace, s.assign, s.assign, s.move, s.finishMove, s.endMove, s.pause,
 		s.expire, s.restart, s.leave, s.cordon, s.drain, s.maintenance, s.server, s.campaign, s.resign, s.updateNamespace, s.deleteNamespace, s.policy,
+		s.quarantine, s.schedule,
 	}
 	for range 8 {
 		if es := actions[s.Draw(len(actions))](); len(es) > 0 {

@@ -321,3 +321,23 @@ func changeLogState(rows *projections.Rows, fn func(*controlv1.LogState)) {
 }
 
 func logStateKey() kv.Key { return nameKey("log") }
+
+// Apply implements [projections.Table].
+func (Schedules) Apply(rows *projections.Rows, rec events.Recorded) {
+	switch e := rec.Event.GetKind().(type) {
+	case *eventsv1.Event_ScheduleCreated:
+		changeSchedule(rows, rec, e.ScheduleCreated.Name, func(*controlv1.Schedule) *controlv1.Schedule { return newSchedule(rec, e.ScheduleCreated) })
+	case *eventsv1.Event_ScheduleRemoved:
+		changeSchedule(rows, rec, e.ScheduleRemoved.Name, func(*controlv1.Schedule) *controlv1.Schedule { return nil })
+	case *eventsv1.Event_ScheduleFired:
+		changeSchedule(rows, rec, e.ScheduleFired.Name, func(s *controlv1.Schedule) *controlv1.Schedule { return fire(s, rec, e.ScheduleFired) })
+	case *eventsv1.Event_SchedulePaused:
+		changeSchedule(rows, rec, e.SchedulePaused.Name, func(s *controlv1.Schedule) *controlv1.Schedule {
+			return due(s, controlv1.ScheduleStatus_SCHEDULE_STATUS_PAUSED, 0)
+		})
+	case *eventsv1.Event_ScheduleResumed:
+		changeSchedule(rows, rec, e.ScheduleResumed.Name, func(s *controlv1.Schedule) *controlv1.Schedule {
+			return due(s, controlv1.ScheduleStatus_SCHEDULE_STATUS_ACTIVE, e.ScheduleResumed.NextMs)
+		})
+	}
+}

@@ -53,6 +53,15 @@ func (Table) Apply(rows *projections.Rows, rec events.Recorded) {
 		a.set(e.ShardsPaused.Namespace, e.ShardsPaused.Shards, func(r *row) { r.Status = controlv1.ShardStatus_SHARD_STATUS_PAUSED })
 	case *eventsv1.Event_ShardsResumed:
 		a.set(e.ShardsResumed.Namespace, e.ShardsResumed.Shards, func(r *row) { r.Status = controlv1.ShardStatus_SHARD_STATUS_ACTIVE })
+	case *eventsv1.Event_ShardsQuarantined:
+		a.set(e.ShardsQuarantined.Namespace, e.ShardsQuarantined.Shards, func(r *row) {
+			disable(r)
+			r.QuarantinedAt, r.Deaths = a.now, e.ShardsQuarantined.Deaths
+		})
+	case *eventsv1.Event_ShardsUnquarantined:
+		a.set(e.ShardsUnquarantined.Namespace, e.ShardsUnquarantined.Shards, func(r *row) {
+			r.Status, r.QuarantinedAt, r.Deaths = controlv1.ShardStatus_SHARD_STATUS_ACTIVE, nil, 0
+		})
 	case *eventsv1.Event_SessionClosed:
 		a.sessionClosed(e.SessionClosed.NodeId, int64(e.SessionClosed.Session))
 	}
@@ -233,5 +242,6 @@ func clone(r *row) *row {
 		UpdatedAt: r.UpdatedAt, ChangeTicket: r.ChangeTicket, FenceToken: r.FenceToken,
 		SessionId: r.SessionId, LastOwnerNodeId: r.LastOwnerNodeId, MoveToNodeId: r.MoveToNodeId,
 		MoveDeadline: r.MoveDeadline, HeldUntil: r.HeldUntil, MoveHoldMs: r.MoveHoldMs,
+		QuarantinedAt: r.QuarantinedAt, Deaths: r.Deaths,
 	}
 }

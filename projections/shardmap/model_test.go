@@ -50,15 +50,15 @@ func modelLines(s *shard.State) (out []string) {
 		ns.Each(func(id uint32, sh *shard.Shard) bool {
 			status := "active"
 			switch {
-			case ns.Deleting:
+			case ns.Deleting, sh.Quarantined():
 				status = "disabled"
 			case sh.Paused:
 				status = "paused"
 			case sh.Moving():
 				status = "draining"
 			}
-			out = append(out, fmt.Sprintf("%s/%d v%d %s owner=%s/%d fence=%d last=%s to=%s held=%d strategy=%s",
-				ns.Name, id, sh.Version, status, sh.Owner, sh.Session, sh.Fence, sh.LastOwner, sh.MoveTo, held(sh.HeldUntil), ns.Spec.Strategy))
+			out = append(out, fmt.Sprintf("%s/%d v%d %s owner=%s/%d fence=%d last=%s to=%s held=%d strategy=%s out=%d",
+				ns.Name, id, sh.Version, status, sh.Owner, sh.Session, sh.Fence, sh.LastOwner, sh.MoveTo, held(sh.HeldUntil), ns.Spec.Strategy, sh.QuarantinedAt))
 			return true
 		})
 		return true
@@ -84,9 +84,13 @@ func viewLines(t *rapid.T, v *projections.View) (out []string) {
 		if r.HeldUntil != nil {
 			until = r.HeldUntil.AsTime().UnixNano()
 		}
+		since := int64(0)
+		if r.QuarantinedAt != nil {
+			since = r.QuarantinedAt.AsTime().UnixNano()
+		}
 		status := strings.ToLower(strings.TrimPrefix(r.Status.String(), "SHARD_STATUS_"))
-		out = append(out, fmt.Sprintf("%s/%s v%d %s owner=%s/%d fence=%d last=%s to=%s held=%d strategy=%s",
-			r.Namespace, r.ShardId, r.Version, status, r.OwnerNodeId, r.SessionId, r.FenceToken, r.LastOwnerNodeId, r.MoveToNodeId, held(until), r.StrategyId))
+		out = append(out, fmt.Sprintf("%s/%s v%d %s owner=%s/%d fence=%d last=%s to=%s held=%d strategy=%s out=%d",
+			r.Namespace, r.ShardId, r.Version, status, r.OwnerNodeId, r.SessionId, r.FenceToken, r.LastOwnerNodeId, r.MoveToNodeId, held(until), r.StrategyId, since))
 	}
 	return out
 }

@@ -17,7 +17,7 @@ type Table struct{}
 var _ projections.Table = Table{}
 
 // Spec implements [projections.Table].
-func (Table) Spec() kv.Table { return kv.Table{ID: ID, Name: "shards", Version: 2} }
+func (Table) Spec() kv.Table { return kv.Table{ID: ID, Name: "shards", Version: 3} }
 
 // namespaceKey is the beginning of the primary keys of a namespace's shards.
 func namespaceKey(namespace string) kv.Key { return kv.Key{}.String(namespace) }
@@ -43,6 +43,8 @@ const (
 	counterMoving  = "moving"
 	counterStatus  = "status/"
 	counterChanged = "changed"
+
+	counterQuarantined = "quarantined"
 )
 
 func statusCounter(s controlv1.ShardStatus) string { return counterStatus + strconv.Itoa(int(s)) }

@@ -18,6 +18,7 @@ import (
 	"github.com/omnirelay/omnirelay/commands/membership"
 	"github.com/omnirelay/omnirelay/commands/model"
 	"github.com/omnirelay/omnirelay/commands/policy"
+	"github.com/omnirelay/omnirelay/commands/schedule"
 	"github.com/omnirelay/omnirelay/commands/shard"
 	"github.com/omnirelay/omnirelay/events"
 	eventsv1 "github.com/omnirelay/omnirelay/events/v1"
@@ -113,7 +114,8 @@ func state(t *testing.T, m *model.Model) []byte {
 		Nodes      []nodeForm
 		Scopes     []leadership.Scope
 		Namespaces []shard.NamespaceImage
-	}{m.Position, m.Time, m.Policy.Image(), nodes, scopes, m.Shard.Image()})
+		Schedules  []schedule.Schedule `json:",omitempty"`
+	}{m.Position, m.Time, m.Policy.Image(), nodes, scopes, m.Shard.Image(), m.Schedule.Image()})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -16,7 +16,8 @@ func ofDeciders() []mutant {
 			"	if b.nodes.Session(node) != session || session == 0 {", "	if session == 1<<60 {",
 		}, shard, "TestAssignRefused"},
 		{"a paused shard is assigned", owner, []string{
-			"			case sh.Paused:\n				return refuseShard(ns, id, \"shard_paused\", \"is paused\")\n			}\n			return nil\n		}); err", "			}\n			return nil\n		}); err",
+			"			case sh.Paused:\n				return refuseShard(ns, id, \"shard_paused\", \"is paused\")\n			case sh.Quarantined():\n				return quarantinedError(ns, id, sh)\n			}\n			return nil\n		}); err",
+			"			case sh.Quarantined():\n				return quarantinedError(ns, id, sh)\n			}\n			return nil\n		}); err",
 		}, shard, "TestPauseResume|TestAssignRefused"},
 		{"a release needs no current fence", owner, []string{
 			" && sh.Fence == rel.Fence && rel.Fence != 0 {", " {",
@@ -36,8 +37,8 @@ func ofDeciders() []mutant {
 		{"a held shard is moved for balance", owner, []string{
 			"			case sh.HeldUntil > meta.Time && !c.Drain:", "			case sh.HeldUntil > 1<<62:",
 		}, shard, "TestRebalanceRefused|TestFailMoves"},
-		{"a session that closes releases nothing", "commands/shard/evolve.go", []string{
-			"					if sh.Session == session {", "					if sh.Session == 1<<60 {",
+		{"a session that closes releases nothing", "commands/shard/state.go", []string{
+			"				if sh.Session == session {", "				if sh.Session == 1<<60 {",
 		}, shard, "TestSessionClosed"},
 		{"a cordoned node is given shards", "commands/model/nodes.go", []string{
 			"	case n.Closed(id) != nil:", "	case n.Closed(id) != nil && id == \"\":",

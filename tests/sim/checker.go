@@ -31,6 +31,7 @@ type checker struct {
 	keys     map[string]events.Position
 
 	tenure
+	later
 }
 
 type holding struct{ term, session uint64 }
@@ -45,7 +46,7 @@ func newChecker(w *World) *checker {
 		w: w, replica: model.New(), sessions: map[string]uint64{}, closed: map[string]string{},
 		holders: map[string]holding{}, terms: map[string]uint64{}, owners: map[member.Ref]ownership{},
 		fences: map[member.Ref]uint64{}, spaces: map[string]bool{}, keys: map[string]events.Position{},
-		tenure: newTenure(),
+		tenure: newTenure(), later: newLater(),
 	}
 }
 
@@ -70,6 +71,7 @@ func (c *checker) event(r events.Recorded) {
 		c.w.fail("C4: the event at %d has no actor", r.Position)
 	}
 	c.key(r)
+	c.laterEvent(r)
 	switch e := r.Event.Kind.(type) {
 	case *eventsv1.Event_SessionOpened:
 		if old := c.sessions[e.SessionOpened.NodeId]; old != 0 {
@@ -271,6 +273,7 @@ func (c *checker) atRest() {
 	c.answers()
 	c.shardsAtRest(leader)
 	c.drainsAtRest(leader)
+	c.schedulesAtRest(leader)
 	for _, scope := range simScopes() {
 		sc, ok := c.replica.Leadership.Scope(scope)
 		if !ok || sc.Holder != "" {
@@ -367,7 +370,7 @@ func (c *checker) shardsAtRest(leader *server) {
 		}
 		ns.Each(func(id uint32, sh *shard.Shard) bool {
 			if sh.Owner == "" {
-				if len(nodes) > 0 && !sh.Paused {
+				if len(nodes) > 0 && !sh.Paused && !sh.Quarantined() {
 					c.w.fail("S2: %s/%d has no owner at rest", ns.Name, id)
 				}
 				return true
