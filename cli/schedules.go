@@ -80,6 +80,10 @@ func actionWords(a *controlv1.ScheduleAction) string {
 		return "cordon " + k.Cordon.GetNodeId()
 	case *controlv1.ScheduleAction_Uncordon:
 		return "uncordon " + k.Uncordon.GetNodeId()
+	case *controlv1.ScheduleAction_Drain:
+		return "drain " + k.Drain.GetNodeId()
+	case *controlv1.ScheduleAction_CancelDrain:
+		return "cancel-drain " + k.CancelDrain.GetNodeId()
 	case *controlv1.ScheduleAction_Move:
 		return "move " + shardWords(k.Move.GetNamespace(), k.Move.GetShardIds()) + " to " + k.Move.GetToNodeId()
 	case *controlv1.ScheduleAction_Pause:

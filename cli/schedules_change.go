@@ -18,6 +18,9 @@ func scheduleFlags() []cli.Flag {
 		&cli.StringFlag{Name: "cron", Usage: "by five `FIELDS`, in UTC: minute, hour, day of month, month, day of week"},
 		&cli.StringFlag{Name: "cordon", Usage: "stop new assignments to a `NODE`"},
 		&cli.StringFlag{Name: "uncordon", Usage: "take the cordon of a `NODE` back"},
+		&cli.StringFlag{Name: "drain", Usage: "have a `NODE` give away all it has"},
+		&cli.DurationFlag{Name: "deadline", Usage: "`TIME` that a node has to drain, with --drain; 10m if not given"},
+		&cli.StringFlag{Name: "cancel-drain", Usage: "make a `NODE` that drains active again"},
 		&cli.StringSliceFlag{Name: "move", Usage: "move shards `NS/ID[,…]`, with --to"},
 		&cli.StringFlag{Name: "to", Usage: "the `NODE` that shall own moved shards"},
 		&cli.StringSliceFlag{Name: "pause-shards", Usage: "pause shards `NS/ID[,…]`"},
@@ -95,14 +98,23 @@ func timingFlags(c *call) (*controlv1.Timing, error) {
 }
 
 func actionFlags(c *call) (*controlv1.ScheduleAction, error) {
-	given, err := oneOf(c, "the action", "cordon", "uncordon", "move", "pause-shards", "resume-shards", "unquarantine")
+	given, err := oneOf(c, "the action", "cordon", "uncordon", "drain", "cancel-drain", "move", "pause-shards", "resume-shards", "unquarantine")
 	if err != nil {
 		return nil, err
 	}
 	if (given == "move") != c.IsSet("to") {
 		return nil, usage("--to goes with --move, and --move with --to")
 	}
+	if c.IsSet("deadline") && given != "drain" {
+		return nil, usage("--deadline goes with --drain")
+	}
 	switch given {
+	case "drain":
+		return &controlv1.ScheduleAction{Action: &controlv1.ScheduleAction_Drain{Drain: &controlv1.DrainAction{
+			NodeId: c.String("drain"), DeadlineMs: c.Duration("deadline").Milliseconds(),
+		}}}, nil
+	case "cancel-drain":
+		return &controlv1.ScheduleAction{Action: &controlv1.ScheduleAction_CancelDrain{CancelDrain: &controlv1.NodeAction{NodeId: c.String("cancel-drain")}}}, nil
 	case "cordon":
 		return &controlv1.ScheduleAction{Action: &controlv1.ScheduleAction_Cordon{Cordon: &controlv1.NodeAction{NodeId: c.String("cordon")}}}, nil
 	case "uncordon":

@@ -204,6 +204,10 @@ func describeAction(a *eventsv1.ScheduledAction) string {
 		return "cordon " + k.Cordon.GetNodeId()
 	case *eventsv1.ScheduledAction_Uncordon:
 		return "uncordon " + k.Uncordon.GetNodeId()
+	case *eventsv1.ScheduledAction_Drain:
+		return "drain " + k.Drain.GetNodeId()
+	case *eventsv1.ScheduledAction_CancelDrain:
+		return "cancel the drain of " + k.CancelDrain.GetNodeId()
 	case *eventsv1.ScheduledAction_Move:
 		return on("move", k.Move.GetNamespace(), k.Move.GetShards()) + " to " + k.Move.GetTo()
 	case *eventsv1.ScheduledAction_Pause:

@@ -105,6 +105,8 @@ func scheduleSamples() []proto.Message {
 		created(once, &eventsv1.ScheduledAction{Action: &eventsv1.ScheduledAction_Pause{Pause: shards}}),
 		created(once, &eventsv1.ScheduledAction{Action: &eventsv1.ScheduledAction_Resume{Resume: shards}}),
 		created(once, &eventsv1.ScheduledAction{Action: &eventsv1.ScheduledAction_Unquarantine{Unquarantine: shards}}),
+		created(once, &eventsv1.ScheduledAction{Action: &eventsv1.ScheduledAction_Drain{Drain: &eventsv1.ScheduledDrain{NodeId: "n1", WithinMs: 90_000}}}),
+		created(once, &eventsv1.ScheduledAction{Action: &eventsv1.ScheduledAction_CancelDrain{CancelDrain: &eventsv1.ScheduledNode{NodeId: "n1"}}}),
 		&eventsv1.ScheduleRemoved{Name: "nightly"},
 		&eventsv1.ScheduleFired{
 			Name: "nightly", DueMs: 1_700_000_030_000, Attempt: 2, Outcome: eventsv1.ScheduleOutcome_SCHEDULE_OUTCOME_REJECTED,

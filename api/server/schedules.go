@@ -206,6 +206,11 @@ func actionOf(a *controlv1.ScheduleAction) (schedule.Action, error) {
 		return schedule.Action{Verb: schedule.Cordon, NodeID: k.Cordon.GetNodeId()}, nil
 	case *controlv1.ScheduleAction_Uncordon:
 		return schedule.Action{Verb: schedule.Uncordon, NodeID: k.Uncordon.GetNodeId()}, nil
+	case *controlv1.ScheduleAction_Drain:
+		within, err := millis("action.drain.deadlineMs", k.Drain.GetDeadlineMs())
+		return schedule.Action{Verb: schedule.Drain, NodeID: k.Drain.GetNodeId(), Within: within}, err
+	case *controlv1.ScheduleAction_CancelDrain:
+		return schedule.Action{Verb: schedule.CancelDrain, NodeID: k.CancelDrain.GetNodeId()}, nil
 	case *controlv1.ScheduleAction_Move:
 		ids, err := shardIDs(k.Move.GetShardIds())
 		return schedule.Action{Verb: schedule.MoveShards, Namespace: k.Move.GetNamespace(), Shards: ids, NodeID: k.Move.GetToNodeId()}, err

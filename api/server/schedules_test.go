@@ -61,11 +61,26 @@ func TestRESTSchedulesRefused(t *testing.T) {
 		`{"name":"x","timing":{"at":"2001-01-01T00:00:00Z"}}`:                                              "timing.at",
 		`{"name":"x","retry":{"attempts":21},` + good + `}`:                                                "retry.attempts",
 		`{"name":"x","retry":{"backoffMs":-5},` + good + `}`:                                               "retry.backoffMs",
+		`{"name":"x","timing":{"afterMs":60000},"action":{"drain":{"nodeId":"n1","deadlineMs":-1}}}`:       "action.drain.deadlineMs",
+		`{"name":"x","timing":{"afterMs":60000},"action":{"drain":{"nodeId":"n1","deadlineMs":1}}}`:        "action.deadlineMs",
 		`{"name":"x","timing":{"afterMs":60000},"action":{"pause":{"namespace":"demo","shardIds":["x"]}}}`: "shardIds[0]",
 	} {
 		if r := m.want(400, "POST", "/control/schedules", body); !strings.Contains(r.body, `"`+field+`"`) {
 			t.Errorf("%s: %s does not name %s", body, r, field)
 		}
+	}
+}
+
+// TestRESTScheduledDrains: what a schedule will do with drains reads as it was given.
+func TestRESTScheduledDrains(t *testing.T) {
+	m := newMesh(t)
+	m.join("n1")
+	for _, action := range []string{`"action":{"drain":{"nodeId":"n1","deadlineMs":90000}}`, `"action":{"cancelDrain":{"nodeId":"n1"}}`} {
+		m.want(201, "POST", "/control/schedules", `{"name":"x","timing":{"afterMs":60000},`+action+`}`)
+		if r := m.want(200, "GET", "/control/schedules/x", ""); !strings.Contains(r.body, action) {
+			t.Errorf("%s reads as %s", action, r)
+		}
+		m.want(200, "DELETE", "/control/schedules/x", "")
 	}
 }
 

@@ -461,6 +461,8 @@ type ScheduleAction struct {
 	//
 	//	*ScheduleAction_Cordon
 	//	*ScheduleAction_Uncordon
+	//	*ScheduleAction_Drain
+	//	*ScheduleAction_CancelDrain
 	//	*ScheduleAction_Move
 	//	*ScheduleAction_Pause
 	//	*ScheduleAction_Resume
@@ -525,6 +527,24 @@ func (x *ScheduleAction) GetUncordon() *NodeAction {
 	return nil
 }
 
+func (x *ScheduleAction) GetDrain() *DrainAction {
+	if x != nil {
+		if x, ok := x.Action.(*ScheduleAction_Drain); ok {
+			return x.Drain
+		}
+	}
+	return nil
+}
+
+func (x *ScheduleAction) GetCancelDrain() *NodeAction {
+	if x != nil {
+		if x, ok := x.Action.(*ScheduleAction_CancelDrain); ok {
+			return x.CancelDrain
+		}
+	}
+	return nil
+}
+
 func (x *ScheduleAction) GetMove() *MoveAction {
 	if x != nil {
 		if x, ok := x.Action.(*ScheduleAction_Move); ok {
@@ -573,8 +593,15 @@ type ScheduleAction_Uncordon struct {
 	Uncordon *NodeAction `protobuf:"bytes,2,opt,name=uncordon,proto3,oneof"`
 }
 
+type ScheduleAction_Drain struct {
+	Drain *DrainAction `protobuf:"bytes,3,opt,name=drain,proto3,oneof"`
+}
+
+type ScheduleAction_CancelDrain struct {
+	CancelDrain *NodeAction `protobuf:"bytes,4,opt,name=cancel_drain,json=cancelDrain,proto3,oneof"`
+}
+
 type ScheduleAction_Move struct {
-	// 3 and 4 are kept for drain and its cancel.
 	Move *MoveAction `protobuf:"bytes,5,opt,name=move,proto3,oneof"`
 }
 
@@ -593,6 +620,10 @@ type ScheduleAction_Unquarantine struct {
 func (*ScheduleAction_Cordon) isScheduleAction_Action() {}
 
 func (*ScheduleAction_Uncordon) isScheduleAction_Action() {}
+
+func (*ScheduleAction_Drain) isScheduleAction_Action() {}
+
+func (*ScheduleAction_CancelDrain) isScheduleAction_Action() {}
 
 func (*ScheduleAction_Move) isScheduleAction_Action() {}
 
@@ -646,6 +677,60 @@ func (x *NodeAction) GetNodeId() string {
 	return ""
 }
 
+type DrainAction struct {
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	NodeId string                 `protobuf:"bytes,1,opt,name=node_id,json=nodeId,proto3" json:"node_id,omitempty"`
+	// Milliseconds from when the schedule fires until the drain is noted as stalled; 0
+	// means 10 minutes.
+	DeadlineMs    int64 `protobuf:"varint,2,opt,name=deadline_ms,json=deadlineMs,proto3" json:"deadline_ms,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DrainAction) Reset() {
+	*x = DrainAction{}
+	mi := &file_api_v1_schedule_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DrainAction) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DrainAction) ProtoMessage() {}
+
+func (x *DrainAction) ProtoReflect() protoreflect.Message {
+	mi := &file_api_v1_schedule_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DrainAction.ProtoReflect.Descriptor instead.
+func (*DrainAction) Descriptor() ([]byte, []int) {
+	return file_api_v1_schedule_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *DrainAction) GetNodeId() string {
+	if x != nil {
+		return x.NodeId
+	}
+	return ""
+}
+
+func (x *DrainAction) GetDeadlineMs() int64 {
+	if x != nil {
+		return x.DeadlineMs
+	}
+	return 0
+}
+
 type ShardsAction struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Namespace     string                 `protobuf:"bytes,1,opt,name=namespace,proto3" json:"namespace,omitempty"`
@@ -656,7 +741,7 @@ type ShardsAction struct {
 
 func (x *ShardsAction) Reset() {
 	*x = ShardsAction{}
-	mi := &file_api_v1_schedule_proto_msgTypes[4]
+	mi := &file_api_v1_schedule_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -668,7 +753,7 @@ func (x *ShardsAction) String() string {
 func (*ShardsAction) ProtoMessage() {}
 
 func (x *ShardsAction) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_schedule_proto_msgTypes[4]
+	mi := &file_api_v1_schedule_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -681,7 +766,7 @@ func (x *ShardsAction) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ShardsAction.ProtoReflect.Descriptor instead.
 func (*ShardsAction) Descriptor() ([]byte, []int) {
-	return file_api_v1_schedule_proto_rawDescGZIP(), []int{4}
+	return file_api_v1_schedule_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *ShardsAction) GetNamespace() string {
@@ -709,7 +794,7 @@ type MoveAction struct {
 
 func (x *MoveAction) Reset() {
 	*x = MoveAction{}
-	mi := &file_api_v1_schedule_proto_msgTypes[5]
+	mi := &file_api_v1_schedule_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -721,7 +806,7 @@ func (x *MoveAction) String() string {
 func (*MoveAction) ProtoMessage() {}
 
 func (x *MoveAction) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_schedule_proto_msgTypes[5]
+	mi := &file_api_v1_schedule_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -734,7 +819,7 @@ func (x *MoveAction) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MoveAction.ProtoReflect.Descriptor instead.
 func (*MoveAction) Descriptor() ([]byte, []int) {
-	return file_api_v1_schedule_proto_rawDescGZIP(), []int{5}
+	return file_api_v1_schedule_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *MoveAction) GetNamespace() string {
@@ -775,7 +860,7 @@ type Retry struct {
 
 func (x *Retry) Reset() {
 	*x = Retry{}
-	mi := &file_api_v1_schedule_proto_msgTypes[6]
+	mi := &file_api_v1_schedule_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -787,7 +872,7 @@ func (x *Retry) String() string {
 func (*Retry) ProtoMessage() {}
 
 func (x *Retry) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_schedule_proto_msgTypes[6]
+	mi := &file_api_v1_schedule_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -800,7 +885,7 @@ func (x *Retry) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Retry.ProtoReflect.Descriptor instead.
 func (*Retry) Descriptor() ([]byte, []int) {
-	return file_api_v1_schedule_proto_rawDescGZIP(), []int{6}
+	return file_api_v1_schedule_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *Retry) GetAttempts() int32 {
@@ -841,7 +926,7 @@ type ScheduleRun struct {
 
 func (x *ScheduleRun) Reset() {
 	*x = ScheduleRun{}
-	mi := &file_api_v1_schedule_proto_msgTypes[7]
+	mi := &file_api_v1_schedule_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -853,7 +938,7 @@ func (x *ScheduleRun) String() string {
 func (*ScheduleRun) ProtoMessage() {}
 
 func (x *ScheduleRun) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_schedule_proto_msgTypes[7]
+	mi := &file_api_v1_schedule_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -866,7 +951,7 @@ func (x *ScheduleRun) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ScheduleRun.ProtoReflect.Descriptor instead.
 func (*ScheduleRun) Descriptor() ([]byte, []int) {
-	return file_api_v1_schedule_proto_rawDescGZIP(), []int{7}
+	return file_api_v1_schedule_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *ScheduleRun) GetDue() *timestamppb.Timestamp {
@@ -933,7 +1018,7 @@ type ListSchedulesRequest struct {
 
 func (x *ListSchedulesRequest) Reset() {
 	*x = ListSchedulesRequest{}
-	mi := &file_api_v1_schedule_proto_msgTypes[8]
+	mi := &file_api_v1_schedule_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -945,7 +1030,7 @@ func (x *ListSchedulesRequest) String() string {
 func (*ListSchedulesRequest) ProtoMessage() {}
 
 func (x *ListSchedulesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_schedule_proto_msgTypes[8]
+	mi := &file_api_v1_schedule_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -958,7 +1043,7 @@ func (x *ListSchedulesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListSchedulesRequest.ProtoReflect.Descriptor instead.
 func (*ListSchedulesRequest) Descriptor() ([]byte, []int) {
-	return file_api_v1_schedule_proto_rawDescGZIP(), []int{8}
+	return file_api_v1_schedule_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *ListSchedulesRequest) GetSearch() string {
@@ -1014,7 +1099,7 @@ type ListSchedulesResponse struct {
 
 func (x *ListSchedulesResponse) Reset() {
 	*x = ListSchedulesResponse{}
-	mi := &file_api_v1_schedule_proto_msgTypes[9]
+	mi := &file_api_v1_schedule_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1026,7 +1111,7 @@ func (x *ListSchedulesResponse) String() string {
 func (*ListSchedulesResponse) ProtoMessage() {}
 
 func (x *ListSchedulesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_schedule_proto_msgTypes[9]
+	mi := &file_api_v1_schedule_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1039,7 +1124,7 @@ func (x *ListSchedulesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListSchedulesResponse.ProtoReflect.Descriptor instead.
 func (*ListSchedulesResponse) Descriptor() ([]byte, []int) {
-	return file_api_v1_schedule_proto_rawDescGZIP(), []int{9}
+	return file_api_v1_schedule_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *ListSchedulesResponse) GetSchedules() []*Schedule {
@@ -1073,7 +1158,7 @@ type GetScheduleRequest struct {
 
 func (x *GetScheduleRequest) Reset() {
 	*x = GetScheduleRequest{}
-	mi := &file_api_v1_schedule_proto_msgTypes[10]
+	mi := &file_api_v1_schedule_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1085,7 +1170,7 @@ func (x *GetScheduleRequest) String() string {
 func (*GetScheduleRequest) ProtoMessage() {}
 
 func (x *GetScheduleRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_schedule_proto_msgTypes[10]
+	mi := &file_api_v1_schedule_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1098,7 +1183,7 @@ func (x *GetScheduleRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetScheduleRequest.ProtoReflect.Descriptor instead.
 func (*GetScheduleRequest) Descriptor() ([]byte, []int) {
-	return file_api_v1_schedule_proto_rawDescGZIP(), []int{10}
+	return file_api_v1_schedule_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *GetScheduleRequest) GetName() string {
@@ -1127,7 +1212,7 @@ type ScheduleHistoryRequest struct {
 
 func (x *ScheduleHistoryRequest) Reset() {
 	*x = ScheduleHistoryRequest{}
-	mi := &file_api_v1_schedule_proto_msgTypes[11]
+	mi := &file_api_v1_schedule_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1139,7 +1224,7 @@ func (x *ScheduleHistoryRequest) String() string {
 func (*ScheduleHistoryRequest) ProtoMessage() {}
 
 func (x *ScheduleHistoryRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_schedule_proto_msgTypes[11]
+	mi := &file_api_v1_schedule_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1152,7 +1237,7 @@ func (x *ScheduleHistoryRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ScheduleHistoryRequest.ProtoReflect.Descriptor instead.
 func (*ScheduleHistoryRequest) Descriptor() ([]byte, []int) {
-	return file_api_v1_schedule_proto_rawDescGZIP(), []int{11}
+	return file_api_v1_schedule_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *ScheduleHistoryRequest) GetName() string {
@@ -1202,7 +1287,7 @@ type ScheduleChange struct {
 
 func (x *ScheduleChange) Reset() {
 	*x = ScheduleChange{}
-	mi := &file_api_v1_schedule_proto_msgTypes[12]
+	mi := &file_api_v1_schedule_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1214,7 +1299,7 @@ func (x *ScheduleChange) String() string {
 func (*ScheduleChange) ProtoMessage() {}
 
 func (x *ScheduleChange) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_schedule_proto_msgTypes[12]
+	mi := &file_api_v1_schedule_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1227,7 +1312,7 @@ func (x *ScheduleChange) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ScheduleChange.ProtoReflect.Descriptor instead.
 func (*ScheduleChange) Descriptor() ([]byte, []int) {
-	return file_api_v1_schedule_proto_rawDescGZIP(), []int{12}
+	return file_api_v1_schedule_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *ScheduleChange) GetPosition() int64 {
@@ -1291,7 +1376,7 @@ type ScheduleHistoryResponse struct {
 
 func (x *ScheduleHistoryResponse) Reset() {
 	*x = ScheduleHistoryResponse{}
-	mi := &file_api_v1_schedule_proto_msgTypes[13]
+	mi := &file_api_v1_schedule_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1303,7 +1388,7 @@ func (x *ScheduleHistoryResponse) String() string {
 func (*ScheduleHistoryResponse) ProtoMessage() {}
 
 func (x *ScheduleHistoryResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_schedule_proto_msgTypes[13]
+	mi := &file_api_v1_schedule_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1316,7 +1401,7 @@ func (x *ScheduleHistoryResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ScheduleHistoryResponse.ProtoReflect.Descriptor instead.
 func (*ScheduleHistoryResponse) Descriptor() ([]byte, []int) {
-	return file_api_v1_schedule_proto_rawDescGZIP(), []int{13}
+	return file_api_v1_schedule_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *ScheduleHistoryResponse) GetItems() []*ScheduleChange {
@@ -1355,7 +1440,7 @@ type CreateScheduleRequest struct {
 
 func (x *CreateScheduleRequest) Reset() {
 	*x = CreateScheduleRequest{}
-	mi := &file_api_v1_schedule_proto_msgTypes[14]
+	mi := &file_api_v1_schedule_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1367,7 +1452,7 @@ func (x *CreateScheduleRequest) String() string {
 func (*CreateScheduleRequest) ProtoMessage() {}
 
 func (x *CreateScheduleRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_schedule_proto_msgTypes[14]
+	mi := &file_api_v1_schedule_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1380,7 +1465,7 @@ func (x *CreateScheduleRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateScheduleRequest.ProtoReflect.Descriptor instead.
 func (*CreateScheduleRequest) Descriptor() ([]byte, []int) {
-	return file_api_v1_schedule_proto_rawDescGZIP(), []int{14}
+	return file_api_v1_schedule_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *CreateScheduleRequest) GetName() string {
@@ -1434,7 +1519,7 @@ type CreateScheduleResponse struct {
 
 func (x *CreateScheduleResponse) Reset() {
 	*x = CreateScheduleResponse{}
-	mi := &file_api_v1_schedule_proto_msgTypes[15]
+	mi := &file_api_v1_schedule_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1446,7 +1531,7 @@ func (x *CreateScheduleResponse) String() string {
 func (*CreateScheduleResponse) ProtoMessage() {}
 
 func (x *CreateScheduleResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_schedule_proto_msgTypes[15]
+	mi := &file_api_v1_schedule_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1459,7 +1544,7 @@ func (x *CreateScheduleResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateScheduleResponse.ProtoReflect.Descriptor instead.
 func (*CreateScheduleResponse) Descriptor() ([]byte, []int) {
-	return file_api_v1_schedule_proto_rawDescGZIP(), []int{15}
+	return file_api_v1_schedule_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *CreateScheduleResponse) GetReceipt() *Receipt {
@@ -1479,7 +1564,7 @@ type DeleteScheduleRequest struct {
 
 func (x *DeleteScheduleRequest) Reset() {
 	*x = DeleteScheduleRequest{}
-	mi := &file_api_v1_schedule_proto_msgTypes[16]
+	mi := &file_api_v1_schedule_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1491,7 +1576,7 @@ func (x *DeleteScheduleRequest) String() string {
 func (*DeleteScheduleRequest) ProtoMessage() {}
 
 func (x *DeleteScheduleRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_schedule_proto_msgTypes[16]
+	mi := &file_api_v1_schedule_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1504,7 +1589,7 @@ func (x *DeleteScheduleRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteScheduleRequest.ProtoReflect.Descriptor instead.
 func (*DeleteScheduleRequest) Descriptor() ([]byte, []int) {
-	return file_api_v1_schedule_proto_rawDescGZIP(), []int{16}
+	return file_api_v1_schedule_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *DeleteScheduleRequest) GetName() string {
@@ -1530,7 +1615,7 @@ type DeleteScheduleResponse struct {
 
 func (x *DeleteScheduleResponse) Reset() {
 	*x = DeleteScheduleResponse{}
-	mi := &file_api_v1_schedule_proto_msgTypes[17]
+	mi := &file_api_v1_schedule_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1542,7 +1627,7 @@ func (x *DeleteScheduleResponse) String() string {
 func (*DeleteScheduleResponse) ProtoMessage() {}
 
 func (x *DeleteScheduleResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_schedule_proto_msgTypes[17]
+	mi := &file_api_v1_schedule_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1555,7 +1640,7 @@ func (x *DeleteScheduleResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteScheduleResponse.ProtoReflect.Descriptor instead.
 func (*DeleteScheduleResponse) Descriptor() ([]byte, []int) {
-	return file_api_v1_schedule_proto_rawDescGZIP(), []int{17}
+	return file_api_v1_schedule_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *DeleteScheduleResponse) GetReceipt() *Receipt {
@@ -1575,7 +1660,7 @@ type PauseScheduleRequest struct {
 
 func (x *PauseScheduleRequest) Reset() {
 	*x = PauseScheduleRequest{}
-	mi := &file_api_v1_schedule_proto_msgTypes[18]
+	mi := &file_api_v1_schedule_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1587,7 +1672,7 @@ func (x *PauseScheduleRequest) String() string {
 func (*PauseScheduleRequest) ProtoMessage() {}
 
 func (x *PauseScheduleRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_schedule_proto_msgTypes[18]
+	mi := &file_api_v1_schedule_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1600,7 +1685,7 @@ func (x *PauseScheduleRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PauseScheduleRequest.ProtoReflect.Descriptor instead.
 func (*PauseScheduleRequest) Descriptor() ([]byte, []int) {
-	return file_api_v1_schedule_proto_rawDescGZIP(), []int{18}
+	return file_api_v1_schedule_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *PauseScheduleRequest) GetName() string {
@@ -1626,7 +1711,7 @@ type PauseScheduleResponse struct {
 
 func (x *PauseScheduleResponse) Reset() {
 	*x = PauseScheduleResponse{}
-	mi := &file_api_v1_schedule_proto_msgTypes[19]
+	mi := &file_api_v1_schedule_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1638,7 +1723,7 @@ func (x *PauseScheduleResponse) String() string {
 func (*PauseScheduleResponse) ProtoMessage() {}
 
 func (x *PauseScheduleResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_schedule_proto_msgTypes[19]
+	mi := &file_api_v1_schedule_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1651,7 +1736,7 @@ func (x *PauseScheduleResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PauseScheduleResponse.ProtoReflect.Descriptor instead.
 func (*PauseScheduleResponse) Descriptor() ([]byte, []int) {
-	return file_api_v1_schedule_proto_rawDescGZIP(), []int{19}
+	return file_api_v1_schedule_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *PauseScheduleResponse) GetReceipt() *Receipt {
@@ -1671,7 +1756,7 @@ type ResumeScheduleRequest struct {
 
 func (x *ResumeScheduleRequest) Reset() {
 	*x = ResumeScheduleRequest{}
-	mi := &file_api_v1_schedule_proto_msgTypes[20]
+	mi := &file_api_v1_schedule_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1683,7 +1768,7 @@ func (x *ResumeScheduleRequest) String() string {
 func (*ResumeScheduleRequest) ProtoMessage() {}
 
 func (x *ResumeScheduleRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_schedule_proto_msgTypes[20]
+	mi := &file_api_v1_schedule_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1696,7 +1781,7 @@ func (x *ResumeScheduleRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResumeScheduleRequest.ProtoReflect.Descriptor instead.
 func (*ResumeScheduleRequest) Descriptor() ([]byte, []int) {
-	return file_api_v1_schedule_proto_rawDescGZIP(), []int{20}
+	return file_api_v1_schedule_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *ResumeScheduleRequest) GetName() string {
@@ -1722,7 +1807,7 @@ type ResumeScheduleResponse struct {
 
 func (x *ResumeScheduleResponse) Reset() {
 	*x = ResumeScheduleResponse{}
-	mi := &file_api_v1_schedule_proto_msgTypes[21]
+	mi := &file_api_v1_schedule_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1734,7 +1819,7 @@ func (x *ResumeScheduleResponse) String() string {
 func (*ResumeScheduleResponse) ProtoMessage() {}
 
 func (x *ResumeScheduleResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_schedule_proto_msgTypes[21]
+	mi := &file_api_v1_schedule_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1747,7 +1832,7 @@ func (x *ResumeScheduleResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResumeScheduleResponse.ProtoReflect.Descriptor instead.
 func (*ResumeScheduleResponse) Descriptor() ([]byte, []int) {
-	return file_api_v1_schedule_proto_rawDescGZIP(), []int{21}
+	return file_api_v1_schedule_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *ResumeScheduleResponse) GetReceipt() *Receipt {
@@ -1786,10 +1871,12 @@ const file_api_v1_schedule_proto_rawDesc = "" +
 	"\bafter_ms\x18\x02 \x01(\x03H\x00R\aafterMs\x12\x1b\n" +
 	"\bevery_ms\x18\x03 \x01(\x03H\x00R\aeveryMs\x12\x14\n" +
 	"\x04cron\x18\x04 \x01(\tH\x00R\x04cronB\b\n" +
-	"\x06timing\"\xb0\x03\n" +
+	"\x06timing\"\xbc\x04\n" +
 	"\x0eScheduleAction\x12?\n" +
 	"\x06cordon\x18\x01 \x01(\v2%.omnirelay.mesh.control.v1.NodeActionH\x00R\x06cordon\x12C\n" +
-	"\buncordon\x18\x02 \x01(\v2%.omnirelay.mesh.control.v1.NodeActionH\x00R\buncordon\x12;\n" +
+	"\buncordon\x18\x02 \x01(\v2%.omnirelay.mesh.control.v1.NodeActionH\x00R\buncordon\x12>\n" +
+	"\x05drain\x18\x03 \x01(\v2&.omnirelay.mesh.control.v1.DrainActionH\x00R\x05drain\x12J\n" +
+	"\fcancel_drain\x18\x04 \x01(\v2%.omnirelay.mesh.control.v1.NodeActionH\x00R\vcancelDrain\x12;\n" +
 	"\x04move\x18\x05 \x01(\v2%.omnirelay.mesh.control.v1.MoveActionH\x00R\x04move\x12?\n" +
 	"\x05pause\x18\x06 \x01(\v2'.omnirelay.mesh.control.v1.ShardsActionH\x00R\x05pause\x12A\n" +
 	"\x06resume\x18\a \x01(\v2'.omnirelay.mesh.control.v1.ShardsActionH\x00R\x06resume\x12M\n" +
@@ -1797,7 +1884,11 @@ const file_api_v1_schedule_proto_rawDesc = "" +
 	"\x06action\"%\n" +
 	"\n" +
 	"NodeAction\x12\x17\n" +
-	"\anode_id\x18\x01 \x01(\tR\x06nodeId\"I\n" +
+	"\anode_id\x18\x01 \x01(\tR\x06nodeId\"G\n" +
+	"\vDrainAction\x12\x17\n" +
+	"\anode_id\x18\x01 \x01(\tR\x06nodeId\x12\x1f\n" +
+	"\vdeadline_ms\x18\x02 \x01(\x03R\n" +
+	"deadlineMs\"I\n" +
 	"\fShardsAction\x12\x1c\n" +
 	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x1b\n" +
 	"\tshard_ids\x18\x02 \x03(\tR\bshardIds\"e\n" +
@@ -1915,7 +2006,7 @@ func file_api_v1_schedule_proto_rawDescGZIP() []byte {
 }
 
 var file_api_v1_schedule_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_api_v1_schedule_proto_msgTypes = make([]protoimpl.MessageInfo, 22)
+var file_api_v1_schedule_proto_msgTypes = make([]protoimpl.MessageInfo, 23)
 var file_api_v1_schedule_proto_goTypes = []any{
 	(ScheduleStatus)(0),             // 0: omnirelay.mesh.control.v1.ScheduleStatus
 	(MissedRuns)(0),                 // 1: omnirelay.mesh.control.v1.MissedRuns
@@ -1924,89 +2015,92 @@ var file_api_v1_schedule_proto_goTypes = []any{
 	(*Timing)(nil),                  // 4: omnirelay.mesh.control.v1.Timing
 	(*ScheduleAction)(nil),          // 5: omnirelay.mesh.control.v1.ScheduleAction
 	(*NodeAction)(nil),              // 6: omnirelay.mesh.control.v1.NodeAction
-	(*ShardsAction)(nil),            // 7: omnirelay.mesh.control.v1.ShardsAction
-	(*MoveAction)(nil),              // 8: omnirelay.mesh.control.v1.MoveAction
-	(*Retry)(nil),                   // 9: omnirelay.mesh.control.v1.Retry
-	(*ScheduleRun)(nil),             // 10: omnirelay.mesh.control.v1.ScheduleRun
-	(*ListSchedulesRequest)(nil),    // 11: omnirelay.mesh.control.v1.ListSchedulesRequest
-	(*ListSchedulesResponse)(nil),   // 12: omnirelay.mesh.control.v1.ListSchedulesResponse
-	(*GetScheduleRequest)(nil),      // 13: omnirelay.mesh.control.v1.GetScheduleRequest
-	(*ScheduleHistoryRequest)(nil),  // 14: omnirelay.mesh.control.v1.ScheduleHistoryRequest
-	(*ScheduleChange)(nil),          // 15: omnirelay.mesh.control.v1.ScheduleChange
-	(*ScheduleHistoryResponse)(nil), // 16: omnirelay.mesh.control.v1.ScheduleHistoryResponse
-	(*CreateScheduleRequest)(nil),   // 17: omnirelay.mesh.control.v1.CreateScheduleRequest
-	(*CreateScheduleResponse)(nil),  // 18: omnirelay.mesh.control.v1.CreateScheduleResponse
-	(*DeleteScheduleRequest)(nil),   // 19: omnirelay.mesh.control.v1.DeleteScheduleRequest
-	(*DeleteScheduleResponse)(nil),  // 20: omnirelay.mesh.control.v1.DeleteScheduleResponse
-	(*PauseScheduleRequest)(nil),    // 21: omnirelay.mesh.control.v1.PauseScheduleRequest
-	(*PauseScheduleResponse)(nil),   // 22: omnirelay.mesh.control.v1.PauseScheduleResponse
-	(*ResumeScheduleRequest)(nil),   // 23: omnirelay.mesh.control.v1.ResumeScheduleRequest
-	(*ResumeScheduleResponse)(nil),  // 24: omnirelay.mesh.control.v1.ResumeScheduleResponse
-	(*timestamppb.Timestamp)(nil),   // 25: google.protobuf.Timestamp
-	(*ReadOptions)(nil),             // 26: omnirelay.mesh.control.v1.ReadOptions
-	(*Mutation)(nil),                // 27: omnirelay.mesh.control.v1.Mutation
-	(*Receipt)(nil),                 // 28: omnirelay.mesh.control.v1.Receipt
+	(*DrainAction)(nil),             // 7: omnirelay.mesh.control.v1.DrainAction
+	(*ShardsAction)(nil),            // 8: omnirelay.mesh.control.v1.ShardsAction
+	(*MoveAction)(nil),              // 9: omnirelay.mesh.control.v1.MoveAction
+	(*Retry)(nil),                   // 10: omnirelay.mesh.control.v1.Retry
+	(*ScheduleRun)(nil),             // 11: omnirelay.mesh.control.v1.ScheduleRun
+	(*ListSchedulesRequest)(nil),    // 12: omnirelay.mesh.control.v1.ListSchedulesRequest
+	(*ListSchedulesResponse)(nil),   // 13: omnirelay.mesh.control.v1.ListSchedulesResponse
+	(*GetScheduleRequest)(nil),      // 14: omnirelay.mesh.control.v1.GetScheduleRequest
+	(*ScheduleHistoryRequest)(nil),  // 15: omnirelay.mesh.control.v1.ScheduleHistoryRequest
+	(*ScheduleChange)(nil),          // 16: omnirelay.mesh.control.v1.ScheduleChange
+	(*ScheduleHistoryResponse)(nil), // 17: omnirelay.mesh.control.v1.ScheduleHistoryResponse
+	(*CreateScheduleRequest)(nil),   // 18: omnirelay.mesh.control.v1.CreateScheduleRequest
+	(*CreateScheduleResponse)(nil),  // 19: omnirelay.mesh.control.v1.CreateScheduleResponse
+	(*DeleteScheduleRequest)(nil),   // 20: omnirelay.mesh.control.v1.DeleteScheduleRequest
+	(*DeleteScheduleResponse)(nil),  // 21: omnirelay.mesh.control.v1.DeleteScheduleResponse
+	(*PauseScheduleRequest)(nil),    // 22: omnirelay.mesh.control.v1.PauseScheduleRequest
+	(*PauseScheduleResponse)(nil),   // 23: omnirelay.mesh.control.v1.PauseScheduleResponse
+	(*ResumeScheduleRequest)(nil),   // 24: omnirelay.mesh.control.v1.ResumeScheduleRequest
+	(*ResumeScheduleResponse)(nil),  // 25: omnirelay.mesh.control.v1.ResumeScheduleResponse
+	(*timestamppb.Timestamp)(nil),   // 26: google.protobuf.Timestamp
+	(*ReadOptions)(nil),             // 27: omnirelay.mesh.control.v1.ReadOptions
+	(*Mutation)(nil),                // 28: omnirelay.mesh.control.v1.Mutation
+	(*Receipt)(nil),                 // 29: omnirelay.mesh.control.v1.Receipt
 }
 var file_api_v1_schedule_proto_depIdxs = []int32{
 	0,  // 0: omnirelay.mesh.control.v1.Schedule.status:type_name -> omnirelay.mesh.control.v1.ScheduleStatus
 	4,  // 1: omnirelay.mesh.control.v1.Schedule.timing:type_name -> omnirelay.mesh.control.v1.Timing
 	5,  // 2: omnirelay.mesh.control.v1.Schedule.action:type_name -> omnirelay.mesh.control.v1.ScheduleAction
 	1,  // 3: omnirelay.mesh.control.v1.Schedule.missed:type_name -> omnirelay.mesh.control.v1.MissedRuns
-	9,  // 4: omnirelay.mesh.control.v1.Schedule.retry:type_name -> omnirelay.mesh.control.v1.Retry
-	25, // 5: omnirelay.mesh.control.v1.Schedule.next_run:type_name -> google.protobuf.Timestamp
-	10, // 6: omnirelay.mesh.control.v1.Schedule.last_run:type_name -> omnirelay.mesh.control.v1.ScheduleRun
-	25, // 7: omnirelay.mesh.control.v1.Schedule.created_at:type_name -> google.protobuf.Timestamp
-	25, // 8: omnirelay.mesh.control.v1.Schedule.updated_at:type_name -> google.protobuf.Timestamp
-	25, // 9: omnirelay.mesh.control.v1.Timing.at:type_name -> google.protobuf.Timestamp
+	10, // 4: omnirelay.mesh.control.v1.Schedule.retry:type_name -> omnirelay.mesh.control.v1.Retry
+	26, // 5: omnirelay.mesh.control.v1.Schedule.next_run:type_name -> google.protobuf.Timestamp
+	11, // 6: omnirelay.mesh.control.v1.Schedule.last_run:type_name -> omnirelay.mesh.control.v1.ScheduleRun
+	26, // 7: omnirelay.mesh.control.v1.Schedule.created_at:type_name -> google.protobuf.Timestamp
+	26, // 8: omnirelay.mesh.control.v1.Schedule.updated_at:type_name -> google.protobuf.Timestamp
+	26, // 9: omnirelay.mesh.control.v1.Timing.at:type_name -> google.protobuf.Timestamp
 	6,  // 10: omnirelay.mesh.control.v1.ScheduleAction.cordon:type_name -> omnirelay.mesh.control.v1.NodeAction
 	6,  // 11: omnirelay.mesh.control.v1.ScheduleAction.uncordon:type_name -> omnirelay.mesh.control.v1.NodeAction
-	8,  // 12: omnirelay.mesh.control.v1.ScheduleAction.move:type_name -> omnirelay.mesh.control.v1.MoveAction
-	7,  // 13: omnirelay.mesh.control.v1.ScheduleAction.pause:type_name -> omnirelay.mesh.control.v1.ShardsAction
-	7,  // 14: omnirelay.mesh.control.v1.ScheduleAction.resume:type_name -> omnirelay.mesh.control.v1.ShardsAction
-	7,  // 15: omnirelay.mesh.control.v1.ScheduleAction.unquarantine:type_name -> omnirelay.mesh.control.v1.ShardsAction
-	25, // 16: omnirelay.mesh.control.v1.ScheduleRun.due:type_name -> google.protobuf.Timestamp
-	2,  // 17: omnirelay.mesh.control.v1.ScheduleRun.outcome:type_name -> omnirelay.mesh.control.v1.ScheduleRunOutcome
-	25, // 18: omnirelay.mesh.control.v1.ScheduleRun.time:type_name -> google.protobuf.Timestamp
-	0,  // 19: omnirelay.mesh.control.v1.ListSchedulesRequest.statuses:type_name -> omnirelay.mesh.control.v1.ScheduleStatus
-	26, // 20: omnirelay.mesh.control.v1.ListSchedulesRequest.read:type_name -> omnirelay.mesh.control.v1.ReadOptions
-	3,  // 21: omnirelay.mesh.control.v1.ListSchedulesResponse.schedules:type_name -> omnirelay.mesh.control.v1.Schedule
-	26, // 22: omnirelay.mesh.control.v1.GetScheduleRequest.read:type_name -> omnirelay.mesh.control.v1.ReadOptions
-	26, // 23: omnirelay.mesh.control.v1.ScheduleHistoryRequest.read:type_name -> omnirelay.mesh.control.v1.ReadOptions
-	25, // 24: omnirelay.mesh.control.v1.ScheduleChange.time:type_name -> google.protobuf.Timestamp
-	10, // 25: omnirelay.mesh.control.v1.ScheduleChange.run:type_name -> omnirelay.mesh.control.v1.ScheduleRun
-	3,  // 26: omnirelay.mesh.control.v1.ScheduleChange.schedule:type_name -> omnirelay.mesh.control.v1.Schedule
-	15, // 27: omnirelay.mesh.control.v1.ScheduleHistoryResponse.items:type_name -> omnirelay.mesh.control.v1.ScheduleChange
-	4,  // 28: omnirelay.mesh.control.v1.CreateScheduleRequest.timing:type_name -> omnirelay.mesh.control.v1.Timing
-	5,  // 29: omnirelay.mesh.control.v1.CreateScheduleRequest.action:type_name -> omnirelay.mesh.control.v1.ScheduleAction
-	1,  // 30: omnirelay.mesh.control.v1.CreateScheduleRequest.missed:type_name -> omnirelay.mesh.control.v1.MissedRuns
-	9,  // 31: omnirelay.mesh.control.v1.CreateScheduleRequest.retry:type_name -> omnirelay.mesh.control.v1.Retry
-	27, // 32: omnirelay.mesh.control.v1.CreateScheduleRequest.mutation:type_name -> omnirelay.mesh.control.v1.Mutation
-	28, // 33: omnirelay.mesh.control.v1.CreateScheduleResponse.receipt:type_name -> omnirelay.mesh.control.v1.Receipt
-	27, // 34: omnirelay.mesh.control.v1.DeleteScheduleRequest.mutation:type_name -> omnirelay.mesh.control.v1.Mutation
-	28, // 35: omnirelay.mesh.control.v1.DeleteScheduleResponse.receipt:type_name -> omnirelay.mesh.control.v1.Receipt
-	27, // 36: omnirelay.mesh.control.v1.PauseScheduleRequest.mutation:type_name -> omnirelay.mesh.control.v1.Mutation
-	28, // 37: omnirelay.mesh.control.v1.PauseScheduleResponse.receipt:type_name -> omnirelay.mesh.control.v1.Receipt
-	27, // 38: omnirelay.mesh.control.v1.ResumeScheduleRequest.mutation:type_name -> omnirelay.mesh.control.v1.Mutation
-	28, // 39: omnirelay.mesh.control.v1.ResumeScheduleResponse.receipt:type_name -> omnirelay.mesh.control.v1.Receipt
-	11, // 40: omnirelay.mesh.control.v1.ScheduleControlService.ListSchedules:input_type -> omnirelay.mesh.control.v1.ListSchedulesRequest
-	13, // 41: omnirelay.mesh.control.v1.ScheduleControlService.GetSchedule:input_type -> omnirelay.mesh.control.v1.GetScheduleRequest
-	14, // 42: omnirelay.mesh.control.v1.ScheduleControlService.GetScheduleHistory:input_type -> omnirelay.mesh.control.v1.ScheduleHistoryRequest
-	17, // 43: omnirelay.mesh.control.v1.ScheduleControlService.CreateSchedule:input_type -> omnirelay.mesh.control.v1.CreateScheduleRequest
-	19, // 44: omnirelay.mesh.control.v1.ScheduleControlService.DeleteSchedule:input_type -> omnirelay.mesh.control.v1.DeleteScheduleRequest
-	21, // 45: omnirelay.mesh.control.v1.ScheduleControlService.PauseSchedule:input_type -> omnirelay.mesh.control.v1.PauseScheduleRequest
-	23, // 46: omnirelay.mesh.control.v1.ScheduleControlService.ResumeSchedule:input_type -> omnirelay.mesh.control.v1.ResumeScheduleRequest
-	12, // 47: omnirelay.mesh.control.v1.ScheduleControlService.ListSchedules:output_type -> omnirelay.mesh.control.v1.ListSchedulesResponse
-	3,  // 48: omnirelay.mesh.control.v1.ScheduleControlService.GetSchedule:output_type -> omnirelay.mesh.control.v1.Schedule
-	16, // 49: omnirelay.mesh.control.v1.ScheduleControlService.GetScheduleHistory:output_type -> omnirelay.mesh.control.v1.ScheduleHistoryResponse
-	18, // 50: omnirelay.mesh.control.v1.ScheduleControlService.CreateSchedule:output_type -> omnirelay.mesh.control.v1.CreateScheduleResponse
-	20, // 51: omnirelay.mesh.control.v1.ScheduleControlService.DeleteSchedule:output_type -> omnirelay.mesh.control.v1.DeleteScheduleResponse
-	22, // 52: omnirelay.mesh.control.v1.ScheduleControlService.PauseSchedule:output_type -> omnirelay.mesh.control.v1.PauseScheduleResponse
-	24, // 53: omnirelay.mesh.control.v1.ScheduleControlService.ResumeSchedule:output_type -> omnirelay.mesh.control.v1.ResumeScheduleResponse
-	47, // [47:54] is the sub-list for method output_type
-	40, // [40:47] is the sub-list for method input_type
-	40, // [40:40] is the sub-list for extension type_name
-	40, // [40:40] is the sub-list for extension extendee
-	0,  // [0:40] is the sub-list for field type_name
+	7,  // 12: omnirelay.mesh.control.v1.ScheduleAction.drain:type_name -> omnirelay.mesh.control.v1.DrainAction
+	6,  // 13: omnirelay.mesh.control.v1.ScheduleAction.cancel_drain:type_name -> omnirelay.mesh.control.v1.NodeAction
+	9,  // 14: omnirelay.mesh.control.v1.ScheduleAction.move:type_name -> omnirelay.mesh.control.v1.MoveAction
+	8,  // 15: omnirelay.mesh.control.v1.ScheduleAction.pause:type_name -> omnirelay.mesh.control.v1.ShardsAction
+	8,  // 16: omnirelay.mesh.control.v1.ScheduleAction.resume:type_name -> omnirelay.mesh.control.v1.ShardsAction
+	8,  // 17: omnirelay.mesh.control.v1.ScheduleAction.unquarantine:type_name -> omnirelay.mesh.control.v1.ShardsAction
+	26, // 18: omnirelay.mesh.control.v1.ScheduleRun.due:type_name -> google.protobuf.Timestamp
+	2,  // 19: omnirelay.mesh.control.v1.ScheduleRun.outcome:type_name -> omnirelay.mesh.control.v1.ScheduleRunOutcome
+	26, // 20: omnirelay.mesh.control.v1.ScheduleRun.time:type_name -> google.protobuf.Timestamp
+	0,  // 21: omnirelay.mesh.control.v1.ListSchedulesRequest.statuses:type_name -> omnirelay.mesh.control.v1.ScheduleStatus
+	27, // 22: omnirelay.mesh.control.v1.ListSchedulesRequest.read:type_name -> omnirelay.mesh.control.v1.ReadOptions
+	3,  // 23: omnirelay.mesh.control.v1.ListSchedulesResponse.schedules:type_name -> omnirelay.mesh.control.v1.Schedule
+	27, // 24: omnirelay.mesh.control.v1.GetScheduleRequest.read:type_name -> omnirelay.mesh.control.v1.ReadOptions
+	27, // 25: omnirelay.mesh.control.v1.ScheduleHistoryRequest.read:type_name -> omnirelay.mesh.control.v1.ReadOptions
+	26, // 26: omnirelay.mesh.control.v1.ScheduleChange.time:type_name -> google.protobuf.Timestamp
+	11, // 27: omnirelay.mesh.control.v1.ScheduleChange.run:type_name -> omnirelay.mesh.control.v1.ScheduleRun
+	3,  // 28: omnirelay.mesh.control.v1.ScheduleChange.schedule:type_name -> omnirelay.mesh.control.v1.Schedule
+	16, // 29: omnirelay.mesh.control.v1.ScheduleHistoryResponse.items:type_name -> omnirelay.mesh.control.v1.ScheduleChange
+	4,  // 30: omnirelay.mesh.control.v1.CreateScheduleRequest.timing:type_name -> omnirelay.mesh.control.v1.Timing
+	5,  // 31: omnirelay.mesh.control.v1.CreateScheduleRequest.action:type_name -> omnirelay.mesh.control.v1.ScheduleAction
+	1,  // 32: omnirelay.mesh.control.v1.CreateScheduleRequest.missed:type_name -> omnirelay.mesh.control.v1.MissedRuns
+	10, // 33: omnirelay.mesh.control.v1.CreateScheduleRequest.retry:type_name -> omnirelay.mesh.control.v1.Retry
+	28, // 34: omnirelay.mesh.control.v1.CreateScheduleRequest.mutation:type_name -> omnirelay.mesh.control.v1.Mutation
+	29, // 35: omnirelay.mesh.control.v1.CreateScheduleResponse.receipt:type_name -> omnirelay.mesh.control.v1.Receipt
+	28, // 36: omnirelay.mesh.control.v1.DeleteScheduleRequest.mutation:type_name -> omnirelay.mesh.control.v1.Mutation
+	29, // 37: omnirelay.mesh.control.v1.DeleteScheduleResponse.receipt:type_name -> omnirelay.mesh.control.v1.Receipt
+	28, // 38: omnirelay.mesh.control.v1.PauseScheduleRequest.mutation:type_name -> omnirelay.mesh.control.v1.Mutation
+	29, // 39: omnirelay.mesh.control.v1.PauseScheduleResponse.receipt:type_name -> omnirelay.mesh.control.v1.Receipt
+	28, // 40: omnirelay.mesh.control.v1.ResumeScheduleRequest.mutation:type_name -> omnirelay.mesh.control.v1.Mutation
+	29, // 41: omnirelay.mesh.control.v1.ResumeScheduleResponse.receipt:type_name -> omnirelay.mesh.control.v1.Receipt
+	12, // 42: omnirelay.mesh.control.v1.ScheduleControlService.ListSchedules:input_type -> omnirelay.mesh.control.v1.ListSchedulesRequest
+	14, // 43: omnirelay.mesh.control.v1.ScheduleControlService.GetSchedule:input_type -> omnirelay.mesh.control.v1.GetScheduleRequest
+	15, // 44: omnirelay.mesh.control.v1.ScheduleControlService.GetScheduleHistory:input_type -> omnirelay.mesh.control.v1.ScheduleHistoryRequest
+	18, // 45: omnirelay.mesh.control.v1.ScheduleControlService.CreateSchedule:input_type -> omnirelay.mesh.control.v1.CreateScheduleRequest
+	20, // 46: omnirelay.mesh.control.v1.ScheduleControlService.DeleteSchedule:input_type -> omnirelay.mesh.control.v1.DeleteScheduleRequest
+	22, // 47: omnirelay.mesh.control.v1.ScheduleControlService.PauseSchedule:input_type -> omnirelay.mesh.control.v1.PauseScheduleRequest
+	24, // 48: omnirelay.mesh.control.v1.ScheduleControlService.ResumeSchedule:input_type -> omnirelay.mesh.control.v1.ResumeScheduleRequest
+	13, // 49: omnirelay.mesh.control.v1.ScheduleControlService.ListSchedules:output_type -> omnirelay.mesh.control.v1.ListSchedulesResponse
+	3,  // 50: omnirelay.mesh.control.v1.ScheduleControlService.GetSchedule:output_type -> omnirelay.mesh.control.v1.Schedule
+	17, // 51: omnirelay.mesh.control.v1.ScheduleControlService.GetScheduleHistory:output_type -> omnirelay.mesh.control.v1.ScheduleHistoryResponse
+	19, // 52: omnirelay.mesh.control.v1.ScheduleControlService.CreateSchedule:output_type -> omnirelay.mesh.control.v1.CreateScheduleResponse
+	21, // 53: omnirelay.mesh.control.v1.ScheduleControlService.DeleteSchedule:output_type -> omnirelay.mesh.control.v1.DeleteScheduleResponse
+	23, // 54: omnirelay.mesh.control.v1.ScheduleControlService.PauseSchedule:output_type -> omnirelay.mesh.control.v1.PauseScheduleResponse
+	25, // 55: omnirelay.mesh.control.v1.ScheduleControlService.ResumeSchedule:output_type -> omnirelay.mesh.control.v1.ResumeScheduleResponse
+	49, // [49:56] is the sub-list for method output_type
+	42, // [42:49] is the sub-list for method input_type
+	42, // [42:42] is the sub-list for extension type_name
+	42, // [42:42] is the sub-list for extension extendee
+	0,  // [0:42] is the sub-list for field type_name
 }
 
 func init() { file_api_v1_schedule_proto_init() }
@@ -2025,6 +2119,8 @@ func file_api_v1_schedule_proto_init() {
 	file_api_v1_schedule_proto_msgTypes[2].OneofWrappers = []any{
 		(*ScheduleAction_Cordon)(nil),
 		(*ScheduleAction_Uncordon)(nil),
+		(*ScheduleAction_Drain)(nil),
+		(*ScheduleAction_CancelDrain)(nil),
 		(*ScheduleAction_Move)(nil),
 		(*ScheduleAction_Pause)(nil),
 		(*ScheduleAction_Resume)(nil),
@@ -2036,7 +2132,7 @@ func file_api_v1_schedule_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_api_v1_schedule_proto_rawDesc), len(file_api_v1_schedule_proto_rawDesc)),
 			NumEnums:      3,
-			NumMessages:   22,
+			NumMessages:   23,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -57,6 +57,10 @@ func (m *Model) act(meta commands.Meta, a schedule.Action) ([]*eventsv1.Event, e
 		return m.Decide(meta, membership.Cordon{NodeID: a.NodeID})
 	case schedule.Uncordon:
 		return m.Decide(meta, membership.Uncordon{NodeID: a.NodeID})
+	case schedule.Drain:
+		return m.Decide(meta, membership.Drain{NodeID: a.NodeID, Within: a.Within})
+	case schedule.CancelDrain:
+		return m.Decide(meta, membership.CancelDrain{NodeID: a.NodeID})
 	case schedule.MoveShards:
 		return m.Decide(meta, shard.Move{Namespace: a.Namespace, Shards: a.Shards, To: a.NodeID})
 	case schedule.PauseShards:

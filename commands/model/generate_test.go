@@ -147,7 +147,11 @@ func (d draw) schedule() commands.Command {
 
 func (d draw) action() schedule.Action {
 	name := d.existing()
-	switch d.int(6) {
+	switch d.int(8) {
+	case 6:
+		return schedule.Action{Verb: schedule.Drain, NodeID: d.node(), Within: time.Duration(d.int(3)) * time.Second}
+	case 7:
+		return schedule.Action{Verb: schedule.CancelDrain, NodeID: d.node()}
 	case 0:
 		return schedule.Action{Verb: schedule.Cordon, NodeID: d.node()}
 	case 1:

@@ -17,6 +17,9 @@ const (
 	MinBackoff  = time.Second
 	MaxBackoff  = time.Hour
 	MaxPause    = 24 * time.Hour
+	// MinDrain and MaxDrain bound the deadline of a drain, as membership does.
+	MinDrain = time.Second
+	MaxDrain = 24 * time.Hour
 	// Grace is how long after its due a first attempt is in time: longer than a
 	// change of the control leader takes.
 	Grace = time.Minute
@@ -44,6 +47,8 @@ type Verb string
 const (
 	Cordon       Verb = "cordon"
 	Uncordon     Verb = "uncordon"
+	Drain        Verb = "drain"
+	CancelDrain  Verb = "cancel_drain"
 	MoveShards   Verb = "move"
 	PauseShards  Verb = "pause"
 	ResumeShards Verb = "resume"
@@ -53,11 +58,14 @@ const (
 // Action is the command that a schedule gives.
 type Action struct {
 	Verb Verb `cbor:"1,keyasint"`
-	// NodeID is what is cordoned, or where shards are moved.
+	// NodeID is what is cordoned or drained, or where shards are moved.
 	NodeID string `cbor:"2,keyasint,omitempty"`
 	// Namespace and Shards are of the verbs about shards; ids ascend.
 	Namespace string   `cbor:"3,keyasint,omitempty"`
 	Shards    []uint32 `cbor:"4,keyasint,omitempty"`
+	// Within is the deadline of a drain, from its start, cut to milliseconds; 0 is as
+	// long as a drain usually has.
+	Within time.Duration `cbor:"5,keyasint,omitempty"`
 }
 
 // Retry bounds the attempts at one due. Zero fields have their defaults.

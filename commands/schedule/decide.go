@@ -96,8 +96,10 @@ func removed(name string) *eventsv1.Event {
 // order. What it is about need not exist yet.
 func (a Action) check() (Action, error) {
 	switch a.Verb {
-	case Cordon, Uncordon:
+	case Cordon, Uncordon, CancelDrain:
 		return Action{Verb: a.Verb, NodeID: a.NodeID}, commands.CheckName("action.nodeId", a.NodeID)
+	case Drain:
+		return a.checkDrain()
 	case MoveShards:
 		if err := commands.CheckName("action.toNodeId", a.NodeID); err != nil {
 			return a, err
@@ -105,12 +107,20 @@ func (a Action) check() (Action, error) {
 	case PauseShards, ResumeShards, Unquarantine:
 		a.NodeID = ""
 	default:
-		return a, commands.BadField("action", "cordon, uncordon, move, pause, resume, unquarantine", "is missing")
+		return a, commands.BadField("action", "cordon, uncordon, drain, cancelDrain, move, pause, resume, unquarantine", "is missing")
 	}
 	if err := commands.CheckName("action.namespace", a.Namespace); err != nil {
 		return a, err
 	}
 	return a, a.checkShards()
+}
+
+func (a Action) checkDrain() (Action, error) {
+	a = Action{Verb: a.Verb, NodeID: a.NodeID, Within: a.Within.Truncate(time.Millisecond)}
+	if a.Within != 0 && (a.Within < MinDrain || a.Within > MaxDrain) {
+		return a, commands.BadField("action.deadlineMs", fmt.Sprintf("%s to %s, or 0 for the usual", MinDrain, MaxDrain), "is %s", a.Within)
+	}
+	return a, commands.CheckName("action.nodeId", a.NodeID)
 }
 
 func (a *Action) checkShards() error {

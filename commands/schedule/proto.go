@@ -42,6 +42,12 @@ func (a Action) proto() *eventsv1.ScheduledAction {
 		return &eventsv1.ScheduledAction{Action: &eventsv1.ScheduledAction_Cordon{Cordon: node}}
 	case Uncordon:
 		return &eventsv1.ScheduledAction{Action: &eventsv1.ScheduledAction_Uncordon{Uncordon: node}}
+	case Drain:
+		return &eventsv1.ScheduledAction{Action: &eventsv1.ScheduledAction_Drain{Drain: &eventsv1.ScheduledDrain{
+			NodeId: a.NodeID, WithinMs: a.Within.Milliseconds(),
+		}}}
+	case CancelDrain:
+		return &eventsv1.ScheduledAction{Action: &eventsv1.ScheduledAction_CancelDrain{CancelDrain: node}}
 	case MoveShards:
 		return &eventsv1.ScheduledAction{Action: &eventsv1.ScheduledAction_Move{Move: &eventsv1.ScheduledMove{
 			Namespace: a.Namespace, Shards: shards.Shards, To: a.NodeID,
@@ -64,6 +70,10 @@ func actionOf(p *eventsv1.ScheduledAction) Action {
 		return Action{Verb: Cordon, NodeID: k.Cordon.GetNodeId()}
 	case *eventsv1.ScheduledAction_Uncordon:
 		return Action{Verb: Uncordon, NodeID: k.Uncordon.GetNodeId()}
+	case *eventsv1.ScheduledAction_Drain:
+		return Action{Verb: Drain, NodeID: k.Drain.GetNodeId(), Within: time.Duration(k.Drain.GetWithinMs()) * time.Millisecond}
+	case *eventsv1.ScheduledAction_CancelDrain:
+		return Action{Verb: CancelDrain, NodeID: k.CancelDrain.GetNodeId()}
 	case *eventsv1.ScheduledAction_Move:
 		return Action{Verb: MoveShards, NodeID: k.Move.GetTo(), Namespace: k.Move.GetNamespace(), Shards: unpack(k.Move.GetShards())}
 	case *eventsv1.ScheduledAction_Pause:

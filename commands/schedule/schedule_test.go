@@ -87,7 +87,7 @@ func TestRetry(t *testing.T) {
 	at := time.Minute
 	no := func(due time.Duration, attempt uint32, next time.Duration, retry bool) *eventsv1.ScheduleFired {
 		f := fired(due, attempt, rejected)
-		f.Reason, f.Message = "invalid_transition", `invalid_transition: cannot cordon node "n1": it is cordoned; allowed: uncordon`
+		f.Reason, f.Message = "invalid_transition", `invalid_transition: cannot cordon node "n1": it is cordoned; allowed: uncordon, drain`
 		f.NextMs, f.Retry = after(next), retry
 		return f
 	}
@@ -220,16 +220,45 @@ func TestActions(t *testing.T) {
 	for verb, want := range map[schedule.Verb]string{
 		schedule.Uncordon: "invalid_transition", schedule.MoveShards: "node_not_eligible", schedule.PauseShards: "shard_paused",
 		schedule.ResumeShards: "shard_not_paused", schedule.Unquarantine: "shard_not_quarantined",
+		schedule.CancelDrain: "invalid_transition", schedule.Drain: "invalid_transition",
 	} {
 		s, m := mesh(t)
 		s.Given(&eventsv1.NamespaceCreated{Namespace: "demo", Spec: &eventsv1.NamespaceSpec{ShardCount: 4, EligibleRole: "worker"}})
 		if verb == schedule.PauseShards {
 			s.Given(&eventsv1.ShardsPaused{Namespace: "demo", Shards: events.PackShards([]uint32{2})})
 		}
+		if verb == schedule.Drain {
+			s.Given(&eventsv1.NodeDrainStarted{NodeId: "n1", DeadlineMs: 1}, &eventsv1.NodeDrained{NodeId: "n1"})
+		}
 		s.When(schedule.Create{Name: "x", Timing: schedule.Timing{After: time.Minute}, Action: on(verb), Retry: schedule.Retry{Attempts: 1}}).ThenDone()
 		evs, err := m.Decide(commands.Meta{Actor: "user/a", Time: commandtest.Start().Add(time.Minute).UnixNano()}, fire(time.Minute, 1))
 		if err != nil || len(evs) != 1 || evs[0].GetScheduleFired().GetReason() != want {
 			t.Errorf("%s: %v, %v; want it rejected for %s", verb, evs, err, want)
 		}
+	}
+}
+
+// TestDrains: the deadline of a drain counts from when it fires; what is out of
+// bounds is refused at the creation, what is in bounds never when it fires.
+func TestDrains(t *testing.T) {
+	for within, has := range map[time.Duration]time.Duration{
+		0: membership.DefaultDrainWithin, schedule.MinDrain: membership.MinDrainWithin, schedule.MaxDrain: membership.MaxDrainWithin,
+	} {
+		s, _ := mesh(t)
+		drain := schedule.Create{Name: "x", Timing: schedule.Timing{After: time.Minute}, Action: schedule.Action{Verb: schedule.Drain, NodeID: "n1", Within: within}}
+		s.When(drain).ThenDone()
+		s.After(time.Minute).When(fire(time.Minute, 1)).Then(fired(time.Minute, 1, done),
+			&eventsv1.NodeDrainStarted{NodeId: "n1", DeadlineMs: after(time.Minute + has)})
+		back := schedule.Create{Name: "y", Timing: schedule.Timing{At: after(2 * time.Minute)}, Action: schedule.Action{Verb: schedule.CancelDrain, NodeID: "n1"}}
+		s.When(back).ThenDone()
+		cancel := schedule.Fire{Name: "y", Due: after(2 * time.Minute), Attempt: 1}
+		undone := fired(2*time.Minute, 1, done)
+		undone.Name = "y"
+		s.After(time.Minute).When(cancel).Then(undone, &eventsv1.NodeDrainCancelled{NodeId: "n1"})
+	}
+	for _, within := range []time.Duration{-time.Second, schedule.MinDrain - time.Millisecond, schedule.MaxDrain + time.Millisecond} {
+		s, _ := mesh(t)
+		s.When(schedule.Create{Name: "x", Timing: schedule.Timing{After: time.Minute},
+			Action: schedule.Action{Verb: schedule.Drain, NodeID: "n1", Within: within}}).ThenRejected("invalid_field")
 	}
 }

@@ -388,6 +388,8 @@ type ScheduledAction struct {
 	//
 	//	*ScheduledAction_Cordon
 	//	*ScheduledAction_Uncordon
+	//	*ScheduledAction_Drain
+	//	*ScheduledAction_CancelDrain
 	//	*ScheduledAction_Move
 	//	*ScheduledAction_Pause
 	//	*ScheduledAction_Resume
@@ -452,6 +454,24 @@ func (x *ScheduledAction) GetUncordon() *ScheduledNode {
 	return nil
 }
 
+func (x *ScheduledAction) GetDrain() *ScheduledDrain {
+	if x != nil {
+		if x, ok := x.Action.(*ScheduledAction_Drain); ok {
+			return x.Drain
+		}
+	}
+	return nil
+}
+
+func (x *ScheduledAction) GetCancelDrain() *ScheduledNode {
+	if x != nil {
+		if x, ok := x.Action.(*ScheduledAction_CancelDrain); ok {
+			return x.CancelDrain
+		}
+	}
+	return nil
+}
+
 func (x *ScheduledAction) GetMove() *ScheduledMove {
 	if x != nil {
 		if x, ok := x.Action.(*ScheduledAction_Move); ok {
@@ -500,8 +520,15 @@ type ScheduledAction_Uncordon struct {
 	Uncordon *ScheduledNode `protobuf:"bytes,2,opt,name=uncordon,proto3,oneof"`
 }
 
+type ScheduledAction_Drain struct {
+	Drain *ScheduledDrain `protobuf:"bytes,3,opt,name=drain,proto3,oneof"`
+}
+
+type ScheduledAction_CancelDrain struct {
+	CancelDrain *ScheduledNode `protobuf:"bytes,4,opt,name=cancel_drain,json=cancelDrain,proto3,oneof"`
+}
+
 type ScheduledAction_Move struct {
-	// 3 and 4 are kept for drain and its cancel.
 	Move *ScheduledMove `protobuf:"bytes,5,opt,name=move,proto3,oneof"`
 }
 
@@ -520,6 +547,10 @@ type ScheduledAction_Unquarantine struct {
 func (*ScheduledAction_Cordon) isScheduledAction_Action() {}
 
 func (*ScheduledAction_Uncordon) isScheduledAction_Action() {}
+
+func (*ScheduledAction_Drain) isScheduledAction_Action() {}
+
+func (*ScheduledAction_CancelDrain) isScheduledAction_Action() {}
 
 func (*ScheduledAction_Move) isScheduledAction_Action() {}
 
@@ -573,6 +604,59 @@ func (x *ScheduledNode) GetNodeId() string {
 	return ""
 }
 
+type ScheduledDrain struct {
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	NodeId string                 `protobuf:"bytes,1,opt,name=node_id,json=nodeId,proto3" json:"node_id,omitempty"`
+	// Milliseconds that the node has from when the schedule fires; 0 means 10 minutes.
+	WithinMs      int64 `protobuf:"varint,2,opt,name=within_ms,json=withinMs,proto3" json:"within_ms,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ScheduledDrain) Reset() {
+	*x = ScheduledDrain{}
+	mi := &file_events_v1_schedule_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ScheduledDrain) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ScheduledDrain) ProtoMessage() {}
+
+func (x *ScheduledDrain) ProtoReflect() protoreflect.Message {
+	mi := &file_events_v1_schedule_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ScheduledDrain.ProtoReflect.Descriptor instead.
+func (*ScheduledDrain) Descriptor() ([]byte, []int) {
+	return file_events_v1_schedule_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *ScheduledDrain) GetNodeId() string {
+	if x != nil {
+		return x.NodeId
+	}
+	return ""
+}
+
+func (x *ScheduledDrain) GetWithinMs() int64 {
+	if x != nil {
+		return x.WithinMs
+	}
+	return 0
+}
+
 type ScheduledShards struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Namespace     string                 `protobuf:"bytes,1,opt,name=namespace,proto3" json:"namespace,omitempty"`
@@ -583,7 +667,7 @@ type ScheduledShards struct {
 
 func (x *ScheduledShards) Reset() {
 	*x = ScheduledShards{}
-	mi := &file_events_v1_schedule_proto_msgTypes[5]
+	mi := &file_events_v1_schedule_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -595,7 +679,7 @@ func (x *ScheduledShards) String() string {
 func (*ScheduledShards) ProtoMessage() {}
 
 func (x *ScheduledShards) ProtoReflect() protoreflect.Message {
-	mi := &file_events_v1_schedule_proto_msgTypes[5]
+	mi := &file_events_v1_schedule_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -608,7 +692,7 @@ func (x *ScheduledShards) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ScheduledShards.ProtoReflect.Descriptor instead.
 func (*ScheduledShards) Descriptor() ([]byte, []int) {
-	return file_events_v1_schedule_proto_rawDescGZIP(), []int{5}
+	return file_events_v1_schedule_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *ScheduledShards) GetNamespace() string {
@@ -636,7 +720,7 @@ type ScheduledMove struct {
 
 func (x *ScheduledMove) Reset() {
 	*x = ScheduledMove{}
-	mi := &file_events_v1_schedule_proto_msgTypes[6]
+	mi := &file_events_v1_schedule_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -648,7 +732,7 @@ func (x *ScheduledMove) String() string {
 func (*ScheduledMove) ProtoMessage() {}
 
 func (x *ScheduledMove) ProtoReflect() protoreflect.Message {
-	mi := &file_events_v1_schedule_proto_msgTypes[6]
+	mi := &file_events_v1_schedule_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -661,7 +745,7 @@ func (x *ScheduledMove) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ScheduledMove.ProtoReflect.Descriptor instead.
 func (*ScheduledMove) Descriptor() ([]byte, []int) {
-	return file_events_v1_schedule_proto_rawDescGZIP(), []int{6}
+	return file_events_v1_schedule_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *ScheduledMove) GetNamespace() string {
@@ -694,7 +778,7 @@ type ScheduleRemoved struct {
 
 func (x *ScheduleRemoved) Reset() {
 	*x = ScheduleRemoved{}
-	mi := &file_events_v1_schedule_proto_msgTypes[7]
+	mi := &file_events_v1_schedule_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -706,7 +790,7 @@ func (x *ScheduleRemoved) String() string {
 func (*ScheduleRemoved) ProtoMessage() {}
 
 func (x *ScheduleRemoved) ProtoReflect() protoreflect.Message {
-	mi := &file_events_v1_schedule_proto_msgTypes[7]
+	mi := &file_events_v1_schedule_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -719,7 +803,7 @@ func (x *ScheduleRemoved) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ScheduleRemoved.ProtoReflect.Descriptor instead.
 func (*ScheduleRemoved) Descriptor() ([]byte, []int) {
-	return file_events_v1_schedule_proto_rawDescGZIP(), []int{7}
+	return file_events_v1_schedule_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *ScheduleRemoved) GetName() string {
@@ -751,7 +835,7 @@ type ScheduleFired struct {
 
 func (x *ScheduleFired) Reset() {
 	*x = ScheduleFired{}
-	mi := &file_events_v1_schedule_proto_msgTypes[8]
+	mi := &file_events_v1_schedule_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -763,7 +847,7 @@ func (x *ScheduleFired) String() string {
 func (*ScheduleFired) ProtoMessage() {}
 
 func (x *ScheduleFired) ProtoReflect() protoreflect.Message {
-	mi := &file_events_v1_schedule_proto_msgTypes[8]
+	mi := &file_events_v1_schedule_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -776,7 +860,7 @@ func (x *ScheduleFired) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ScheduleFired.ProtoReflect.Descriptor instead.
 func (*ScheduleFired) Descriptor() ([]byte, []int) {
-	return file_events_v1_schedule_proto_rawDescGZIP(), []int{8}
+	return file_events_v1_schedule_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *ScheduleFired) GetName() string {
@@ -844,7 +928,7 @@ type SchedulePaused struct {
 
 func (x *SchedulePaused) Reset() {
 	*x = SchedulePaused{}
-	mi := &file_events_v1_schedule_proto_msgTypes[9]
+	mi := &file_events_v1_schedule_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -856,7 +940,7 @@ func (x *SchedulePaused) String() string {
 func (*SchedulePaused) ProtoMessage() {}
 
 func (x *SchedulePaused) ProtoReflect() protoreflect.Message {
-	mi := &file_events_v1_schedule_proto_msgTypes[9]
+	mi := &file_events_v1_schedule_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -869,7 +953,7 @@ func (x *SchedulePaused) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SchedulePaused.ProtoReflect.Descriptor instead.
 func (*SchedulePaused) Descriptor() ([]byte, []int) {
-	return file_events_v1_schedule_proto_rawDescGZIP(), []int{9}
+	return file_events_v1_schedule_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *SchedulePaused) GetName() string {
@@ -890,7 +974,7 @@ type ScheduleResumed struct {
 
 func (x *ScheduleResumed) Reset() {
 	*x = ScheduleResumed{}
-	mi := &file_events_v1_schedule_proto_msgTypes[10]
+	mi := &file_events_v1_schedule_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -902,7 +986,7 @@ func (x *ScheduleResumed) String() string {
 func (*ScheduleResumed) ProtoMessage() {}
 
 func (x *ScheduleResumed) ProtoReflect() protoreflect.Message {
-	mi := &file_events_v1_schedule_proto_msgTypes[10]
+	mi := &file_events_v1_schedule_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -915,7 +999,7 @@ func (x *ScheduleResumed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ScheduleResumed.ProtoReflect.Descriptor instead.
 func (*ScheduleResumed) Descriptor() ([]byte, []int) {
-	return file_events_v1_schedule_proto_rawDescGZIP(), []int{10}
+	return file_events_v1_schedule_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *ScheduleResumed) GetName() string {
@@ -953,17 +1037,22 @@ const file_events_v1_schedule_proto_rawDesc = "" +
 	"\battempts\x18\x01 \x01(\rR\battempts\x12\x1d\n" +
 	"\n" +
 	"backoff_ms\x18\x02 \x01(\x03R\tbackoffMs\x12$\n" +
-	"\x0ebackoff_max_ms\x18\x03 \x01(\x03R\fbackoffMaxMs\"\x9f\x03\n" +
+	"\x0ebackoff_max_ms\x18\x03 \x01(\x03R\fbackoffMaxMs\"\xa5\x04\n" +
 	"\x0fScheduledAction\x12<\n" +
 	"\x06cordon\x18\x01 \x01(\v2\".omnirelay.events.v1.ScheduledNodeH\x00R\x06cordon\x12@\n" +
-	"\buncordon\x18\x02 \x01(\v2\".omnirelay.events.v1.ScheduledNodeH\x00R\buncordon\x128\n" +
+	"\buncordon\x18\x02 \x01(\v2\".omnirelay.events.v1.ScheduledNodeH\x00R\buncordon\x12;\n" +
+	"\x05drain\x18\x03 \x01(\v2#.omnirelay.events.v1.ScheduledDrainH\x00R\x05drain\x12G\n" +
+	"\fcancel_drain\x18\x04 \x01(\v2\".omnirelay.events.v1.ScheduledNodeH\x00R\vcancelDrain\x128\n" +
 	"\x04move\x18\x05 \x01(\v2\".omnirelay.events.v1.ScheduledMoveH\x00R\x04move\x12<\n" +
 	"\x05pause\x18\x06 \x01(\v2$.omnirelay.events.v1.ScheduledShardsH\x00R\x05pause\x12>\n" +
 	"\x06resume\x18\a \x01(\v2$.omnirelay.events.v1.ScheduledShardsH\x00R\x06resume\x12J\n" +
 	"\funquarantine\x18\b \x01(\v2$.omnirelay.events.v1.ScheduledShardsH\x00R\funquarantineB\b\n" +
 	"\x06action\"(\n" +
 	"\rScheduledNode\x12\x17\n" +
-	"\anode_id\x18\x01 \x01(\tR\x06nodeId\"f\n" +
+	"\anode_id\x18\x01 \x01(\tR\x06nodeId\"F\n" +
+	"\x0eScheduledDrain\x12\x17\n" +
+	"\anode_id\x18\x01 \x01(\tR\x06nodeId\x12\x1b\n" +
+	"\twithin_ms\x18\x02 \x01(\x03R\bwithinMs\"f\n" +
 	"\x0fScheduledShards\x12\x1c\n" +
 	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x125\n" +
 	"\x06shards\x18\x02 \x01(\v2\x1d.omnirelay.events.v1.ShardSetR\x06shards\"t\n" +
@@ -1010,7 +1099,7 @@ func file_events_v1_schedule_proto_rawDescGZIP() []byte {
 }
 
 var file_events_v1_schedule_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_events_v1_schedule_proto_msgTypes = make([]protoimpl.MessageInfo, 11)
+var file_events_v1_schedule_proto_msgTypes = make([]protoimpl.MessageInfo, 12)
 var file_events_v1_schedule_proto_goTypes = []any{
 	(ScheduleMissed)(0),     // 0: omnirelay.events.v1.ScheduleMissed
 	(ScheduleOutcome)(0),    // 1: omnirelay.events.v1.ScheduleOutcome
@@ -1019,13 +1108,14 @@ var file_events_v1_schedule_proto_goTypes = []any{
 	(*ScheduleRetry)(nil),   // 4: omnirelay.events.v1.ScheduleRetry
 	(*ScheduledAction)(nil), // 5: omnirelay.events.v1.ScheduledAction
 	(*ScheduledNode)(nil),   // 6: omnirelay.events.v1.ScheduledNode
-	(*ScheduledShards)(nil), // 7: omnirelay.events.v1.ScheduledShards
-	(*ScheduledMove)(nil),   // 8: omnirelay.events.v1.ScheduledMove
-	(*ScheduleRemoved)(nil), // 9: omnirelay.events.v1.ScheduleRemoved
-	(*ScheduleFired)(nil),   // 10: omnirelay.events.v1.ScheduleFired
-	(*SchedulePaused)(nil),  // 11: omnirelay.events.v1.SchedulePaused
-	(*ScheduleResumed)(nil), // 12: omnirelay.events.v1.ScheduleResumed
-	(*ShardSet)(nil),        // 13: omnirelay.events.v1.ShardSet
+	(*ScheduledDrain)(nil),  // 7: omnirelay.events.v1.ScheduledDrain
+	(*ScheduledShards)(nil), // 8: omnirelay.events.v1.ScheduledShards
+	(*ScheduledMove)(nil),   // 9: omnirelay.events.v1.ScheduledMove
+	(*ScheduleRemoved)(nil), // 10: omnirelay.events.v1.ScheduleRemoved
+	(*ScheduleFired)(nil),   // 11: omnirelay.events.v1.ScheduleFired
+	(*SchedulePaused)(nil),  // 12: omnirelay.events.v1.SchedulePaused
+	(*ScheduleResumed)(nil), // 13: omnirelay.events.v1.ScheduleResumed
+	(*ShardSet)(nil),        // 14: omnirelay.events.v1.ShardSet
 }
 var file_events_v1_schedule_proto_depIdxs = []int32{
 	3,  // 0: omnirelay.events.v1.ScheduleCreated.timing:type_name -> omnirelay.events.v1.ScheduleTiming
@@ -1034,18 +1124,20 @@ var file_events_v1_schedule_proto_depIdxs = []int32{
 	4,  // 3: omnirelay.events.v1.ScheduleCreated.retry:type_name -> omnirelay.events.v1.ScheduleRetry
 	6,  // 4: omnirelay.events.v1.ScheduledAction.cordon:type_name -> omnirelay.events.v1.ScheduledNode
 	6,  // 5: omnirelay.events.v1.ScheduledAction.uncordon:type_name -> omnirelay.events.v1.ScheduledNode
-	8,  // 6: omnirelay.events.v1.ScheduledAction.move:type_name -> omnirelay.events.v1.ScheduledMove
-	7,  // 7: omnirelay.events.v1.ScheduledAction.pause:type_name -> omnirelay.events.v1.ScheduledShards
-	7,  // 8: omnirelay.events.v1.ScheduledAction.resume:type_name -> omnirelay.events.v1.ScheduledShards
-	7,  // 9: omnirelay.events.v1.ScheduledAction.unquarantine:type_name -> omnirelay.events.v1.ScheduledShards
-	13, // 10: omnirelay.events.v1.ScheduledShards.shards:type_name -> omnirelay.events.v1.ShardSet
-	13, // 11: omnirelay.events.v1.ScheduledMove.shards:type_name -> omnirelay.events.v1.ShardSet
-	1,  // 12: omnirelay.events.v1.ScheduleFired.outcome:type_name -> omnirelay.events.v1.ScheduleOutcome
-	13, // [13:13] is the sub-list for method output_type
-	13, // [13:13] is the sub-list for method input_type
-	13, // [13:13] is the sub-list for extension type_name
-	13, // [13:13] is the sub-list for extension extendee
-	0,  // [0:13] is the sub-list for field type_name
+	7,  // 6: omnirelay.events.v1.ScheduledAction.drain:type_name -> omnirelay.events.v1.ScheduledDrain
+	6,  // 7: omnirelay.events.v1.ScheduledAction.cancel_drain:type_name -> omnirelay.events.v1.ScheduledNode
+	9,  // 8: omnirelay.events.v1.ScheduledAction.move:type_name -> omnirelay.events.v1.ScheduledMove
+	8,  // 9: omnirelay.events.v1.ScheduledAction.pause:type_name -> omnirelay.events.v1.ScheduledShards
+	8,  // 10: omnirelay.events.v1.ScheduledAction.resume:type_name -> omnirelay.events.v1.ScheduledShards
+	8,  // 11: omnirelay.events.v1.ScheduledAction.unquarantine:type_name -> omnirelay.events.v1.ScheduledShards
+	14, // 12: omnirelay.events.v1.ScheduledShards.shards:type_name -> omnirelay.events.v1.ShardSet
+	14, // 13: omnirelay.events.v1.ScheduledMove.shards:type_name -> omnirelay.events.v1.ShardSet
+	1,  // 14: omnirelay.events.v1.ScheduleFired.outcome:type_name -> omnirelay.events.v1.ScheduleOutcome
+	15, // [15:15] is the sub-list for method output_type
+	15, // [15:15] is the sub-list for method input_type
+	15, // [15:15] is the sub-list for extension type_name
+	15, // [15:15] is the sub-list for extension extendee
+	0,  // [0:15] is the sub-list for field type_name
 }
 
 func init() { file_events_v1_schedule_proto_init() }
@@ -1062,6 +1154,8 @@ func file_events_v1_schedule_proto_init() {
 	file_events_v1_schedule_proto_msgTypes[3].OneofWrappers = []any{
 		(*ScheduledAction_Cordon)(nil),
 		(*ScheduledAction_Uncordon)(nil),
+		(*ScheduledAction_Drain)(nil),
+		(*ScheduledAction_CancelDrain)(nil),
 		(*ScheduledAction_Move)(nil),
 		(*ScheduledAction_Pause)(nil),
 		(*ScheduledAction_Resume)(nil),
@@ -1073,7 +1167,7 @@ func file_events_v1_schedule_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_events_v1_schedule_proto_rawDesc), len(file_events_v1_schedule_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   11,
+			NumMessages:   12,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

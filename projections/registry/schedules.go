@@ -90,6 +90,12 @@ func actionOf(a *eventsv1.ScheduledAction) *controlv1.ScheduleAction {
 		return &controlv1.ScheduleAction{Action: &controlv1.ScheduleAction_Cordon{Cordon: node(k.Cordon)}}
 	case *eventsv1.ScheduledAction_Uncordon:
 		return &controlv1.ScheduleAction{Action: &controlv1.ScheduleAction_Uncordon{Uncordon: node(k.Uncordon)}}
+	case *eventsv1.ScheduledAction_Drain:
+		return &controlv1.ScheduleAction{Action: &controlv1.ScheduleAction_Drain{Drain: &controlv1.DrainAction{
+			NodeId: k.Drain.GetNodeId(), DeadlineMs: k.Drain.GetWithinMs(),
+		}}}
+	case *eventsv1.ScheduledAction_CancelDrain:
+		return &controlv1.ScheduleAction{Action: &controlv1.ScheduleAction_CancelDrain{CancelDrain: node(k.CancelDrain)}}
 	case *eventsv1.ScheduledAction_Move:
 		return &controlv1.ScheduleAction{Action: &controlv1.ScheduleAction_Move{Move: &controlv1.MoveAction{
 			Namespace: k.Move.GetNamespace(), ShardIds: shardIDs(k.Move.GetShards()), ToNodeId: k.Move.GetTo(),

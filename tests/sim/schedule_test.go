@@ -4,8 +4,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/omnirelay/omnirelay/commands/policy"
 	"github.com/omnirelay/omnirelay/commands/membership"
+	"github.com/omnirelay/omnirelay/commands/policy"
 	"github.com/omnirelay/omnirelay/commands/schedule"
 )
 
