@@ -34,6 +34,15 @@ func usage(format string, args ...any) error {
 	return &usageError{message: fmt.Sprintf(format, args...)}
 }
 
+// unavailableError is what did not come in time.
+type unavailableError struct{ message string }
+
+func (e *unavailableError) Error() string { return e.message }
+
+func late(format string, args ...any) error {
+	return &unavailableError{message: fmt.Sprintf(format, args...)}
+}
+
 // errDifference ends a verb that found a difference and has said which.
 var errDifference = errors.New("difference found")
 
@@ -47,11 +56,14 @@ var errReaderGone = errors.New("nobody reads the output any more")
 func ExitCode(err error) int {
 	var wrong *usageError
 	var e *client.Error
+	var tooLate *unavailableError
 	switch {
 	case err == nil:
 		return exitDone
 	case errors.As(err, &wrong):
 		return exitUsage
+	case errors.As(err, &tooLate):
+		return exitUnavailable
 	case errors.Is(err, errDifference):
 		return exitDifference
 	case errors.Is(err, errReaderGone):

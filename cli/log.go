@@ -22,7 +22,7 @@ func eventFilters() []cli.Flag {
 	return []cli.Flag{
 		&cli.StringFlag{Name: "in", Usage: "events of this log `CONTEXT`: membership, leadership, shard …"},
 		&cli.StringFlag{Name: "type", Usage: "events of this `TYPE`, for example ShardsAssigned"},
-		&cli.StringFlag{Name: "id", Aliases: []string{"entity"}, Usage: "events about this node, namespace, shard (NS/ID) or scope"},
+		&cli.StringFlag{Name: "id", Aliases: []string{"entity"}, Usage: "events about this node, namespace, shard (NS/ID), scope or schedule (schedule/NAME)"},
 		&cli.StringFlag{Name: "actor", Usage: "events by this `ACTOR`"},
 		&cli.StringFlag{Name: "correlation", Usage: "events with this correlation `ID`"},
 	}

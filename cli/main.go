@@ -21,6 +21,7 @@ func Commands(archives Archives) []*cli.Command {
 			Usage: "ask and steer the mesh",
 			Subcommands: []*cli.Command{
 				statusCommand(), serversCommand(), peersCommand(), leadersCommand(), namespacesCommand(), shardsCommand(),
+				schedulesCommand(), maintenanceCommand(), upgradeCommand(),
 				logCommand(archives), auditCommand(), versionsCommand(), awaitCommand(),
 			},
 		},

@@ -29,6 +29,8 @@ func peersCommand() *cli.Command {
 			verb{name: "watch", usage: "show each change of a peer", flags: watchFlags(&cli.StringFlag{Name: "role", Usage: "peers of this `ROLE`"}), run: watchPeers}.command(),
 			verb{name: "cordon", usage: "give a node no new shards", args: "NODE…", min: 1, max: -1, flags: mutateFlags(), run: cordonPeers}.command(),
 			verb{name: "uncordon", usage: "give a node shards again", args: "NODE…", min: 1, max: -1, flags: mutateFlags(), run: uncordonPeers}.command(),
+			drainVerb(),
+			verb{name: "cancel-drain", usage: "end a drain; the node keeps what it has not given away", args: "NODE…", min: 1, max: -1, flags: mutateFlags(), run: cancelDrains}.command(),
 			verb{name: "label", usage: "set labels, or take them away", args: "NODE KEY=VALUE|KEY-…", min: 2, max: -1, flags: mutateFlags(), run: labelPeer}.command(),
 		},
 	}
@@ -49,6 +51,7 @@ func peerView() render.View[*controlv1.Peer] {
 			{Name: "LABELS", Wide: true, Value: func(p *controlv1.Peer) string { return labels(p.GetLabels()) }},
 			{Name: "MESH VERSION", Wide: true, Value: func(p *controlv1.Peer) string { return dash(p.GetMeshVersion()) }},
 			{Name: "SESSION", Wide: true, Value: func(p *controlv1.Peer) string { return known(p.GetSessionId()) }},
+			{Name: "MAINTENANCE", Wide: true, Value: func(p *controlv1.Peer) string { return dash(p.GetMaintenance()) }},
 			{Name: "VERSION", Value: func(p *controlv1.Peer) string { return number(p.GetVersion()) }},
 			{Name: "LAST SEEN", Value: func(p *controlv1.Peer) string { return clock(p.GetLastSeen()) }},
 		},

@@ -19,7 +19,7 @@ func shardsCommand() *cli.Command {
 	}
 	return &cli.Command{
 		Name: "shards", Aliases: []string{"shard"}, Usage: "who owns which shard",
-		Subcommands: []*cli.Command{
+		Subcommands: append([]*cli.Command{
 			verb{name: "list", usage: "list shards", flags: listFlags(filters...), run: listShards}.command(),
 			verb{name: "get", usage: "show a shard", args: "NS/ID", min: 1, max: 1, flags: readFlags(), run: getShard}.command(),
 			verb{name: "watch", usage: "show each change of a shard", flags: watchFlags(filters...), run: watchShards}.command(),
@@ -44,7 +44,7 @@ func shardsCommand() *cli.Command {
 			verb{name: "cancel-move", usage: "leave shards that are being moved where they are", args: "NS/ID…", min: 1, max: -1, flags: mutateFlags(), run: cancelMoves}.command(),
 			verb{name: "pause", usage: "keep shards with their owners until they are resumed, and unowned if those die", args: "NS/ID…", min: 1, max: -1, flags: mutateFlags(), run: pauseShards}.command(),
 			verb{name: "resume", usage: "end a pause", args: "NS/ID…", min: 1, max: -1, flags: mutateFlags(), run: resumeShards}.command(),
-		},
+		}, quarantineVerbs()...),
 	}
 }
 
@@ -71,6 +71,8 @@ func shardView() render.View[*controlv1.ShardRecord] {
 			}},
 			{Name: "DEADLINE", Wide: true, Value: func(s *controlv1.ShardRecord) string { return clock(s.GetMoveDeadline()) }},
 			{Name: "HELD UNTIL", Wide: true, Value: func(s *controlv1.ShardRecord) string { return clock(s.GetHeldUntil()) }},
+			{Name: "QUARANTINED", Wide: true, Value: func(s *controlv1.ShardRecord) string { return clock(s.GetQuarantinedAt()) }},
+			{Name: "DEATHS", Wide: true, Value: func(s *controlv1.ShardRecord) string { return known(int64(s.GetDeaths())) }},
 			{Name: "LAST OWNER", Wide: true, Value: func(s *controlv1.ShardRecord) string { return dash(s.GetLastOwnerNodeId()) }},
 			{Name: "CAPACITY", Wide: true, Value: func(s *controlv1.ShardRecord) string { return decimal(s.GetCapacityHint()) }},
 			{Name: "TICKET", Wide: true, Value: func(s *controlv1.ShardRecord) string { return dash(s.GetChangeTicket()) }},

@@ -47,9 +47,9 @@ func showStatus(c *call) error {
 			ready += ", waiting for " + strings.Join(s.GetWaitingFor(), ", ")
 		}
 	}
-	_, err = fmt.Fprintf(c.out.W, "cluster %s (log %s) is %s at position %d; leader %s\n%s%s; shards: %d, %d unowned, %d moving; peers: %d alive, %d suspect, %d failed\n\n",
+	_, err = fmt.Fprintf(c.out.W, "cluster %s (log %s) is %s at position %d; leader %s\n%s%s; shards: %d, %d unowned, %d moving, %d quarantined; peers: %d alive, %d suspect, %d failed\n\n",
 		s.GetClusterId(), dash(s.GetLog()), ready, s.GetPosition(), dash(s.GetLeader()), logState(s.GetLogState()),
-		plural(int(s.GetNamespaces()), "namespace"), s.GetShards().GetTotal(), s.GetShards().GetUnowned(), s.GetShards().GetMoving(),
+		plural(int(s.GetNamespaces()), "namespace"), s.GetShards().GetTotal(), s.GetShards().GetUnowned(), s.GetShards().GetMoving(), s.GetShards().GetQuarantined(),
 		s.GetPeers().GetAlive(), s.GetPeers().GetSuspect(), s.GetPeers().GetFailed())
 	if err != nil {
 		return err

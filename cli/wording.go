@@ -56,6 +56,18 @@ func flagOf(field string) string {
 		return "--resume"
 	case "sessionId":
 		return "--session"
+	case "deadlineMs", "drainDeadlineMs":
+		return "--deadline"
+	case "start":
+		return "--start"
+	case "end":
+		return "--end"
+	case "impact":
+		return "--impact"
+	case "nodeIds":
+		return "--node"
+	case "selectors":
+		return "--label"
 	case "mutation.reason":
 		return "--reason"
 	case "mutation.changeTicket":

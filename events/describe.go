@@ -3,6 +3,7 @@ package events
 import (
 	"fmt"
 	"strings"
+	"time"
 
 	eventsv1 "github.com/omnirelay/omnirelay/events/v1"
 )
@@ -40,9 +41,13 @@ func Describe(e *eventsv1.Event) Description {
 	switch k := e.GetKind().(type) {
 	case *eventsv1.Event_PolicySet:
 		return describePolicySet(k.PolicySet)
+	case *eventsv1.Event_PolicyRemoved:
+		id := k.PolicyRemoved.Kind + "/" + k.PolicyRemoved.Name
+		return describef("policy", id, "policy %s removed, version %d", id, k.PolicyRemoved.Version)
 	}
 	for _, describe := range []func(*eventsv1.Event) (Description, bool){
-		describeControl, describeMembership, describeLeadership, describeNamespace, describeShards,
+		describeControl, describeLifecycle, describeMembership, describeLeadership, describeNamespace, describeShards,
+		describeQuarantine, describeSchedules,
 	} {
 		if d, ok := describe(e); ok {
 			return d
@@ -80,7 +85,139 @@ func describePolicySet(p *eventsv1.PolicySet) Description {
 	if s := p.GetSession(); s != nil {
 		return describef("policy", id, "policy %s version %d: session TTL %d ms", id, p.Version, s.TtlMs)
 	}
+	if m := p.GetMaintenance(); m != nil {
+		return describef("policy", id, "maintenance %s version %d: %s from %s to %s", p.Name, p.Version,
+			enumWord(m.Impact.String(), "MAINTENANCE_IMPACT_"), moment(m.StartMs), moment(m.EndMs))
+	}
+	if q := p.GetQuarantine(); q != nil {
+		if q.Disabled {
+			return describef("policy", id, "policy %s version %d: nothing is quarantined", id, p.Version)
+		}
+		return describef("policy", id, "policy %s version %d: %d deaths in a row within %d ms each, at most %d shards at once", id, p.Version, q.Deaths, q.WindowMs, q.MaxAtOnce)
+	}
 	return describef("policy", id, "policy %s version %d set", id, p.Version)
+}
+
+// moment is a time in Unix milliseconds for people.
+func moment(ms int64) string { return time.UnixMilli(ms).UTC().Format(time.RFC3339) }
+
+func describeLifecycle(e *eventsv1.Event) (Description, bool) {
+	const c = "membership"
+	by := func(window string) string {
+		if window == "" {
+			return ""
+		}
+		return " (maintenance " + window + ")"
+	}
+	switch k := e.GetKind().(type) {
+	case *eventsv1.Event_NodeCordoned:
+		n := k.NodeCordoned
+		return describef(c, n.NodeId, "node %s cordoned%s", n.NodeId, by(n.Window)), true
+	case *eventsv1.Event_NodeUncordoned:
+		n := k.NodeUncordoned
+		return describef(c, n.NodeId, "node %s uncordoned%s", n.NodeId, by(n.Window)), true
+	case *eventsv1.Event_NodeDrainStarted:
+		n := k.NodeDrainStarted
+		return describef(c, n.NodeId, "drain of node %s started, until %s%s", n.NodeId, moment(n.DeadlineMs), by(n.Window)), true
+	case *eventsv1.Event_NodeDrainCancelled:
+		n := k.NodeDrainCancelled
+		return describef(c, n.NodeId, "drain of node %s cancelled%s", n.NodeId, by(n.Window)), true
+	case *eventsv1.Event_NodeDrained:
+		return describef(c, k.NodeDrained.NodeId, "node %s drained", k.NodeDrained.NodeId), true
+	case *eventsv1.Event_NodeDrainStalled:
+		n := k.NodeDrainStalled
+		return describef(c, n.NodeId, "drain of node %s stalled: %s", n.NodeId, blockers(n)), true
+	}
+	return Description{}, false
+}
+
+// blockers names the first of what blocks a drain.
+func blockers(n *eventsv1.NodeDrainStalled) string {
+	var parts []string
+	for i, b := range n.Blockers {
+		if i == maxParts {
+			break
+		}
+		parts = append(parts, fmt.Sprintf("%s %s (%s)", b.Kind, b.Reference, b.Reason))
+	}
+	if more := len(n.Blockers) - len(parts) + int(n.More); more > 0 {
+		parts = append(parts, fmt.Sprintf("and %d more", more))
+	}
+	return strings.Join(parts, "; ")
+}
+
+func describeQuarantine(e *eventsv1.Event) (Description, bool) {
+	switch k := e.GetKind().(type) {
+	case *eventsv1.Event_ShardsQuarantined:
+		q := k.ShardsQuarantined
+		d := shardsDescription(q.Namespace, "quarantined", 0, []part{{set: q.Shards}})
+		d.Summary += fmt.Sprintf(": %d owners died in a row, %s last", q.Deaths, q.NodeId)
+		return d, true
+	case *eventsv1.Event_ShardsUnquarantined:
+		return shardsDescription(k.ShardsUnquarantined.Namespace, "released from quarantine", 0, []part{{set: k.ShardsUnquarantined.Shards}}), true
+	}
+	return Description{}, false
+}
+
+func describeSchedules(e *eventsv1.Event) (Description, bool) {
+	const c = "schedule"
+	switch k := e.GetKind().(type) {
+	case *eventsv1.Event_ScheduleCreated:
+		s := k.ScheduleCreated
+		return describef(c, ScheduleEntity(s.Name), "schedule %s created: %s, due %s", s.Name, describeAction(s.Action), moment(s.NextMs)), true
+	case *eventsv1.Event_ScheduleRemoved:
+		return describef(c, ScheduleEntity(k.ScheduleRemoved.Name), "schedule %s removed", k.ScheduleRemoved.Name), true
+	case *eventsv1.Event_ScheduleFired:
+		return describef(c, ScheduleEntity(k.ScheduleFired.Name), "%s", describeFired(k.ScheduleFired)), true
+	case *eventsv1.Event_SchedulePaused:
+		return describef(c, ScheduleEntity(k.SchedulePaused.Name), "schedule %s paused", k.SchedulePaused.Name), true
+	case *eventsv1.Event_ScheduleResumed:
+		s := k.ScheduleResumed
+		return describef(c, ScheduleEntity(s.Name), "schedule %s resumed, due %s", s.Name, moment(s.NextMs)), true
+	}
+	return Description{}, false
+}
+
+// ScheduleEntity is the id of a schedule among all that events are about.
+func ScheduleEntity(name string) string { return "schedule/" + name }
+
+func describeFired(f *eventsv1.ScheduleFired) string {
+	text := fmt.Sprintf("schedule %s fired for %s, attempt %d: %s", f.Name, moment(f.DueMs), f.Attempt, enumWord(f.Outcome.String(), "SCHEDULE_OUTCOME_"))
+	if f.Reason != "" {
+		text += " (" + f.Reason + ")"
+	}
+	switch {
+	case f.Retry:
+		return text + "; again " + moment(f.NextMs)
+	case f.NextMs != 0:
+		return text + "; next " + moment(f.NextMs)
+	}
+	return text
+}
+
+func describeAction(a *eventsv1.ScheduledAction) string {
+	on := func(verb, namespace string, set *eventsv1.ShardSet) string {
+		return verb + " " + namespace + " " + abbreviate(FormatShards(set))
+	}
+	switch k := a.GetAction().(type) {
+	case *eventsv1.ScheduledAction_Cordon:
+		return "cordon " + k.Cordon.GetNodeId()
+	case *eventsv1.ScheduledAction_Uncordon:
+		return "uncordon " + k.Uncordon.GetNodeId()
+	case *eventsv1.ScheduledAction_Drain:
+		return "drain " + k.Drain.GetNodeId()
+	case *eventsv1.ScheduledAction_CancelDrain:
+		return "cancel the drain of " + k.CancelDrain.GetNodeId()
+	case *eventsv1.ScheduledAction_Move:
+		return on("move", k.Move.GetNamespace(), k.Move.GetShards()) + " to " + k.Move.GetTo()
+	case *eventsv1.ScheduledAction_Pause:
+		return on("pause", k.Pause.GetNamespace(), k.Pause.GetShards())
+	case *eventsv1.ScheduledAction_Resume:
+		return on("resume", k.Resume.GetNamespace(), k.Resume.GetShards())
+	case *eventsv1.ScheduledAction_Unquarantine:
+		return on("unquarantine", k.Unquarantine.GetNamespace(), k.Unquarantine.GetShards())
+	}
+	return "an action of a newer release"
 }
 
 func describeMembership(e *eventsv1.Event) (Description, bool) {
@@ -94,10 +231,6 @@ func describeMembership(e *eventsv1.Event) (Description, bool) {
 		return describef(c, id, "node %s updated", id), true
 	case *eventsv1.Event_NodeLeft:
 		return describef(c, k.NodeLeft.NodeId, "node %s left", k.NodeLeft.NodeId), true
-	case *eventsv1.Event_NodeCordoned:
-		return describef(c, k.NodeCordoned.NodeId, "node %s cordoned", k.NodeCordoned.NodeId), true
-	case *eventsv1.Event_NodeUncordoned:
-		return describef(c, k.NodeUncordoned.NodeId, "node %s uncordoned", k.NodeUncordoned.NodeId), true
 	case *eventsv1.Event_ServerLost:
 		l := k.ServerLost
 		return describef(c, l.NodeId, "server %s lost: %s", l.NodeId, enumWord(l.Cause.String(), "SERVER_LOSS_CAUSE_")), true

@@ -26,7 +26,7 @@ func samples() []proto.Message {
 	overlapping := proto.CloneOf(spec)
 	overlapping.Overlap = true
 	some := events.PackShards([]uint32{3, 4, 5, 9})
-	return []proto.Message{
+	return append([]proto.Message{
 		&eventsv1.EraStarted{ClusterId: "c1", Era: 2, RestoredPosition: 41, Next: 1000},
 		&eventsv1.EraStarted{ClusterId: "c1", Era: 2, RestoredPosition: 41, Next: 1000, SettleMs: 7500},
 		&eventsv1.LogSealed{},
@@ -35,16 +35,32 @@ func samples() []proto.Message {
 		&eventsv1.LogTailHealed{ClusterId: "c1", First: 121, Last: 200, Frames: 40, Hash: []byte(strings.Repeat("\x5a", events.HashSize)), KeptBy: "s3"},
 		&eventsv1.ReplicaReplaced{Server: "s3"},
 		&eventsv1.PolicySet{Kind: "session", Name: "default", Version: 3, Spec: &eventsv1.PolicySet_Session{Session: &eventsv1.SessionPolicy{TtlMs: 7500}}},
+		&eventsv1.PolicySet{Kind: "maintenance", Name: "disks", Version: 4, Spec: &eventsv1.PolicySet_Maintenance{Maintenance: &eventsv1.MaintenancePolicy{
+			NodeIds: []string{"n1", "n2"}, Selectors: []string{"disk=ssd", "rack"}, StartMs: 1_700_000_000_000, EndMs: 1_700_003_600_000,
+			Impact: eventsv1.MaintenanceImpact_MAINTENANCE_IMPACT_DRAIN, Reason: "new disks", DrainDeadlineMs: 600_000,
+		}}},
+		&eventsv1.PolicySet{Kind: "quarantine", Name: "default", Version: 1, Spec: &eventsv1.PolicySet_Quarantine{Quarantine: &eventsv1.QuarantinePolicy{
+			Deaths: 2, WindowMs: 600_000, MaxAtOnce: 3, Disabled: true,
+		}}},
+		&eventsv1.PolicyRemoved{Kind: "maintenance", Name: "disks", Version: 4},
 		&eventsv1.NodeJoined{Node: node},
 		&eventsv1.NodeUpdated{Node: node},
 		&eventsv1.NodeLeft{NodeId: "n1"},
 		&eventsv1.NodeCordoned{NodeId: "n1"},
+		&eventsv1.NodeCordoned{NodeId: "n1", Window: "disks"},
 		&eventsv1.NodeUncordoned{NodeId: "n1"},
+		&eventsv1.NodeUncordoned{NodeId: "n1", Window: "disks"},
 		&eventsv1.SessionOpened{NodeId: "n1", TtlMs: 5000, SecretHash: []byte(strings.Repeat("\x5a", events.HashSize)), Incarnation: 7},
 		&eventsv1.SessionClosing{NodeId: "n1", Session: 17, Cause: eventsv1.SessionCloseCause_SESSION_CLOSE_CAUSE_FORCED},
 		&eventsv1.SessionClosed{NodeId: "n1", Session: 17, Cause: eventsv1.SessionCloseCause_SESSION_CLOSE_CAUSE_EXPIRED},
 		&eventsv1.ServerLost{NodeId: "s2", Cause: eventsv1.ServerLossCause_SERVER_LOSS_CAUSE_SILENT},
 		&eventsv1.ServerReturned{NodeId: "s2"},
+		&eventsv1.NodeDrainStarted{NodeId: "n1", DeadlineMs: 1_700_000_600_000, Window: "disks"},
+		&eventsv1.NodeDrainCancelled{NodeId: "n1", Window: "disks"},
+		&eventsv1.NodeDrained{NodeId: "n1"},
+		&eventsv1.NodeDrainStalled{NodeId: "n1", More: 3, Blockers: []*eventsv1.DrainBlocker{
+			{Kind: "shard", Reference: "demo/3", Reason: "paused"}, {Kind: "hold", Reference: "demo/9", Reason: "not_ended"},
+		}},
 		&eventsv1.CandidacyDeclared{Scope: "billing/report", NodeId: "n1", Session: 17, Priority: -3, Labels: map[string]string{"b": "2", "a": "1"}},
 		&eventsv1.CandidacyWithdrawn{Scope: "billing/report", NodeId: "n1", Session: 17},
 		&eventsv1.LeadershipGranted{Scope: "shard/demo/3", NodeId: "n1", Session: 17, Labels: map[string]string{"b": "2", "a": "1"}},
@@ -78,6 +94,39 @@ func samples() []proto.Message {
 		&eventsv1.ShardsHandedOver{Namespace: "demo", Cause: eventsv1.ShardCause_SHARD_CAUSE_OPERATOR, Handovers: []*eventsv1.ShardHandover{
 			{From: "n1", FromSession: 17, To: "n2", ToSession: 19, Shards: some},
 		}},
+		&eventsv1.ShardsQuarantined{Namespace: "demo", Shards: some, NodeId: "n1", Deaths: 2},
+		&eventsv1.ShardsUnquarantined{Namespace: "demo", Shards: some},
+	}, scheduleSamples()...)
+}
+
+// scheduleSamples are those of schedules, one of each timing and action.
+func scheduleSamples() []proto.Message {
+	shards := &eventsv1.ScheduledShards{Namespace: "demo", Shards: events.PackShards([]uint32{3, 4, 5, 9})}
+	once := &eventsv1.ScheduleTiming{Timing: &eventsv1.ScheduleTiming_AtMs{AtMs: 1_700_000_030_000}}
+	every := &eventsv1.ScheduleTiming{Timing: &eventsv1.ScheduleTiming_EveryMs{EveryMs: 60_000}}
+	nightly := &eventsv1.ScheduleTiming{Timing: &eventsv1.ScheduleTiming_Cron{Cron: "30 3 * * *"}}
+	created := func(t *eventsv1.ScheduleTiming, a *eventsv1.ScheduledAction) *eventsv1.ScheduleCreated {
+		return &eventsv1.ScheduleCreated{
+			Name: "nightly", Timing: t, Action: a, Missed: eventsv1.ScheduleMissed_SCHEDULE_MISSED_SKIP,
+			Retry: &eventsv1.ScheduleRetry{Attempts: 5, BackoffMs: 10_000, BackoffMaxMs: 600_000}, NextMs: 1_700_000_030_000,
+		}
+	}
+	return []proto.Message{
+		created(once, &eventsv1.ScheduledAction{Action: &eventsv1.ScheduledAction_Cordon{Cordon: &eventsv1.ScheduledNode{NodeId: "n1"}}}),
+		created(every, &eventsv1.ScheduledAction{Action: &eventsv1.ScheduledAction_Uncordon{Uncordon: &eventsv1.ScheduledNode{NodeId: "n1"}}}),
+		created(nightly, &eventsv1.ScheduledAction{Action: &eventsv1.ScheduledAction_Move{Move: &eventsv1.ScheduledMove{Namespace: "demo", Shards: shards.Shards, To: "n2"}}}),
+		created(once, &eventsv1.ScheduledAction{Action: &eventsv1.ScheduledAction_Pause{Pause: shards}}),
+		created(once, &eventsv1.ScheduledAction{Action: &eventsv1.ScheduledAction_Resume{Resume: shards}}),
+		created(once, &eventsv1.ScheduledAction{Action: &eventsv1.ScheduledAction_Unquarantine{Unquarantine: shards}}),
+		created(once, &eventsv1.ScheduledAction{Action: &eventsv1.ScheduledAction_Drain{Drain: &eventsv1.ScheduledDrain{NodeId: "n1", WithinMs: 90_000}}}),
+		created(once, &eventsv1.ScheduledAction{Action: &eventsv1.ScheduledAction_CancelDrain{CancelDrain: &eventsv1.ScheduledNode{NodeId: "n1"}}}),
+		&eventsv1.ScheduleRemoved{Name: "nightly"},
+		&eventsv1.ScheduleFired{
+			Name: "nightly", DueMs: 1_700_000_030_000, Attempt: 2, Outcome: eventsv1.ScheduleOutcome_SCHEDULE_OUTCOME_REJECTED,
+			Reason: "shard_moving", Message: "shard_moving: shard demo/3 is moving to n1", NextMs: 1_700_000_050_000, Retry: true,
+		},
+		&eventsv1.SchedulePaused{Name: "nightly"},
+		&eventsv1.ScheduleResumed{Name: "nightly", NextMs: 1_700_000_090_000},
 	}
 }
 

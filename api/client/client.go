@@ -18,11 +18,14 @@ type Client struct {
 	Peers      *Peers
 	Leaders    *Leaders
 	Namespaces *Namespaces
+	Schedules  *Schedules
 	Shards     *Shards
 	Log        *Log
 	Sessions   *Sessions
 	System     *System
 	Commands   *Commands
+
+	Maintenance *Maintenance
 }
 
 // New makes a client; it connects with its first call.
@@ -48,11 +51,13 @@ func New(cfg Config) (*Client, error) {
 	c.Peers = &Peers{c: c, rpc: controlv1.NewPeerControlServiceClient(t, base, options...)}
 	c.Leaders = &Leaders{c: c, rpc: controlv1.NewLeadershipControlServiceClient(t, base, options...)}
 	c.Namespaces = &Namespaces{c: c, rpc: controlv1.NewNamespaceControlServiceClient(t, base, options...)}
+	c.Schedules = &Schedules{c: c, rpc: controlv1.NewScheduleControlServiceClient(t, base, options...)}
 	c.Shards = &Shards{c: c, rpc: controlv1.NewShardControlServiceClient(t, base, options...)}
 	c.Log = &Log{c: c, rpc: controlv1.NewLogServiceClient(t, base, options...)}
 	c.Sessions = &Sessions{c: c, rpc: controlv1.NewSessionServiceClient(t, base, options...)}
 	c.System = &System{c: c, rpc: controlv1.NewSystemServiceClient(t, base, options...)}
 	c.Commands = &Commands{c: c, rpc: controlv1.NewCommandServiceClient(t, base, options...)}
+	c.Maintenance = &Maintenance{c: c, rpc: controlv1.NewMaintenanceControlServiceClient(t, base, options...)}
 	return c, nil
 }
 

@@ -2,7 +2,7 @@
 //
 // A [Client] knows all endpoints of a mesh and talks to one of them; it moves
 // over by itself when that one is gone. Its fields are the services: Peers,
-// Leaders, Namespaces, Shards, Log, Sessions, System, Commands.
+// Leaders, Namespaces, Shards, Schedules, Log, Sessions, System, Commands.
 //
 // It promises:
 //

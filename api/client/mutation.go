@@ -12,6 +12,16 @@ func mutationOf(req any) **controlv1.Mutation {
 		return &r.Mutation
 	case *controlv1.UpdatePeerRequest:
 		return &r.Mutation
+	case *controlv1.DrainPeerRequest:
+		return &r.Mutation
+	case *controlv1.CancelDrainPeerRequest:
+		return &r.Mutation
+	case *controlv1.CreateMaintenanceRequest:
+		return &r.Mutation
+	case *controlv1.EndMaintenanceRequest:
+		return &r.Mutation
+	case *controlv1.DeleteMaintenanceRequest:
+		return &r.Mutation
 	case *controlv1.CreateNamespaceRequest:
 		return &r.Mutation
 	case *controlv1.UpdateNamespaceRequest:
@@ -25,6 +35,18 @@ func mutationOf(req any) **controlv1.Mutation {
 	case *controlv1.PauseShardsRequest:
 		return &r.Mutation
 	case *controlv1.ResumeShardsRequest:
+		return &r.Mutation
+	case *controlv1.UnquarantineShardsRequest:
+		return &r.Mutation
+	case *controlv1.SetQuarantinePolicyRequest:
+		return &r.Mutation
+	case *controlv1.CreateScheduleRequest:
+		return &r.Mutation
+	case *controlv1.DeleteScheduleRequest:
+		return &r.Mutation
+	case *controlv1.PauseScheduleRequest:
+		return &r.Mutation
+	case *controlv1.ResumeScheduleRequest:
 		return &r.Mutation
 	case *controlv1.CampaignRequest:
 		return &r.Mutation
@@ -54,6 +76,10 @@ func commandMutation(c *controlv1.Command) **controlv1.Mutation {
 		return mutationOf(r.UncordonPeer)
 	case *controlv1.Command_UpdatePeer:
 		return mutationOf(r.UpdatePeer)
+	case *controlv1.Command_DrainPeer:
+		return mutationOf(r.DrainPeer)
+	case *controlv1.Command_CancelDrainPeer:
+		return mutationOf(r.CancelDrainPeer)
 	case *controlv1.Command_CreateNamespace:
 		return mutationOf(r.CreateNamespace)
 	case *controlv1.Command_UpdateNamespace:

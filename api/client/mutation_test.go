@@ -14,7 +14,7 @@ import (
 func TestEveryMutationIsKnown(t *testing.T) {
 	files := []protoreflect.FileDescriptor{
 		controlv1.File_api_v1_peer_proto, controlv1.File_api_v1_shard_proto, controlv1.File_api_v1_namespace_proto,
-		controlv1.File_api_v1_leadership_proto, controlv1.File_api_v1_session_proto,
+		controlv1.File_api_v1_leadership_proto, controlv1.File_api_v1_session_proto, controlv1.File_api_v1_schedule_proto,
 	}
 	for _, file := range files {
 		for i := range file.Messages().Len() {
@@ -52,8 +52,11 @@ func messageOf(t *testing.T, md protoreflect.MessageDescriptor) proto.Message {
 	t.Helper()
 	for _, req := range []proto.Message{
 		&controlv1.CordonPeerRequest{}, &controlv1.UncordonPeerRequest{}, &controlv1.UpdatePeerRequest{},
+		&controlv1.DrainPeerRequest{}, &controlv1.CancelDrainPeerRequest{},
 		&controlv1.CreateNamespaceRequest{}, &controlv1.UpdateNamespaceRequest{}, &controlv1.DeleteNamespaceRequest{},
 		&controlv1.MoveShardsRequest{}, &controlv1.CancelShardMovesRequest{}, &controlv1.PauseShardsRequest{}, &controlv1.ResumeShardsRequest{},
+		&controlv1.UnquarantineShardsRequest{}, &controlv1.SetQuarantinePolicyRequest{},
+		&controlv1.CreateScheduleRequest{}, &controlv1.DeleteScheduleRequest{}, &controlv1.PauseScheduleRequest{}, &controlv1.ResumeScheduleRequest{},
 		&controlv1.CampaignRequest{}, &controlv1.ResignRequest{}, &controlv1.OpenSessionRequest{}, &controlv1.LeaveRequest{},
 	} {
 		if req.ProtoReflect().Descriptor().FullName() == md.FullName() {

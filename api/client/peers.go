@@ -92,6 +92,18 @@ func (p *Peers) Uncordon(ctx context.Context, req *controlv1.UncordonPeerRequest
 	return res.GetReceipt(), err
 }
 
+// Drain makes a node give away what it has.
+func (p *Peers) Drain(ctx context.Context, req *controlv1.DrainPeerRequest) (*controlv1.Receipt, error) {
+	res, err := mutate(ctx, p.c, p.rpc.DrainPeer, req)
+	return res.GetReceipt(), err
+}
+
+// CancelDrain makes a draining node active again.
+func (p *Peers) CancelDrain(ctx context.Context, req *controlv1.CancelDrainPeerRequest) (*controlv1.Receipt, error) {
+	res, err := mutate(ctx, p.c, p.rpc.CancelDrainPeer, req)
+	return res.GetReceipt(), err
+}
+
 // Update changes labels and weight of a node.
 func (p *Peers) Update(ctx context.Context, req *controlv1.UpdatePeerRequest) (*controlv1.Receipt, error) {
 	res, err := mutate(ctx, p.c, p.rpc.UpdatePeer, req)

@@ -160,3 +160,20 @@ func (s *Shards) Resume(ctx context.Context, req *controlv1.ResumeShardsRequest)
 	res, err := mutate(ctx, s.c, s.rpc.Resume, req)
 	return res.GetReceipt(), err
 }
+
+// Unquarantine releases shards from quarantine.
+func (s *Shards) Unquarantine(ctx context.Context, req *controlv1.UnquarantineShardsRequest) (*controlv1.Receipt, error) {
+	res, err := mutate(ctx, s.c, s.rpc.Unquarantine, req)
+	return res.GetReceipt(), err
+}
+
+// QuarantinePolicy reads when shards are quarantined.
+func (s *Shards) QuarantinePolicy(ctx context.Context, req *controlv1.GetQuarantinePolicyRequest) (*controlv1.QuarantinePolicy, error) {
+	return read(ctx, s.c, s.rpc.GetQuarantinePolicy, req)
+}
+
+// SetQuarantinePolicy changes the fields that are given.
+func (s *Shards) SetQuarantinePolicy(ctx context.Context, req *controlv1.SetQuarantinePolicyRequest) (*controlv1.Receipt, error) {
+	res, err := mutate(ctx, s.c, s.rpc.SetQuarantinePolicy, req)
+	return res.GetReceipt(), err
+}

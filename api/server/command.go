@@ -33,6 +33,10 @@ func inner(c *controlv1.Command) (mutating, string) {
 		return k.UncordonPeer, controlv1.PeerControlServiceUncordonPeerProcedure
 	case *controlv1.Command_UpdatePeer:
 		return k.UpdatePeer, controlv1.PeerControlServiceUpdatePeerProcedure
+	case *controlv1.Command_DrainPeer:
+		return k.DrainPeer, controlv1.PeerControlServiceDrainPeerProcedure
+	case *controlv1.Command_CancelDrainPeer:
+		return k.CancelDrainPeer, controlv1.PeerControlServiceCancelDrainPeerProcedure
 	case *controlv1.Command_CreateNamespace:
 		return k.CreateNamespace, controlv1.NamespaceControlServiceCreateNamespaceProcedure
 	case *controlv1.Command_UpdateNamespace:

@@ -19,6 +19,8 @@ func (s *Server) registerPeers() {
 	handleServerStream(s, controlv1.PeerControlServiceWatchPeersProcedure, s.watchPeers)
 	handleUnary(s, controlv1.PeerControlServiceCordonPeerProcedure, s.cordonPeer)
 	handleUnary(s, controlv1.PeerControlServiceUncordonPeerProcedure, s.uncordonPeer)
+	handleUnary(s, controlv1.PeerControlServiceDrainPeerProcedure, s.drainPeer)
+	handleUnary(s, controlv1.PeerControlServiceCancelDrainPeerProcedure, s.cancelDrainPeer)
 	handleUnary(s, controlv1.PeerControlServiceUpdatePeerProcedure, s.updatePeer)
 }
 
@@ -96,6 +98,9 @@ func matchPeer(q *controlv1.ListPeersRequest, p *peer) bool {
 
 // decoratePeer adds what is known beside the log.
 func (s *Server) decoratePeer(p *peer) {
+	if p.Drain != nil && s.deps.Drain != nil {
+		p.Drain.Progress = s.deps.Drain(p.NodeId)
+	}
 	if p.SessionId == 0 {
 		return
 	}
@@ -137,6 +142,16 @@ func (s *Server) cordonPeer(ctx context.Context, q *controlv1.CordonPeerRequest)
 func (s *Server) uncordonPeer(ctx context.Context, q *controlv1.UncordonPeerRequest) (*controlv1.UncordonPeerResponse, error) {
 	receipt, err := s.mutate(ctx, q)
 	return &controlv1.UncordonPeerResponse{Receipt: receipt}, err
+}
+
+func (s *Server) drainPeer(ctx context.Context, q *controlv1.DrainPeerRequest) (*controlv1.DrainPeerResponse, error) {
+	receipt, err := s.mutate(ctx, q)
+	return &controlv1.DrainPeerResponse{Receipt: receipt}, err
+}
+
+func (s *Server) cancelDrainPeer(ctx context.Context, q *controlv1.CancelDrainPeerRequest) (*controlv1.CancelDrainPeerResponse, error) {
+	receipt, err := s.mutate(ctx, q)
+	return &controlv1.CancelDrainPeerResponse{Receipt: receipt}, err
 }
 
 func (s *Server) updatePeer(ctx context.Context, q *controlv1.UpdatePeerRequest) (*controlv1.UpdatePeerResponse, error) {

@@ -16,6 +16,7 @@ import (
 func (s *Server) register() error {
 	for _, register := range []func(){
 		s.registerShards, s.registerPeers, s.registerNamespaces, s.registerLeaders,
+		s.registerQuarantine, s.registerSchedules, s.registerMaintenance,
 		s.registerLog, s.registerSessions, s.registerCommands, s.registerSystem,
 	} {
 		register()

@@ -18,6 +18,8 @@ func (s *Server) registerREST() {
 	s.peerRoutes(rt)
 	s.namespaceRoutes(rt)
 	s.shardRoutes(rt)
+	s.maintenanceRoutes(rt)
+	s.scheduleRoutes(rt)
 	s.logRoutes(rt)
 	s.eventRoutes(rt)
 	rt.add("GET leaders", endpoint(controlv1.LeadershipControlServiceListLeadersProcedure, s.listLeaders,
@@ -81,6 +83,18 @@ func (s *Server) peerRoutes(rt *rest) {
 			q.NodeId = x.path["id"]
 			return err
 		}, receipted[controlv1.UncordonPeerRequest, *controlv1.UncordonPeerResponse]))
+	rt.add("POST peers/{id}:drain", endpoint(controlv1.PeerControlServiceDrainPeerProcedure, s.drainPeer,
+		func(x *exchange, q *controlv1.DrainPeerRequest) (err error) {
+			q.Mutation, err = readMutation(x.w, x.r, q, "nodeId")
+			q.NodeId = x.path["id"]
+			return err
+		}, receipted[controlv1.DrainPeerRequest, *controlv1.DrainPeerResponse]))
+	rt.add("POST peers/{id}:cancelDrain", endpoint(controlv1.PeerControlServiceCancelDrainPeerProcedure, s.cancelDrainPeer,
+		func(x *exchange, q *controlv1.CancelDrainPeerRequest) (err error) {
+			q.Mutation, err = readMutation(x.w, x.r, q, "nodeId")
+			q.NodeId = x.path["id"]
+			return err
+		}, receipted[controlv1.CancelDrainPeerRequest, *controlv1.CancelDrainPeerResponse]))
 	rt.add("PATCH peers/{id}", endpoint(controlv1.PeerControlServiceUpdatePeerProcedure, s.updatePeer,
 		func(x *exchange, q *controlv1.UpdatePeerRequest) (err error) {
 			q.Mutation, err = readMutation(x.w, x.r, q, "nodeId")

@@ -78,6 +78,22 @@ func (s *Server) shardCommandRoutes(rt *rest) {
 			q.Namespace, q.ShardIds = x.path["ns"], []string{x.path["id"]}
 			return err
 		}, receipted[controlv1.ResumeShardsRequest, *controlv1.ResumeShardsResponse]))
+	rt.add("POST shards/{ns}/{id}:unquarantine", endpoint(controlv1.ShardControlServiceUnquarantineProcedure, s.unquarantineShards,
+		func(x *exchange, q *controlv1.UnquarantineShardsRequest) (err error) {
+			q.Mutation, err = readMutation(x.w, x.r, q, inPath...)
+			q.Namespace, q.ShardIds = x.path["ns"], []string{x.path["id"]}
+			return err
+		}, receipted[controlv1.UnquarantineShardsRequest, *controlv1.UnquarantineShardsResponse]))
+	rt.add("GET policies/quarantine", endpoint(controlv1.ShardControlServiceGetQuarantinePolicyProcedure, s.quarantinePolicy,
+		func(x *exchange, q *controlv1.GetQuarantinePolicyRequest) error {
+			q.Read = x.q.read()
+			return nil
+		}, whole[controlv1.GetQuarantinePolicyRequest, controlv1.QuarantinePolicy]))
+	rt.add("PATCH policies/quarantine", endpoint(controlv1.ShardControlServiceSetQuarantinePolicyProcedure, s.setQuarantinePolicy,
+		func(x *exchange, q *controlv1.SetQuarantinePolicyRequest) (err error) {
+			q.Mutation, err = readMutation(x.w, x.r, q)
+			return err
+		}, receipted[controlv1.SetQuarantinePolicyRequest, *controlv1.SetQuarantinePolicyResponse]))
 }
 
 // shards reads the filters of shards.

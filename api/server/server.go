@@ -79,6 +79,9 @@ type Deps struct {
 	Head    func() events.Position
 	// Others tells of the other servers of a cluster; nil means that there are none.
 	Others func() []*controlv1.ServerStatus
+	// Drain says how far the drain of a node is, nil for one that is not draining; nil
+	// says nothing of any.
+	Drain func(node string) *controlv1.DrainProgress
 	// Replicas are the copies of the log; nil with a single server.
 	Replicas Replicas
 	// Ready says what is missing until this server is ready; nil means always.

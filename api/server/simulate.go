@@ -99,6 +99,11 @@ func (sim *simulation) add(row *record) bool {
 	}
 	sim.rows[id] = row
 	sim.input.Own(id, 1, sim.input.Index(countsOn(row)))
+	if row.QuarantinedAt != nil { // nobody's, and on nobody's account
+		sim.input.Own(id, 1, placement.NoOwner)
+		sim.input.Fix(id, 1)
+		return true
+	}
 	if row.Status == controlv1.ShardStatus_SHARD_STATUS_PAUSED || row.HeldUntil.AsTime().UnixNano() > sim.now {
 		sim.input.Fix(id, 1)
 	}

@@ -36,7 +36,7 @@ func (s *Server) statusPast(r *reading) (*controlv1.MeshStatus, error) {
 	if err != nil {
 		return nil, err
 	}
-	answer.Shards = &controlv1.ShardCounts{Total: shards.Total, Unowned: shards.Unowned, Moving: shards.Moving}
+	answer.Shards = &controlv1.ShardCounts{Total: shards.Total, Unowned: shards.Unowned, Moving: shards.Moving, Quarantined: shards.Quarantined}
 	return answer, cmp.Or(countNamespaces(r, answer), countPeers(r, answer))
 }
 

@@ -78,7 +78,7 @@ func countMesh(r *reading, answer *controlv1.MeshStatus) error {
 	if err != nil {
 		return err
 	}
-	answer.Shards = &controlv1.ShardCounts{Total: shards.Total, Unowned: shards.Unowned, Moving: shards.Moving}
+	answer.Shards = &controlv1.ShardCounts{Total: shards.Total, Unowned: shards.Unowned, Moving: shards.Moving, Quarantined: shards.Quarantined}
 	if answer.Namespaces, err = registry.NamespaceCount(r.View); err != nil {
 		return err
 	}

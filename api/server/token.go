@@ -81,6 +81,10 @@ func filterHash(msg proto.Message) uint64 {
 		}
 	case *controlv1.ListNamespacesRequest:
 		msg = &controlv1.ListNamespacesRequest{Search: m.Search, OrderBy: m.OrderBy}
+	case *controlv1.ListSchedulesRequest:
+		msg = &controlv1.ListSchedulesRequest{Search: m.Search, Statuses: m.Statuses, OrderBy: m.OrderBy}
+	case *controlv1.ScheduleHistoryRequest:
+		msg = &controlv1.ScheduleHistoryRequest{Name: m.Name}
 	case *controlv1.ListLeadersRequest:
 		msg = &controlv1.ListLeadersRequest{Scope: m.Scope, OrderBy: m.OrderBy}
 	}

@@ -40,7 +40,10 @@ func (s *Server) validate(msg proto.Message) error {
 func versioned(msg proto.Message) bool {
 	switch msg.(type) {
 	case *controlv1.CordonPeerRequest, *controlv1.UncordonPeerRequest, *controlv1.UpdatePeerRequest,
-		*controlv1.UpdateNamespaceRequest, *controlv1.DeleteNamespaceRequest:
+		*controlv1.DrainPeerRequest, *controlv1.CancelDrainPeerRequest, *controlv1.EndMaintenanceRequest, *controlv1.DeleteMaintenanceRequest,
+		*controlv1.UpdateNamespaceRequest, *controlv1.DeleteNamespaceRequest,
+		*controlv1.DeleteScheduleRequest, *controlv1.PauseScheduleRequest, *controlv1.ResumeScheduleRequest,
+		*controlv1.SetQuarantinePolicyRequest:
 		return true
 	}
 	return false
@@ -197,6 +200,9 @@ func validateFilters(msg proto.Message) error {
 		if n := max(len(m.GetLabels()), len(m.GetStatuses()), len(m.GetLifecycles())); n > MaxFilters {
 			return badField("labels", fmt.Sprintf("at most %d values of a filter", MaxFilters), "has %d values", n)
 		}
+	}
+	if m, ok := msg.(*controlv1.ListMaintenanceRequest); ok && len(m.GetStatuses()) > MaxFilters {
+		return badField("statuses", fmt.Sprintf("at most %d values", MaxFilters), "has %d values", len(m.GetStatuses()))
 	}
 	if m, ok := msg.(interface {
 		GetStatuses() []controlv1.ShardStatus

@@ -12,6 +12,8 @@ import (
 	"github.com/omnirelay/omnirelay/commands/control"
 	"github.com/omnirelay/omnirelay/commands/leadership"
 	"github.com/omnirelay/omnirelay/commands/membership"
+	"github.com/omnirelay/omnirelay/commands/policy"
+	"github.com/omnirelay/omnirelay/commands/schedule"
 	"github.com/omnirelay/omnirelay/commands/shard"
 	"github.com/omnirelay/omnirelay/events"
 	eventsv1 "github.com/omnirelay/omnirelay/events/v1"
@@ -25,6 +27,17 @@ func (s *Server) commandOf(req proto.Message) (commands.Command, error) {
 		return membership.Cordon{NodeID: r.NodeId}, nil
 	case *controlv1.UncordonPeerRequest:
 		return membership.Uncordon{NodeID: r.NodeId}, nil
+	case *controlv1.DrainPeerRequest:
+		within, err := millis("deadlineMs", r.DeadlineMs)
+		return membership.Drain{NodeID: r.NodeId, Within: within}, err
+	case *controlv1.CancelDrainPeerRequest:
+		return membership.CancelDrain{NodeID: r.NodeId}, nil
+	case *controlv1.CreateMaintenanceRequest:
+		return createMaintenanceCommand(r)
+	case *controlv1.EndMaintenanceRequest:
+		return policy.EndMaintenance{Name: r.Name}, nil
+	case *controlv1.DeleteMaintenanceRequest:
+		return policy.DeleteMaintenance{Name: r.Name}, nil
 	case *controlv1.UpdatePeerRequest:
 		return membership.Update{NodeID: r.NodeId, Labels: r.Labels, Weight: r.Weight}, nil
 	case *controlv1.OpenSessionRequest:
@@ -69,6 +82,25 @@ func shardCommandOf(req proto.Message) (commands.Command, error) {
 	case *controlv1.ResumeShardsRequest:
 		ids, err := shardIDs(r.ShardIds)
 		return shard.Resume{Namespace: r.Namespace, Shards: ids}, err
+	case *controlv1.UnquarantineShardsRequest:
+		ids, err := shardIDs(r.ShardIds)
+		return shard.Unquarantine{Namespace: r.Namespace, Shards: ids}, err
+	case *controlv1.SetQuarantinePolicyRequest:
+		return quarantineCommand(r)
+	}
+	return scheduleCommandOf(req)
+}
+
+func scheduleCommandOf(req proto.Message) (commands.Command, error) {
+	switch r := req.(type) {
+	case *controlv1.CreateScheduleRequest:
+		return createScheduleCommand(r)
+	case *controlv1.DeleteScheduleRequest:
+		return schedule.Remove{Name: r.Name}, nil
+	case *controlv1.PauseScheduleRequest:
+		return schedule.Pause{Name: r.Name}, nil
+	case *controlv1.ResumeScheduleRequest:
+		return schedule.Resume{Name: r.Name}, nil
 	}
 	return nil, internal(fmt.Errorf("%s is no command", req.ProtoReflect().Descriptor().Name()))
 }

@@ -75,6 +75,8 @@ type Command struct {
 	//	*Command_CordonPeer
 	//	*Command_UncordonPeer
 	//	*Command_UpdatePeer
+	//	*Command_DrainPeer
+	//	*Command_CancelDrainPeer
 	//	*Command_CreateNamespace
 	//	*Command_UpdateNamespace
 	//	*Command_DeleteNamespace
@@ -155,6 +157,24 @@ func (x *Command) GetUpdatePeer() *UpdatePeerRequest {
 	if x != nil {
 		if x, ok := x.Command.(*Command_UpdatePeer); ok {
 			return x.UpdatePeer
+		}
+	}
+	return nil
+}
+
+func (x *Command) GetDrainPeer() *DrainPeerRequest {
+	if x != nil {
+		if x, ok := x.Command.(*Command_DrainPeer); ok {
+			return x.DrainPeer
+		}
+	}
+	return nil
+}
+
+func (x *Command) GetCancelDrainPeer() *CancelDrainPeerRequest {
+	if x != nil {
+		if x, ok := x.Command.(*Command_CancelDrainPeer); ok {
+			return x.CancelDrainPeer
 		}
 	}
 	return nil
@@ -257,6 +277,14 @@ type Command_UpdatePeer struct {
 	UpdatePeer *UpdatePeerRequest `protobuf:"bytes,12,opt,name=update_peer,json=updatePeer,proto3,oneof"`
 }
 
+type Command_DrainPeer struct {
+	DrainPeer *DrainPeerRequest `protobuf:"bytes,13,opt,name=drain_peer,json=drainPeer,proto3,oneof"`
+}
+
+type Command_CancelDrainPeer struct {
+	CancelDrainPeer *CancelDrainPeerRequest `protobuf:"bytes,14,opt,name=cancel_drain_peer,json=cancelDrainPeer,proto3,oneof"`
+}
+
 type Command_CreateNamespace struct {
 	CreateNamespace *CreateNamespaceRequest `protobuf:"bytes,20,opt,name=create_namespace,json=createNamespace,proto3,oneof"`
 }
@@ -298,6 +326,10 @@ func (*Command_CordonPeer) isCommand_Command() {}
 func (*Command_UncordonPeer) isCommand_Command() {}
 
 func (*Command_UpdatePeer) isCommand_Command() {}
+
+func (*Command_DrainPeer) isCommand_Command() {}
+
+func (*Command_CancelDrainPeer) isCommand_Command() {}
 
 func (*Command_CreateNamespace) isCommand_Command() {}
 
@@ -456,7 +488,7 @@ const file_api_v1_command_proto_rawDesc = "" +
 	"\n" +
 	"\x14api/v1/command.proto\x12\x19omnirelay.mesh.control.v1\x1a\x13api/v1/common.proto\x1a\x13api/v1/errors.proto\x1a\x17api/v1/leadership.proto\x1a\x16api/v1/namespace.proto\x1a\x14api/v1/options.proto\x1a\x11api/v1/peer.proto\x1a\x12api/v1/shard.proto\"N\n" +
 	"\fCommandBatch\x12>\n" +
-	"\bcommands\x18\x01 \x03(\v2\".omnirelay.mesh.control.v1.CommandR\bcommands\"\xab\b\n" +
+	"\bcommands\x18\x01 \x03(\v2\".omnirelay.mesh.control.v1.CommandR\bcommands\"\xda\t\n" +
 	"\aCommand\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x04R\x02id\x12O\n" +
 	"\vcordon_peer\x18\n" +
@@ -464,7 +496,10 @@ const file_api_v1_command_proto_rawDesc = "" +
 	"cordonPeer\x12U\n" +
 	"\runcordon_peer\x18\v \x01(\v2..omnirelay.mesh.control.v1.UncordonPeerRequestH\x00R\funcordonPeer\x12O\n" +
 	"\vupdate_peer\x18\f \x01(\v2,.omnirelay.mesh.control.v1.UpdatePeerRequestH\x00R\n" +
-	"updatePeer\x12^\n" +
+	"updatePeer\x12L\n" +
+	"\n" +
+	"drain_peer\x18\r \x01(\v2+.omnirelay.mesh.control.v1.DrainPeerRequestH\x00R\tdrainPeer\x12_\n" +
+	"\x11cancel_drain_peer\x18\x0e \x01(\v21.omnirelay.mesh.control.v1.CancelDrainPeerRequestH\x00R\x0fcancelDrainPeer\x12^\n" +
 	"\x10create_namespace\x18\x14 \x01(\v21.omnirelay.mesh.control.v1.CreateNamespaceRequestH\x00R\x0fcreateNamespace\x12^\n" +
 	"\x10update_namespace\x18\x15 \x01(\v21.omnirelay.mesh.control.v1.UpdateNamespaceRequestH\x00R\x0fupdateNamespace\x12^\n" +
 	"\x10delete_namespace\x18\x16 \x01(\v21.omnirelay.mesh.control.v1.DeleteNamespaceRequestH\x00R\x0fdeleteNamespace\x12O\n" +
@@ -510,44 +545,48 @@ var file_api_v1_command_proto_goTypes = []any{
 	(*CordonPeerRequest)(nil),       // 4: omnirelay.mesh.control.v1.CordonPeerRequest
 	(*UncordonPeerRequest)(nil),     // 5: omnirelay.mesh.control.v1.UncordonPeerRequest
 	(*UpdatePeerRequest)(nil),       // 6: omnirelay.mesh.control.v1.UpdatePeerRequest
-	(*CreateNamespaceRequest)(nil),  // 7: omnirelay.mesh.control.v1.CreateNamespaceRequest
-	(*UpdateNamespaceRequest)(nil),  // 8: omnirelay.mesh.control.v1.UpdateNamespaceRequest
-	(*DeleteNamespaceRequest)(nil),  // 9: omnirelay.mesh.control.v1.DeleteNamespaceRequest
-	(*MoveShardsRequest)(nil),       // 10: omnirelay.mesh.control.v1.MoveShardsRequest
-	(*CancelShardMovesRequest)(nil), // 11: omnirelay.mesh.control.v1.CancelShardMovesRequest
-	(*PauseShardsRequest)(nil),      // 12: omnirelay.mesh.control.v1.PauseShardsRequest
-	(*ResumeShardsRequest)(nil),     // 13: omnirelay.mesh.control.v1.ResumeShardsRequest
-	(*CampaignRequest)(nil),         // 14: omnirelay.mesh.control.v1.CampaignRequest
-	(*ResignRequest)(nil),           // 15: omnirelay.mesh.control.v1.ResignRequest
-	(*Receipt)(nil),                 // 16: omnirelay.mesh.control.v1.Receipt
-	(*ErrorDetail)(nil),             // 17: omnirelay.mesh.control.v1.ErrorDetail
+	(*DrainPeerRequest)(nil),        // 7: omnirelay.mesh.control.v1.DrainPeerRequest
+	(*CancelDrainPeerRequest)(nil),  // 8: omnirelay.mesh.control.v1.CancelDrainPeerRequest
+	(*CreateNamespaceRequest)(nil),  // 9: omnirelay.mesh.control.v1.CreateNamespaceRequest
+	(*UpdateNamespaceRequest)(nil),  // 10: omnirelay.mesh.control.v1.UpdateNamespaceRequest
+	(*DeleteNamespaceRequest)(nil),  // 11: omnirelay.mesh.control.v1.DeleteNamespaceRequest
+	(*MoveShardsRequest)(nil),       // 12: omnirelay.mesh.control.v1.MoveShardsRequest
+	(*CancelShardMovesRequest)(nil), // 13: omnirelay.mesh.control.v1.CancelShardMovesRequest
+	(*PauseShardsRequest)(nil),      // 14: omnirelay.mesh.control.v1.PauseShardsRequest
+	(*ResumeShardsRequest)(nil),     // 15: omnirelay.mesh.control.v1.ResumeShardsRequest
+	(*CampaignRequest)(nil),         // 16: omnirelay.mesh.control.v1.CampaignRequest
+	(*ResignRequest)(nil),           // 17: omnirelay.mesh.control.v1.ResignRequest
+	(*Receipt)(nil),                 // 18: omnirelay.mesh.control.v1.Receipt
+	(*ErrorDetail)(nil),             // 19: omnirelay.mesh.control.v1.ErrorDetail
 }
 var file_api_v1_command_proto_depIdxs = []int32{
 	1,  // 0: omnirelay.mesh.control.v1.CommandBatch.commands:type_name -> omnirelay.mesh.control.v1.Command
 	4,  // 1: omnirelay.mesh.control.v1.Command.cordon_peer:type_name -> omnirelay.mesh.control.v1.CordonPeerRequest
 	5,  // 2: omnirelay.mesh.control.v1.Command.uncordon_peer:type_name -> omnirelay.mesh.control.v1.UncordonPeerRequest
 	6,  // 3: omnirelay.mesh.control.v1.Command.update_peer:type_name -> omnirelay.mesh.control.v1.UpdatePeerRequest
-	7,  // 4: omnirelay.mesh.control.v1.Command.create_namespace:type_name -> omnirelay.mesh.control.v1.CreateNamespaceRequest
-	8,  // 5: omnirelay.mesh.control.v1.Command.update_namespace:type_name -> omnirelay.mesh.control.v1.UpdateNamespaceRequest
-	9,  // 6: omnirelay.mesh.control.v1.Command.delete_namespace:type_name -> omnirelay.mesh.control.v1.DeleteNamespaceRequest
-	10, // 7: omnirelay.mesh.control.v1.Command.move_shards:type_name -> omnirelay.mesh.control.v1.MoveShardsRequest
-	11, // 8: omnirelay.mesh.control.v1.Command.cancel_shard_moves:type_name -> omnirelay.mesh.control.v1.CancelShardMovesRequest
-	12, // 9: omnirelay.mesh.control.v1.Command.pause_shards:type_name -> omnirelay.mesh.control.v1.PauseShardsRequest
-	13, // 10: omnirelay.mesh.control.v1.Command.resume_shards:type_name -> omnirelay.mesh.control.v1.ResumeShardsRequest
-	14, // 11: omnirelay.mesh.control.v1.Command.campaign:type_name -> omnirelay.mesh.control.v1.CampaignRequest
-	15, // 12: omnirelay.mesh.control.v1.Command.resign:type_name -> omnirelay.mesh.control.v1.ResignRequest
-	3,  // 13: omnirelay.mesh.control.v1.AckBatch.acks:type_name -> omnirelay.mesh.control.v1.Ack
-	16, // 14: omnirelay.mesh.control.v1.Ack.receipt:type_name -> omnirelay.mesh.control.v1.Receipt
-	17, // 15: omnirelay.mesh.control.v1.Ack.detail:type_name -> omnirelay.mesh.control.v1.ErrorDetail
-	0,  // 16: omnirelay.mesh.control.v1.CommandService.SubmitBatch:input_type -> omnirelay.mesh.control.v1.CommandBatch
-	0,  // 17: omnirelay.mesh.control.v1.CommandService.SubmitStream:input_type -> omnirelay.mesh.control.v1.CommandBatch
-	2,  // 18: omnirelay.mesh.control.v1.CommandService.SubmitBatch:output_type -> omnirelay.mesh.control.v1.AckBatch
-	2,  // 19: omnirelay.mesh.control.v1.CommandService.SubmitStream:output_type -> omnirelay.mesh.control.v1.AckBatch
-	18, // [18:20] is the sub-list for method output_type
-	16, // [16:18] is the sub-list for method input_type
-	16, // [16:16] is the sub-list for extension type_name
-	16, // [16:16] is the sub-list for extension extendee
-	0,  // [0:16] is the sub-list for field type_name
+	7,  // 4: omnirelay.mesh.control.v1.Command.drain_peer:type_name -> omnirelay.mesh.control.v1.DrainPeerRequest
+	8,  // 5: omnirelay.mesh.control.v1.Command.cancel_drain_peer:type_name -> omnirelay.mesh.control.v1.CancelDrainPeerRequest
+	9,  // 6: omnirelay.mesh.control.v1.Command.create_namespace:type_name -> omnirelay.mesh.control.v1.CreateNamespaceRequest
+	10, // 7: omnirelay.mesh.control.v1.Command.update_namespace:type_name -> omnirelay.mesh.control.v1.UpdateNamespaceRequest
+	11, // 8: omnirelay.mesh.control.v1.Command.delete_namespace:type_name -> omnirelay.mesh.control.v1.DeleteNamespaceRequest
+	12, // 9: omnirelay.mesh.control.v1.Command.move_shards:type_name -> omnirelay.mesh.control.v1.MoveShardsRequest
+	13, // 10: omnirelay.mesh.control.v1.Command.cancel_shard_moves:type_name -> omnirelay.mesh.control.v1.CancelShardMovesRequest
+	14, // 11: omnirelay.mesh.control.v1.Command.pause_shards:type_name -> omnirelay.mesh.control.v1.PauseShardsRequest
+	15, // 12: omnirelay.mesh.control.v1.Command.resume_shards:type_name -> omnirelay.mesh.control.v1.ResumeShardsRequest
+	16, // 13: omnirelay.mesh.control.v1.Command.campaign:type_name -> omnirelay.mesh.control.v1.CampaignRequest
+	17, // 14: omnirelay.mesh.control.v1.Command.resign:type_name -> omnirelay.mesh.control.v1.ResignRequest
+	3,  // 15: omnirelay.mesh.control.v1.AckBatch.acks:type_name -> omnirelay.mesh.control.v1.Ack
+	18, // 16: omnirelay.mesh.control.v1.Ack.receipt:type_name -> omnirelay.mesh.control.v1.Receipt
+	19, // 17: omnirelay.mesh.control.v1.Ack.detail:type_name -> omnirelay.mesh.control.v1.ErrorDetail
+	0,  // 18: omnirelay.mesh.control.v1.CommandService.SubmitBatch:input_type -> omnirelay.mesh.control.v1.CommandBatch
+	0,  // 19: omnirelay.mesh.control.v1.CommandService.SubmitStream:input_type -> omnirelay.mesh.control.v1.CommandBatch
+	2,  // 20: omnirelay.mesh.control.v1.CommandService.SubmitBatch:output_type -> omnirelay.mesh.control.v1.AckBatch
+	2,  // 21: omnirelay.mesh.control.v1.CommandService.SubmitStream:output_type -> omnirelay.mesh.control.v1.AckBatch
+	20, // [20:22] is the sub-list for method output_type
+	18, // [18:20] is the sub-list for method input_type
+	18, // [18:18] is the sub-list for extension type_name
+	18, // [18:18] is the sub-list for extension extendee
+	0,  // [0:18] is the sub-list for field type_name
 }
 
 func init() { file_api_v1_command_proto_init() }
@@ -566,6 +605,8 @@ func file_api_v1_command_proto_init() {
 		(*Command_CordonPeer)(nil),
 		(*Command_UncordonPeer)(nil),
 		(*Command_UpdatePeer)(nil),
+		(*Command_DrainPeer)(nil),
+		(*Command_CancelDrainPeer)(nil),
 		(*Command_CreateNamespace)(nil),
 		(*Command_UpdateNamespace)(nil),
 		(*Command_DeleteNamespace)(nil),

@@ -47,6 +47,12 @@ const (
 	// PeerControlServiceUncordonPeerProcedure is the fully-qualified name of the PeerControlService's
 	// UncordonPeer RPC.
 	PeerControlServiceUncordonPeerProcedure = "/omnirelay.mesh.control.v1.PeerControlService/UncordonPeer"
+	// PeerControlServiceDrainPeerProcedure is the fully-qualified name of the PeerControlService's
+	// DrainPeer RPC.
+	PeerControlServiceDrainPeerProcedure = "/omnirelay.mesh.control.v1.PeerControlService/DrainPeer"
+	// PeerControlServiceCancelDrainPeerProcedure is the fully-qualified name of the
+	// PeerControlService's CancelDrainPeer RPC.
+	PeerControlServiceCancelDrainPeerProcedure = "/omnirelay.mesh.control.v1.PeerControlService/CancelDrainPeer"
 	// PeerControlServiceUpdatePeerProcedure is the fully-qualified name of the PeerControlService's
 	// UpdatePeer RPC.
 	PeerControlServiceUpdatePeerProcedure = "/omnirelay.mesh.control.v1.PeerControlService/UpdatePeer"
@@ -60,6 +66,11 @@ type PeerControlServiceClient interface {
 	WatchPeers(context.Context, *connect.Request[WatchPeersRequest]) (*connect.ServerStreamForClient[PeerNotification], error)
 	CordonPeer(context.Context, *connect.Request[CordonPeerRequest]) (*connect.Response[CordonPeerResponse], error)
 	UncordonPeer(context.Context, *connect.Request[UncordonPeerRequest]) (*connect.Response[UncordonPeerResponse], error)
+	// The node takes nothing new and gives away what it has, until it is drained.
+	// For a node that is draining it gives a new deadline.
+	DrainPeer(context.Context, *connect.Request[DrainPeerRequest]) (*connect.Response[DrainPeerResponse], error)
+	// A draining node is active again; moves that it has not released are taken back.
+	CancelDrainPeer(context.Context, *connect.Request[CancelDrainPeerRequest]) (*connect.Response[CancelDrainPeerResponse], error)
 	UpdatePeer(context.Context, *connect.Request[UpdatePeerRequest]) (*connect.Response[UpdatePeerResponse], error)
 }
 
@@ -105,6 +116,18 @@ func NewPeerControlServiceClient(httpClient connect.HTTPClient, baseURL string, 
 			connect.WithSchema(peerControlServiceMethods.ByName("UncordonPeer")),
 			connect.WithClientOptions(opts...),
 		),
+		drainPeer: connect.NewClient[DrainPeerRequest, DrainPeerResponse](
+			httpClient,
+			baseURL+PeerControlServiceDrainPeerProcedure,
+			connect.WithSchema(peerControlServiceMethods.ByName("DrainPeer")),
+			connect.WithClientOptions(opts...),
+		),
+		cancelDrainPeer: connect.NewClient[CancelDrainPeerRequest, CancelDrainPeerResponse](
+			httpClient,
+			baseURL+PeerControlServiceCancelDrainPeerProcedure,
+			connect.WithSchema(peerControlServiceMethods.ByName("CancelDrainPeer")),
+			connect.WithClientOptions(opts...),
+		),
 		updatePeer: connect.NewClient[UpdatePeerRequest, UpdatePeerResponse](
 			httpClient,
 			baseURL+PeerControlServiceUpdatePeerProcedure,
@@ -116,12 +139,14 @@ func NewPeerControlServiceClient(httpClient connect.HTTPClient, baseURL string, 
 
 // peerControlServiceClient implements PeerControlServiceClient.
 type peerControlServiceClient struct {
-	listPeers    *connect.Client[ListPeersRequest, ListPeersResponse]
-	getPeer      *connect.Client[GetPeerRequest, Peer]
-	watchPeers   *connect.Client[WatchPeersRequest, PeerNotification]
-	cordonPeer   *connect.Client[CordonPeerRequest, CordonPeerResponse]
-	uncordonPeer *connect.Client[UncordonPeerRequest, UncordonPeerResponse]
-	updatePeer   *connect.Client[UpdatePeerRequest, UpdatePeerResponse]
+	listPeers       *connect.Client[ListPeersRequest, ListPeersResponse]
+	getPeer         *connect.Client[GetPeerRequest, Peer]
+	watchPeers      *connect.Client[WatchPeersRequest, PeerNotification]
+	cordonPeer      *connect.Client[CordonPeerRequest, CordonPeerResponse]
+	uncordonPeer    *connect.Client[UncordonPeerRequest, UncordonPeerResponse]
+	drainPeer       *connect.Client[DrainPeerRequest, DrainPeerResponse]
+	cancelDrainPeer *connect.Client[CancelDrainPeerRequest, CancelDrainPeerResponse]
+	updatePeer      *connect.Client[UpdatePeerRequest, UpdatePeerResponse]
 }
 
 // ListPeers calls omnirelay.mesh.control.v1.PeerControlService.ListPeers.
@@ -149,6 +174,16 @@ func (c *peerControlServiceClient) UncordonPeer(ctx context.Context, req *connec
 	return c.uncordonPeer.CallUnary(ctx, req)
 }
 
+// DrainPeer calls omnirelay.mesh.control.v1.PeerControlService.DrainPeer.
+func (c *peerControlServiceClient) DrainPeer(ctx context.Context, req *connect.Request[DrainPeerRequest]) (*connect.Response[DrainPeerResponse], error) {
+	return c.drainPeer.CallUnary(ctx, req)
+}
+
+// CancelDrainPeer calls omnirelay.mesh.control.v1.PeerControlService.CancelDrainPeer.
+func (c *peerControlServiceClient) CancelDrainPeer(ctx context.Context, req *connect.Request[CancelDrainPeerRequest]) (*connect.Response[CancelDrainPeerResponse], error) {
+	return c.cancelDrainPeer.CallUnary(ctx, req)
+}
+
 // UpdatePeer calls omnirelay.mesh.control.v1.PeerControlService.UpdatePeer.
 func (c *peerControlServiceClient) UpdatePeer(ctx context.Context, req *connect.Request[UpdatePeerRequest]) (*connect.Response[UpdatePeerResponse], error) {
 	return c.updatePeer.CallUnary(ctx, req)
@@ -162,6 +197,11 @@ type PeerControlServiceHandler interface {
 	WatchPeers(context.Context, *connect.Request[WatchPeersRequest], *connect.ServerStream[PeerNotification]) error
 	CordonPeer(context.Context, *connect.Request[CordonPeerRequest]) (*connect.Response[CordonPeerResponse], error)
 	UncordonPeer(context.Context, *connect.Request[UncordonPeerRequest]) (*connect.Response[UncordonPeerResponse], error)
+	// The node takes nothing new and gives away what it has, until it is drained.
+	// For a node that is draining it gives a new deadline.
+	DrainPeer(context.Context, *connect.Request[DrainPeerRequest]) (*connect.Response[DrainPeerResponse], error)
+	// A draining node is active again; moves that it has not released are taken back.
+	CancelDrainPeer(context.Context, *connect.Request[CancelDrainPeerRequest]) (*connect.Response[CancelDrainPeerResponse], error)
 	UpdatePeer(context.Context, *connect.Request[UpdatePeerRequest]) (*connect.Response[UpdatePeerResponse], error)
 }
 
@@ -202,6 +242,18 @@ func NewPeerControlServiceHandler(svc PeerControlServiceHandler, opts ...connect
 		connect.WithSchema(peerControlServiceMethods.ByName("UncordonPeer")),
 		connect.WithHandlerOptions(opts...),
 	)
+	peerControlServiceDrainPeerHandler := connect.NewUnaryHandler(
+		PeerControlServiceDrainPeerProcedure,
+		svc.DrainPeer,
+		connect.WithSchema(peerControlServiceMethods.ByName("DrainPeer")),
+		connect.WithHandlerOptions(opts...),
+	)
+	peerControlServiceCancelDrainPeerHandler := connect.NewUnaryHandler(
+		PeerControlServiceCancelDrainPeerProcedure,
+		svc.CancelDrainPeer,
+		connect.WithSchema(peerControlServiceMethods.ByName("CancelDrainPeer")),
+		connect.WithHandlerOptions(opts...),
+	)
 	peerControlServiceUpdatePeerHandler := connect.NewUnaryHandler(
 		PeerControlServiceUpdatePeerProcedure,
 		svc.UpdatePeer,
@@ -220,6 +272,10 @@ func NewPeerControlServiceHandler(svc PeerControlServiceHandler, opts ...connect
 			peerControlServiceCordonPeerHandler.ServeHTTP(w, r)
 		case PeerControlServiceUncordonPeerProcedure:
 			peerControlServiceUncordonPeerHandler.ServeHTTP(w, r)
+		case PeerControlServiceDrainPeerProcedure:
+			peerControlServiceDrainPeerHandler.ServeHTTP(w, r)
+		case PeerControlServiceCancelDrainPeerProcedure:
+			peerControlServiceCancelDrainPeerHandler.ServeHTTP(w, r)
 		case PeerControlServiceUpdatePeerProcedure:
 			peerControlServiceUpdatePeerHandler.ServeHTTP(w, r)
 		default:
@@ -249,6 +305,14 @@ func (UnimplementedPeerControlServiceHandler) CordonPeer(context.Context, *conne
 
 func (UnimplementedPeerControlServiceHandler) UncordonPeer(context.Context, *connect.Request[UncordonPeerRequest]) (*connect.Response[UncordonPeerResponse], error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("omnirelay.mesh.control.v1.PeerControlService.UncordonPeer is not implemented"))
+}
+
+func (UnimplementedPeerControlServiceHandler) DrainPeer(context.Context, *connect.Request[DrainPeerRequest]) (*connect.Response[DrainPeerResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("omnirelay.mesh.control.v1.PeerControlService.DrainPeer is not implemented"))
+}
+
+func (UnimplementedPeerControlServiceHandler) CancelDrainPeer(context.Context, *connect.Request[CancelDrainPeerRequest]) (*connect.Response[CancelDrainPeerResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("omnirelay.mesh.control.v1.PeerControlService.CancelDrainPeer is not implemented"))
 }
 
 func (UnimplementedPeerControlServiceHandler) UpdatePeer(context.Context, *connect.Request[UpdatePeerRequest]) (*connect.Response[UpdatePeerResponse], error) {

@@ -148,10 +148,14 @@ type Peer struct {
 	SessionId int64 `protobuf:"varint,11,opt,name=session_id,json=sessionId,proto3" json:"session_id,omitempty"`
 	Version   int64 `protobuf:"varint,12,opt,name=version,proto3" json:"version,omitempty"`
 	// Live decoration from the control leader: last answered heartbeat.
-	LastSeen      *timestamppb.Timestamp `protobuf:"bytes,13,opt,name=last_seen,json=lastSeen,proto3" json:"last_seen,omitempty"`
-	Http3Support  bool                   `protobuf:"varint,14,opt,name=http3_support,json=http3Support,proto3" json:"http3_support,omitempty"`
-	JoinedAt      *timestamppb.Timestamp `protobuf:"bytes,15,opt,name=joined_at,json=joinedAt,proto3" json:"joined_at,omitempty"`
-	UpdatedAt     *timestamppb.Timestamp `protobuf:"bytes,16,opt,name=updated_at,json=updatedAt,proto3" json:"updated_at,omitempty"`
+	LastSeen     *timestamppb.Timestamp `protobuf:"bytes,13,opt,name=last_seen,json=lastSeen,proto3" json:"last_seen,omitempty"`
+	Http3Support bool                   `protobuf:"varint,14,opt,name=http3_support,json=http3Support,proto3" json:"http3_support,omitempty"`
+	JoinedAt     *timestamppb.Timestamp `protobuf:"bytes,15,opt,name=joined_at,json=joinedAt,proto3" json:"joined_at,omitempty"`
+	UpdatedAt    *timestamppb.Timestamp `protobuf:"bytes,16,opt,name=updated_at,json=updatedAt,proto3" json:"updated_at,omitempty"`
+	// While the node is draining.
+	Drain *PeerDrain `protobuf:"bytes,17,opt,name=drain,proto3" json:"drain,omitempty"`
+	// Name of the maintenance window that put the node into its lifecycle.
+	Maintenance   string `protobuf:"bytes,18,opt,name=maintenance,proto3" json:"maintenance,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -298,6 +302,253 @@ func (x *Peer) GetUpdatedAt() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *Peer) GetDrain() *PeerDrain {
+	if x != nil {
+		return x.Drain
+	}
+	return nil
+}
+
+func (x *Peer) GetMaintenance() string {
+	if x != nil {
+		return x.Maintenance
+	}
+	return ""
+}
+
+type PeerDrain struct {
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	StartedAt *timestamppb.Timestamp `protobuf:"bytes,1,opt,name=started_at,json=startedAt,proto3" json:"started_at,omitempty"`
+	Deadline  *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=deadline,proto3" json:"deadline,omitempty"`
+	// When the deadline passed and the drain was found unfinished.
+	StalledAt *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=stalled_at,json=stalledAt,proto3" json:"stalled_at,omitempty"`
+	// Live decoration, from the answering server's newest state: absent in reads of
+	// the past and in streams.
+	Progress      *DrainProgress `protobuf:"bytes,4,opt,name=progress,proto3" json:"progress,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PeerDrain) Reset() {
+	*x = PeerDrain{}
+	mi := &file_api_v1_peer_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PeerDrain) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PeerDrain) ProtoMessage() {}
+
+func (x *PeerDrain) ProtoReflect() protoreflect.Message {
+	mi := &file_api_v1_peer_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PeerDrain.ProtoReflect.Descriptor instead.
+func (*PeerDrain) Descriptor() ([]byte, []int) {
+	return file_api_v1_peer_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *PeerDrain) GetStartedAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.StartedAt
+	}
+	return nil
+}
+
+func (x *PeerDrain) GetDeadline() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Deadline
+	}
+	return nil
+}
+
+func (x *PeerDrain) GetStalledAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.StalledAt
+	}
+	return nil
+}
+
+func (x *PeerDrain) GetProgress() *DrainProgress {
+	if x != nil {
+		return x.Progress
+	}
+	return nil
+}
+
+// DrainProgress is what a drain has before it.
+type DrainProgress struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Shards that the node owns, and those of them that are on their way.
+	Shards      int64 `protobuf:"varint,1,opt,name=shards,proto3" json:"shards,omitempty"`
+	Moving      int64 `protobuf:"varint,2,opt,name=moving,proto3" json:"moving,omitempty"`
+	Leaderships int64 `protobuf:"varint,3,opt,name=leaderships,proto3" json:"leaderships,omitempty"`
+	// Shards that the node itself says it holds; known to the control leader alone,
+	// once it has heard the node.
+	InFlight *int64 `protobuf:"varint,4,opt,name=in_flight,json=inFlight,proto3,oneof" json:"in_flight,omitempty"`
+	// What will not go away by waiting, at most 32.
+	Blockers      []*DrainBlocker `protobuf:"bytes,5,rep,name=blockers,proto3" json:"blockers,omitempty"`
+	MoreBlockers  int64           `protobuf:"varint,6,opt,name=more_blockers,json=moreBlockers,proto3" json:"more_blockers,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DrainProgress) Reset() {
+	*x = DrainProgress{}
+	mi := &file_api_v1_peer_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DrainProgress) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DrainProgress) ProtoMessage() {}
+
+func (x *DrainProgress) ProtoReflect() protoreflect.Message {
+	mi := &file_api_v1_peer_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DrainProgress.ProtoReflect.Descriptor instead.
+func (*DrainProgress) Descriptor() ([]byte, []int) {
+	return file_api_v1_peer_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *DrainProgress) GetShards() int64 {
+	if x != nil {
+		return x.Shards
+	}
+	return 0
+}
+
+func (x *DrainProgress) GetMoving() int64 {
+	if x != nil {
+		return x.Moving
+	}
+	return 0
+}
+
+func (x *DrainProgress) GetLeaderships() int64 {
+	if x != nil {
+		return x.Leaderships
+	}
+	return 0
+}
+
+func (x *DrainProgress) GetInFlight() int64 {
+	if x != nil && x.InFlight != nil {
+		return *x.InFlight
+	}
+	return 0
+}
+
+func (x *DrainProgress) GetBlockers() []*DrainBlocker {
+	if x != nil {
+		return x.Blockers
+	}
+	return nil
+}
+
+func (x *DrainProgress) GetMoreBlockers() int64 {
+	if x != nil {
+		return x.MoreBlockers
+	}
+	return 0
+}
+
+// DrainBlocker is one thing that keeps a node from being drained.
+type DrainBlocker struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// shard, leadership, hold (what the node says that it runs) or node.
+	Kind string `protobuf:"bytes,1,opt,name=kind,proto3" json:"kind,omitempty"`
+	// ns/shard, a scope, or a node id.
+	Reference string `protobuf:"bytes,2,opt,name=reference,proto3" json:"reference,omitempty"`
+	// One word: paused, no_eligible_node, owner_not_releasing, owner_silent, …
+	Reason string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
+	// A sentence for people.
+	Detail        string `protobuf:"bytes,4,opt,name=detail,proto3" json:"detail,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DrainBlocker) Reset() {
+	*x = DrainBlocker{}
+	mi := &file_api_v1_peer_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DrainBlocker) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DrainBlocker) ProtoMessage() {}
+
+func (x *DrainBlocker) ProtoReflect() protoreflect.Message {
+	mi := &file_api_v1_peer_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DrainBlocker.ProtoReflect.Descriptor instead.
+func (*DrainBlocker) Descriptor() ([]byte, []int) {
+	return file_api_v1_peer_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *DrainBlocker) GetKind() string {
+	if x != nil {
+		return x.Kind
+	}
+	return ""
+}
+
+func (x *DrainBlocker) GetReference() string {
+	if x != nil {
+		return x.Reference
+	}
+	return ""
+}
+
+func (x *DrainBlocker) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *DrainBlocker) GetDetail() string {
+	if x != nil {
+		return x.Detail
+	}
+	return ""
+}
+
 type ListPeersRequest struct {
 	state       protoimpl.MessageState `protogen:"open.v1"`
 	Role        string                 `protobuf:"bytes,1,opt,name=role,proto3" json:"role,omitempty"`
@@ -318,7 +569,7 @@ type ListPeersRequest struct {
 
 func (x *ListPeersRequest) Reset() {
 	*x = ListPeersRequest{}
-	mi := &file_api_v1_peer_proto_msgTypes[1]
+	mi := &file_api_v1_peer_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -330,7 +581,7 @@ func (x *ListPeersRequest) String() string {
 func (*ListPeersRequest) ProtoMessage() {}
 
 func (x *ListPeersRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_peer_proto_msgTypes[1]
+	mi := &file_api_v1_peer_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -343,7 +594,7 @@ func (x *ListPeersRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListPeersRequest.ProtoReflect.Descriptor instead.
 func (*ListPeersRequest) Descriptor() ([]byte, []int) {
-	return file_api_v1_peer_proto_rawDescGZIP(), []int{1}
+	return file_api_v1_peer_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *ListPeersRequest) GetRole() string {
@@ -434,7 +685,7 @@ type ListPeersResponse struct {
 
 func (x *ListPeersResponse) Reset() {
 	*x = ListPeersResponse{}
-	mi := &file_api_v1_peer_proto_msgTypes[2]
+	mi := &file_api_v1_peer_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -446,7 +697,7 @@ func (x *ListPeersResponse) String() string {
 func (*ListPeersResponse) ProtoMessage() {}
 
 func (x *ListPeersResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_peer_proto_msgTypes[2]
+	mi := &file_api_v1_peer_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -459,7 +710,7 @@ func (x *ListPeersResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListPeersResponse.ProtoReflect.Descriptor instead.
 func (*ListPeersResponse) Descriptor() ([]byte, []int) {
-	return file_api_v1_peer_proto_rawDescGZIP(), []int{2}
+	return file_api_v1_peer_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *ListPeersResponse) GetPeers() []*Peer {
@@ -493,7 +744,7 @@ type GetPeerRequest struct {
 
 func (x *GetPeerRequest) Reset() {
 	*x = GetPeerRequest{}
-	mi := &file_api_v1_peer_proto_msgTypes[3]
+	mi := &file_api_v1_peer_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -505,7 +756,7 @@ func (x *GetPeerRequest) String() string {
 func (*GetPeerRequest) ProtoMessage() {}
 
 func (x *GetPeerRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_peer_proto_msgTypes[3]
+	mi := &file_api_v1_peer_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -518,7 +769,7 @@ func (x *GetPeerRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetPeerRequest.ProtoReflect.Descriptor instead.
 func (*GetPeerRequest) Descriptor() ([]byte, []int) {
-	return file_api_v1_peer_proto_rawDescGZIP(), []int{3}
+	return file_api_v1_peer_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *GetPeerRequest) GetNodeId() string {
@@ -547,7 +798,7 @@ type WatchPeersRequest struct {
 
 func (x *WatchPeersRequest) Reset() {
 	*x = WatchPeersRequest{}
-	mi := &file_api_v1_peer_proto_msgTypes[4]
+	mi := &file_api_v1_peer_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -559,7 +810,7 @@ func (x *WatchPeersRequest) String() string {
 func (*WatchPeersRequest) ProtoMessage() {}
 
 func (x *WatchPeersRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_peer_proto_msgTypes[4]
+	mi := &file_api_v1_peer_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -572,7 +823,7 @@ func (x *WatchPeersRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchPeersRequest.ProtoReflect.Descriptor instead.
 func (*WatchPeersRequest) Descriptor() ([]byte, []int) {
-	return file_api_v1_peer_proto_rawDescGZIP(), []int{4}
+	return file_api_v1_peer_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *WatchPeersRequest) GetRole() string {
@@ -614,7 +865,7 @@ type PeerNotification struct {
 
 func (x *PeerNotification) Reset() {
 	*x = PeerNotification{}
-	mi := &file_api_v1_peer_proto_msgTypes[5]
+	mi := &file_api_v1_peer_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -626,7 +877,7 @@ func (x *PeerNotification) String() string {
 func (*PeerNotification) ProtoMessage() {}
 
 func (x *PeerNotification) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_peer_proto_msgTypes[5]
+	mi := &file_api_v1_peer_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -639,7 +890,7 @@ func (x *PeerNotification) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PeerNotification.ProtoReflect.Descriptor instead.
 func (*PeerNotification) Descriptor() ([]byte, []int) {
-	return file_api_v1_peer_proto_rawDescGZIP(), []int{5}
+	return file_api_v1_peer_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *PeerNotification) GetPosition() int64 {
@@ -701,7 +952,7 @@ type CordonPeerRequest struct {
 
 func (x *CordonPeerRequest) Reset() {
 	*x = CordonPeerRequest{}
-	mi := &file_api_v1_peer_proto_msgTypes[6]
+	mi := &file_api_v1_peer_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -713,7 +964,7 @@ func (x *CordonPeerRequest) String() string {
 func (*CordonPeerRequest) ProtoMessage() {}
 
 func (x *CordonPeerRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_peer_proto_msgTypes[6]
+	mi := &file_api_v1_peer_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -726,7 +977,7 @@ func (x *CordonPeerRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CordonPeerRequest.ProtoReflect.Descriptor instead.
 func (*CordonPeerRequest) Descriptor() ([]byte, []int) {
-	return file_api_v1_peer_proto_rawDescGZIP(), []int{6}
+	return file_api_v1_peer_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *CordonPeerRequest) GetNodeId() string {
@@ -752,7 +1003,7 @@ type CordonPeerResponse struct {
 
 func (x *CordonPeerResponse) Reset() {
 	*x = CordonPeerResponse{}
-	mi := &file_api_v1_peer_proto_msgTypes[7]
+	mi := &file_api_v1_peer_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -764,7 +1015,7 @@ func (x *CordonPeerResponse) String() string {
 func (*CordonPeerResponse) ProtoMessage() {}
 
 func (x *CordonPeerResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_peer_proto_msgTypes[7]
+	mi := &file_api_v1_peer_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -777,7 +1028,7 @@ func (x *CordonPeerResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CordonPeerResponse.ProtoReflect.Descriptor instead.
 func (*CordonPeerResponse) Descriptor() ([]byte, []int) {
-	return file_api_v1_peer_proto_rawDescGZIP(), []int{7}
+	return file_api_v1_peer_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *CordonPeerResponse) GetReceipt() *Receipt {
@@ -797,7 +1048,7 @@ type UncordonPeerRequest struct {
 
 func (x *UncordonPeerRequest) Reset() {
 	*x = UncordonPeerRequest{}
-	mi := &file_api_v1_peer_proto_msgTypes[8]
+	mi := &file_api_v1_peer_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -809,7 +1060,7 @@ func (x *UncordonPeerRequest) String() string {
 func (*UncordonPeerRequest) ProtoMessage() {}
 
 func (x *UncordonPeerRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_peer_proto_msgTypes[8]
+	mi := &file_api_v1_peer_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -822,7 +1073,7 @@ func (x *UncordonPeerRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UncordonPeerRequest.ProtoReflect.Descriptor instead.
 func (*UncordonPeerRequest) Descriptor() ([]byte, []int) {
-	return file_api_v1_peer_proto_rawDescGZIP(), []int{8}
+	return file_api_v1_peer_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *UncordonPeerRequest) GetNodeId() string {
@@ -848,7 +1099,7 @@ type UncordonPeerResponse struct {
 
 func (x *UncordonPeerResponse) Reset() {
 	*x = UncordonPeerResponse{}
-	mi := &file_api_v1_peer_proto_msgTypes[9]
+	mi := &file_api_v1_peer_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -860,7 +1111,7 @@ func (x *UncordonPeerResponse) String() string {
 func (*UncordonPeerResponse) ProtoMessage() {}
 
 func (x *UncordonPeerResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_peer_proto_msgTypes[9]
+	mi := &file_api_v1_peer_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -873,10 +1124,211 @@ func (x *UncordonPeerResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UncordonPeerResponse.ProtoReflect.Descriptor instead.
 func (*UncordonPeerResponse) Descriptor() ([]byte, []int) {
-	return file_api_v1_peer_proto_rawDescGZIP(), []int{9}
+	return file_api_v1_peer_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *UncordonPeerResponse) GetReceipt() *Receipt {
+	if x != nil {
+		return x.Receipt
+	}
+	return nil
+}
+
+type DrainPeerRequest struct {
+	state    protoimpl.MessageState `protogen:"open.v1"`
+	NodeId   string                 `protobuf:"bytes,1,opt,name=node_id,json=nodeId,proto3" json:"node_id,omitempty"`
+	Mutation *Mutation              `protobuf:"bytes,2,opt,name=mutation,proto3" json:"mutation,omitempty"`
+	// Milliseconds until the drain is noted as stalled; 0 means 10 minutes.
+	DeadlineMs    int64 `protobuf:"varint,3,opt,name=deadline_ms,json=deadlineMs,proto3" json:"deadline_ms,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DrainPeerRequest) Reset() {
+	*x = DrainPeerRequest{}
+	mi := &file_api_v1_peer_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DrainPeerRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DrainPeerRequest) ProtoMessage() {}
+
+func (x *DrainPeerRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_api_v1_peer_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DrainPeerRequest.ProtoReflect.Descriptor instead.
+func (*DrainPeerRequest) Descriptor() ([]byte, []int) {
+	return file_api_v1_peer_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *DrainPeerRequest) GetNodeId() string {
+	if x != nil {
+		return x.NodeId
+	}
+	return ""
+}
+
+func (x *DrainPeerRequest) GetMutation() *Mutation {
+	if x != nil {
+		return x.Mutation
+	}
+	return nil
+}
+
+func (x *DrainPeerRequest) GetDeadlineMs() int64 {
+	if x != nil {
+		return x.DeadlineMs
+	}
+	return 0
+}
+
+type DrainPeerResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Receipt       *Receipt               `protobuf:"bytes,1,opt,name=receipt,proto3" json:"receipt,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DrainPeerResponse) Reset() {
+	*x = DrainPeerResponse{}
+	mi := &file_api_v1_peer_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DrainPeerResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DrainPeerResponse) ProtoMessage() {}
+
+func (x *DrainPeerResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_api_v1_peer_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DrainPeerResponse.ProtoReflect.Descriptor instead.
+func (*DrainPeerResponse) Descriptor() ([]byte, []int) {
+	return file_api_v1_peer_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *DrainPeerResponse) GetReceipt() *Receipt {
+	if x != nil {
+		return x.Receipt
+	}
+	return nil
+}
+
+type CancelDrainPeerRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	NodeId        string                 `protobuf:"bytes,1,opt,name=node_id,json=nodeId,proto3" json:"node_id,omitempty"`
+	Mutation      *Mutation              `protobuf:"bytes,2,opt,name=mutation,proto3" json:"mutation,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CancelDrainPeerRequest) Reset() {
+	*x = CancelDrainPeerRequest{}
+	mi := &file_api_v1_peer_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CancelDrainPeerRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CancelDrainPeerRequest) ProtoMessage() {}
+
+func (x *CancelDrainPeerRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_api_v1_peer_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CancelDrainPeerRequest.ProtoReflect.Descriptor instead.
+func (*CancelDrainPeerRequest) Descriptor() ([]byte, []int) {
+	return file_api_v1_peer_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *CancelDrainPeerRequest) GetNodeId() string {
+	if x != nil {
+		return x.NodeId
+	}
+	return ""
+}
+
+func (x *CancelDrainPeerRequest) GetMutation() *Mutation {
+	if x != nil {
+		return x.Mutation
+	}
+	return nil
+}
+
+type CancelDrainPeerResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Receipt       *Receipt               `protobuf:"bytes,1,opt,name=receipt,proto3" json:"receipt,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CancelDrainPeerResponse) Reset() {
+	*x = CancelDrainPeerResponse{}
+	mi := &file_api_v1_peer_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CancelDrainPeerResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CancelDrainPeerResponse) ProtoMessage() {}
+
+func (x *CancelDrainPeerResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_api_v1_peer_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CancelDrainPeerResponse.ProtoReflect.Descriptor instead.
+func (*CancelDrainPeerResponse) Descriptor() ([]byte, []int) {
+	return file_api_v1_peer_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *CancelDrainPeerResponse) GetReceipt() *Receipt {
 	if x != nil {
 		return x.Receipt
 	}
@@ -897,7 +1349,7 @@ type UpdatePeerRequest struct {
 
 func (x *UpdatePeerRequest) Reset() {
 	*x = UpdatePeerRequest{}
-	mi := &file_api_v1_peer_proto_msgTypes[10]
+	mi := &file_api_v1_peer_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -909,7 +1361,7 @@ func (x *UpdatePeerRequest) String() string {
 func (*UpdatePeerRequest) ProtoMessage() {}
 
 func (x *UpdatePeerRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_peer_proto_msgTypes[10]
+	mi := &file_api_v1_peer_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -922,7 +1374,7 @@ func (x *UpdatePeerRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdatePeerRequest.ProtoReflect.Descriptor instead.
 func (*UpdatePeerRequest) Descriptor() ([]byte, []int) {
-	return file_api_v1_peer_proto_rawDescGZIP(), []int{10}
+	return file_api_v1_peer_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *UpdatePeerRequest) GetNodeId() string {
@@ -962,7 +1414,7 @@ type UpdatePeerResponse struct {
 
 func (x *UpdatePeerResponse) Reset() {
 	*x = UpdatePeerResponse{}
-	mi := &file_api_v1_peer_proto_msgTypes[11]
+	mi := &file_api_v1_peer_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -974,7 +1426,7 @@ func (x *UpdatePeerResponse) String() string {
 func (*UpdatePeerResponse) ProtoMessage() {}
 
 func (x *UpdatePeerResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_api_v1_peer_proto_msgTypes[11]
+	mi := &file_api_v1_peer_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -987,7 +1439,7 @@ func (x *UpdatePeerResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdatePeerResponse.ProtoReflect.Descriptor instead.
 func (*UpdatePeerResponse) Descriptor() ([]byte, []int) {
-	return file_api_v1_peer_proto_rawDescGZIP(), []int{11}
+	return file_api_v1_peer_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *UpdatePeerResponse) GetReceipt() *Receipt {
@@ -1001,7 +1453,7 @@ var File_api_v1_peer_proto protoreflect.FileDescriptor
 
 const file_api_v1_peer_proto_rawDesc = "" +
 	"\n" +
-	"\x11api/v1/peer.proto\x12\x19omnirelay.mesh.control.v1\x1a\x13api/v1/common.proto\x1a\x14api/v1/options.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xcb\x05\n" +
+	"\x11api/v1/peer.proto\x12\x19omnirelay.mesh.control.v1\x1a\x13api/v1/common.proto\x1a\x14api/v1/options.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xa9\x06\n" +
 	"\x04Peer\x12\x17\n" +
 	"\anode_id\x18\x01 \x01(\tR\x06nodeId\x12\x12\n" +
 	"\x04role\x18\x02 \x01(\tR\x04role\x12\x1d\n" +
@@ -1022,10 +1474,33 @@ const file_api_v1_peer_proto_rawDesc = "" +
 	"\rhttp3_support\x18\x0e \x01(\bR\fhttp3Support\x127\n" +
 	"\tjoined_at\x18\x0f \x01(\v2\x1a.google.protobuf.TimestampR\bjoinedAt\x129\n" +
 	"\n" +
-	"updated_at\x18\x10 \x01(\v2\x1a.google.protobuf.TimestampR\tupdatedAt\x1a9\n" +
+	"updated_at\x18\x10 \x01(\v2\x1a.google.protobuf.TimestampR\tupdatedAt\x12:\n" +
+	"\x05drain\x18\x11 \x01(\v2$.omnirelay.mesh.control.v1.PeerDrainR\x05drain\x12 \n" +
+	"\vmaintenance\x18\x12 \x01(\tR\vmaintenance\x1a9\n" +
 	"\vLabelsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xb8\x03\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xff\x01\n" +
+	"\tPeerDrain\x129\n" +
+	"\n" +
+	"started_at\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\tstartedAt\x126\n" +
+	"\bdeadline\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\bdeadline\x129\n" +
+	"\n" +
+	"stalled_at\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\tstalledAt\x12D\n" +
+	"\bprogress\x18\x04 \x01(\v2(.omnirelay.mesh.control.v1.DrainProgressR\bprogress\"\xfb\x01\n" +
+	"\rDrainProgress\x12\x16\n" +
+	"\x06shards\x18\x01 \x01(\x03R\x06shards\x12\x16\n" +
+	"\x06moving\x18\x02 \x01(\x03R\x06moving\x12 \n" +
+	"\vleaderships\x18\x03 \x01(\x03R\vleaderships\x12 \n" +
+	"\tin_flight\x18\x04 \x01(\x03H\x00R\binFlight\x88\x01\x01\x12C\n" +
+	"\bblockers\x18\x05 \x03(\v2'.omnirelay.mesh.control.v1.DrainBlockerR\bblockers\x12#\n" +
+	"\rmore_blockers\x18\x06 \x01(\x03R\fmoreBlockersB\f\n" +
+	"\n" +
+	"_in_flight\"p\n" +
+	"\fDrainBlocker\x12\x12\n" +
+	"\x04kind\x18\x01 \x01(\tR\x04kind\x12\x1c\n" +
+	"\treference\x18\x02 \x01(\tR\treference\x12\x16\n" +
+	"\x06reason\x18\x03 \x01(\tR\x06reason\x12\x16\n" +
+	"\x06detail\x18\x04 \x01(\tR\x06detail\"\xb8\x03\n" +
 	"\x10ListPeersRequest\x12\x12\n" +
 	"\x04role\x18\x01 \x01(\tR\x04role\x12\x1d\n" +
 	"\n" +
@@ -1071,6 +1546,18 @@ const file_api_v1_peer_proto_rawDesc = "" +
 	"\anode_id\x18\x01 \x01(\tR\x06nodeId\x12?\n" +
 	"\bmutation\x18\x02 \x01(\v2#.omnirelay.mesh.control.v1.MutationR\bmutation\"T\n" +
 	"\x14UncordonPeerResponse\x12<\n" +
+	"\areceipt\x18\x01 \x01(\v2\".omnirelay.mesh.control.v1.ReceiptR\areceipt\"\x8d\x01\n" +
+	"\x10DrainPeerRequest\x12\x17\n" +
+	"\anode_id\x18\x01 \x01(\tR\x06nodeId\x12?\n" +
+	"\bmutation\x18\x02 \x01(\v2#.omnirelay.mesh.control.v1.MutationR\bmutation\x12\x1f\n" +
+	"\vdeadline_ms\x18\x03 \x01(\x03R\n" +
+	"deadlineMs\"Q\n" +
+	"\x11DrainPeerResponse\x12<\n" +
+	"\areceipt\x18\x01 \x01(\v2\".omnirelay.mesh.control.v1.ReceiptR\areceipt\"r\n" +
+	"\x16CancelDrainPeerRequest\x12\x17\n" +
+	"\anode_id\x18\x01 \x01(\tR\x06nodeId\x12?\n" +
+	"\bmutation\x18\x02 \x01(\v2#.omnirelay.mesh.control.v1.MutationR\bmutation\"W\n" +
+	"\x17CancelDrainPeerResponse\x12<\n" +
 	"\areceipt\x18\x01 \x01(\v2\".omnirelay.mesh.control.v1.ReceiptR\areceipt\"\xa2\x02\n" +
 	"\x11UpdatePeerRequest\x12\x17\n" +
 	"\anode_id\x18\x01 \x01(\tR\x06nodeId\x12P\n" +
@@ -1095,7 +1582,7 @@ const file_api_v1_peer_proto_rawDesc = "" +
 	"\x15PEER_LIFECYCLE_ACTIVE\x10\x01\x12\x1b\n" +
 	"\x17PEER_LIFECYCLE_CORDONED\x10\x02\x12\x1b\n" +
 	"\x17PEER_LIFECYCLE_DRAINING\x10\x03\x12\x1a\n" +
-	"\x16PEER_LIFECYCLE_DRAINED\x10\x042\xa9\x05\n" +
+	"\x16PEER_LIFECYCLE_DRAINED\x10\x042\x97\a\n" +
 	"\x12PeerControlService\x12l\n" +
 	"\tListPeers\x12+.omnirelay.mesh.control.v1.ListPeersRequest\x1a,.omnirelay.mesh.control.v1.ListPeersResponse\"\x04\xa0\xbb\x18\x01\x12[\n" +
 	"\aGetPeer\x12).omnirelay.mesh.control.v1.GetPeerRequest\x1a\x1f.omnirelay.mesh.control.v1.Peer\"\x04\xa0\xbb\x18\x01\x12o\n" +
@@ -1103,7 +1590,9 @@ const file_api_v1_peer_proto_rawDesc = "" +
 	"WatchPeers\x12,.omnirelay.mesh.control.v1.WatchPeersRequest\x1a+.omnirelay.mesh.control.v1.PeerNotification\"\x04\xa0\xbb\x18\x020\x01\x12o\n" +
 	"\n" +
 	"CordonPeer\x12,.omnirelay.mesh.control.v1.CordonPeerRequest\x1a-.omnirelay.mesh.control.v1.CordonPeerResponse\"\x04\xa0\xbb\x18\x03\x12u\n" +
-	"\fUncordonPeer\x12..omnirelay.mesh.control.v1.UncordonPeerRequest\x1a/.omnirelay.mesh.control.v1.UncordonPeerResponse\"\x04\xa0\xbb\x18\x03\x12o\n" +
+	"\fUncordonPeer\x12..omnirelay.mesh.control.v1.UncordonPeerRequest\x1a/.omnirelay.mesh.control.v1.UncordonPeerResponse\"\x04\xa0\xbb\x18\x03\x12l\n" +
+	"\tDrainPeer\x12+.omnirelay.mesh.control.v1.DrainPeerRequest\x1a,.omnirelay.mesh.control.v1.DrainPeerResponse\"\x04\xa0\xbb\x18\x03\x12~\n" +
+	"\x0fCancelDrainPeer\x121.omnirelay.mesh.control.v1.CancelDrainPeerRequest\x1a2.omnirelay.mesh.control.v1.CancelDrainPeerResponse\"\x04\xa0\xbb\x18\x03\x12o\n" +
 	"\n" +
 	"UpdatePeer\x12,.omnirelay.mesh.control.v1.UpdatePeerRequest\x1a-.omnirelay.mesh.control.v1.UpdatePeerResponse\"\x04\xa0\xbb\x18\x03B1Z/github.com/omnirelay/omnirelay/api/v1;controlv1b\x06proto3"
 
@@ -1120,67 +1609,88 @@ func file_api_v1_peer_proto_rawDescGZIP() []byte {
 }
 
 var file_api_v1_peer_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_api_v1_peer_proto_msgTypes = make([]protoimpl.MessageInfo, 14)
+var file_api_v1_peer_proto_msgTypes = make([]protoimpl.MessageInfo, 21)
 var file_api_v1_peer_proto_goTypes = []any{
-	(PeerStatus)(0),               // 0: omnirelay.mesh.control.v1.PeerStatus
-	(PeerLifecycle)(0),            // 1: omnirelay.mesh.control.v1.PeerLifecycle
-	(*Peer)(nil),                  // 2: omnirelay.mesh.control.v1.Peer
-	(*ListPeersRequest)(nil),      // 3: omnirelay.mesh.control.v1.ListPeersRequest
-	(*ListPeersResponse)(nil),     // 4: omnirelay.mesh.control.v1.ListPeersResponse
-	(*GetPeerRequest)(nil),        // 5: omnirelay.mesh.control.v1.GetPeerRequest
-	(*WatchPeersRequest)(nil),     // 6: omnirelay.mesh.control.v1.WatchPeersRequest
-	(*PeerNotification)(nil),      // 7: omnirelay.mesh.control.v1.PeerNotification
-	(*CordonPeerRequest)(nil),     // 8: omnirelay.mesh.control.v1.CordonPeerRequest
-	(*CordonPeerResponse)(nil),    // 9: omnirelay.mesh.control.v1.CordonPeerResponse
-	(*UncordonPeerRequest)(nil),   // 10: omnirelay.mesh.control.v1.UncordonPeerRequest
-	(*UncordonPeerResponse)(nil),  // 11: omnirelay.mesh.control.v1.UncordonPeerResponse
-	(*UpdatePeerRequest)(nil),     // 12: omnirelay.mesh.control.v1.UpdatePeerRequest
-	(*UpdatePeerResponse)(nil),    // 13: omnirelay.mesh.control.v1.UpdatePeerResponse
-	nil,                           // 14: omnirelay.mesh.control.v1.Peer.LabelsEntry
-	nil,                           // 15: omnirelay.mesh.control.v1.UpdatePeerRequest.LabelsEntry
-	(*timestamppb.Timestamp)(nil), // 16: google.protobuf.Timestamp
-	(*ReadOptions)(nil),           // 17: omnirelay.mesh.control.v1.ReadOptions
-	(*Mutation)(nil),              // 18: omnirelay.mesh.control.v1.Mutation
-	(*Receipt)(nil),               // 19: omnirelay.mesh.control.v1.Receipt
+	(PeerStatus)(0),                 // 0: omnirelay.mesh.control.v1.PeerStatus
+	(PeerLifecycle)(0),              // 1: omnirelay.mesh.control.v1.PeerLifecycle
+	(*Peer)(nil),                    // 2: omnirelay.mesh.control.v1.Peer
+	(*PeerDrain)(nil),               // 3: omnirelay.mesh.control.v1.PeerDrain
+	(*DrainProgress)(nil),           // 4: omnirelay.mesh.control.v1.DrainProgress
+	(*DrainBlocker)(nil),            // 5: omnirelay.mesh.control.v1.DrainBlocker
+	(*ListPeersRequest)(nil),        // 6: omnirelay.mesh.control.v1.ListPeersRequest
+	(*ListPeersResponse)(nil),       // 7: omnirelay.mesh.control.v1.ListPeersResponse
+	(*GetPeerRequest)(nil),          // 8: omnirelay.mesh.control.v1.GetPeerRequest
+	(*WatchPeersRequest)(nil),       // 9: omnirelay.mesh.control.v1.WatchPeersRequest
+	(*PeerNotification)(nil),        // 10: omnirelay.mesh.control.v1.PeerNotification
+	(*CordonPeerRequest)(nil),       // 11: omnirelay.mesh.control.v1.CordonPeerRequest
+	(*CordonPeerResponse)(nil),      // 12: omnirelay.mesh.control.v1.CordonPeerResponse
+	(*UncordonPeerRequest)(nil),     // 13: omnirelay.mesh.control.v1.UncordonPeerRequest
+	(*UncordonPeerResponse)(nil),    // 14: omnirelay.mesh.control.v1.UncordonPeerResponse
+	(*DrainPeerRequest)(nil),        // 15: omnirelay.mesh.control.v1.DrainPeerRequest
+	(*DrainPeerResponse)(nil),       // 16: omnirelay.mesh.control.v1.DrainPeerResponse
+	(*CancelDrainPeerRequest)(nil),  // 17: omnirelay.mesh.control.v1.CancelDrainPeerRequest
+	(*CancelDrainPeerResponse)(nil), // 18: omnirelay.mesh.control.v1.CancelDrainPeerResponse
+	(*UpdatePeerRequest)(nil),       // 19: omnirelay.mesh.control.v1.UpdatePeerRequest
+	(*UpdatePeerResponse)(nil),      // 20: omnirelay.mesh.control.v1.UpdatePeerResponse
+	nil,                             // 21: omnirelay.mesh.control.v1.Peer.LabelsEntry
+	nil,                             // 22: omnirelay.mesh.control.v1.UpdatePeerRequest.LabelsEntry
+	(*timestamppb.Timestamp)(nil),   // 23: google.protobuf.Timestamp
+	(*ReadOptions)(nil),             // 24: omnirelay.mesh.control.v1.ReadOptions
+	(*Mutation)(nil),                // 25: omnirelay.mesh.control.v1.Mutation
+	(*Receipt)(nil),                 // 26: omnirelay.mesh.control.v1.Receipt
 }
 var file_api_v1_peer_proto_depIdxs = []int32{
 	0,  // 0: omnirelay.mesh.control.v1.Peer.status:type_name -> omnirelay.mesh.control.v1.PeerStatus
 	1,  // 1: omnirelay.mesh.control.v1.Peer.lifecycle:type_name -> omnirelay.mesh.control.v1.PeerLifecycle
-	14, // 2: omnirelay.mesh.control.v1.Peer.labels:type_name -> omnirelay.mesh.control.v1.Peer.LabelsEntry
-	16, // 3: omnirelay.mesh.control.v1.Peer.last_seen:type_name -> google.protobuf.Timestamp
-	16, // 4: omnirelay.mesh.control.v1.Peer.joined_at:type_name -> google.protobuf.Timestamp
-	16, // 5: omnirelay.mesh.control.v1.Peer.updated_at:type_name -> google.protobuf.Timestamp
-	0,  // 6: omnirelay.mesh.control.v1.ListPeersRequest.statuses:type_name -> omnirelay.mesh.control.v1.PeerStatus
-	1,  // 7: omnirelay.mesh.control.v1.ListPeersRequest.lifecycles:type_name -> omnirelay.mesh.control.v1.PeerLifecycle
-	17, // 8: omnirelay.mesh.control.v1.ListPeersRequest.read:type_name -> omnirelay.mesh.control.v1.ReadOptions
-	2,  // 9: omnirelay.mesh.control.v1.ListPeersResponse.peers:type_name -> omnirelay.mesh.control.v1.Peer
-	17, // 10: omnirelay.mesh.control.v1.GetPeerRequest.read:type_name -> omnirelay.mesh.control.v1.ReadOptions
-	2,  // 11: omnirelay.mesh.control.v1.PeerNotification.current:type_name -> omnirelay.mesh.control.v1.Peer
-	2,  // 12: omnirelay.mesh.control.v1.PeerNotification.previous:type_name -> omnirelay.mesh.control.v1.Peer
-	18, // 13: omnirelay.mesh.control.v1.CordonPeerRequest.mutation:type_name -> omnirelay.mesh.control.v1.Mutation
-	19, // 14: omnirelay.mesh.control.v1.CordonPeerResponse.receipt:type_name -> omnirelay.mesh.control.v1.Receipt
-	18, // 15: omnirelay.mesh.control.v1.UncordonPeerRequest.mutation:type_name -> omnirelay.mesh.control.v1.Mutation
-	19, // 16: omnirelay.mesh.control.v1.UncordonPeerResponse.receipt:type_name -> omnirelay.mesh.control.v1.Receipt
-	15, // 17: omnirelay.mesh.control.v1.UpdatePeerRequest.labels:type_name -> omnirelay.mesh.control.v1.UpdatePeerRequest.LabelsEntry
-	18, // 18: omnirelay.mesh.control.v1.UpdatePeerRequest.mutation:type_name -> omnirelay.mesh.control.v1.Mutation
-	19, // 19: omnirelay.mesh.control.v1.UpdatePeerResponse.receipt:type_name -> omnirelay.mesh.control.v1.Receipt
-	3,  // 20: omnirelay.mesh.control.v1.PeerControlService.ListPeers:input_type -> omnirelay.mesh.control.v1.ListPeersRequest
-	5,  // 21: omnirelay.mesh.control.v1.PeerControlService.GetPeer:input_type -> omnirelay.mesh.control.v1.GetPeerRequest
-	6,  // 22: omnirelay.mesh.control.v1.PeerControlService.WatchPeers:input_type -> omnirelay.mesh.control.v1.WatchPeersRequest
-	8,  // 23: omnirelay.mesh.control.v1.PeerControlService.CordonPeer:input_type -> omnirelay.mesh.control.v1.CordonPeerRequest
-	10, // 24: omnirelay.mesh.control.v1.PeerControlService.UncordonPeer:input_type -> omnirelay.mesh.control.v1.UncordonPeerRequest
-	12, // 25: omnirelay.mesh.control.v1.PeerControlService.UpdatePeer:input_type -> omnirelay.mesh.control.v1.UpdatePeerRequest
-	4,  // 26: omnirelay.mesh.control.v1.PeerControlService.ListPeers:output_type -> omnirelay.mesh.control.v1.ListPeersResponse
-	2,  // 27: omnirelay.mesh.control.v1.PeerControlService.GetPeer:output_type -> omnirelay.mesh.control.v1.Peer
-	7,  // 28: omnirelay.mesh.control.v1.PeerControlService.WatchPeers:output_type -> omnirelay.mesh.control.v1.PeerNotification
-	9,  // 29: omnirelay.mesh.control.v1.PeerControlService.CordonPeer:output_type -> omnirelay.mesh.control.v1.CordonPeerResponse
-	11, // 30: omnirelay.mesh.control.v1.PeerControlService.UncordonPeer:output_type -> omnirelay.mesh.control.v1.UncordonPeerResponse
-	13, // 31: omnirelay.mesh.control.v1.PeerControlService.UpdatePeer:output_type -> omnirelay.mesh.control.v1.UpdatePeerResponse
-	26, // [26:32] is the sub-list for method output_type
-	20, // [20:26] is the sub-list for method input_type
-	20, // [20:20] is the sub-list for extension type_name
-	20, // [20:20] is the sub-list for extension extendee
-	0,  // [0:20] is the sub-list for field type_name
+	21, // 2: omnirelay.mesh.control.v1.Peer.labels:type_name -> omnirelay.mesh.control.v1.Peer.LabelsEntry
+	23, // 3: omnirelay.mesh.control.v1.Peer.last_seen:type_name -> google.protobuf.Timestamp
+	23, // 4: omnirelay.mesh.control.v1.Peer.joined_at:type_name -> google.protobuf.Timestamp
+	23, // 5: omnirelay.mesh.control.v1.Peer.updated_at:type_name -> google.protobuf.Timestamp
+	3,  // 6: omnirelay.mesh.control.v1.Peer.drain:type_name -> omnirelay.mesh.control.v1.PeerDrain
+	23, // 7: omnirelay.mesh.control.v1.PeerDrain.started_at:type_name -> google.protobuf.Timestamp
+	23, // 8: omnirelay.mesh.control.v1.PeerDrain.deadline:type_name -> google.protobuf.Timestamp
+	23, // 9: omnirelay.mesh.control.v1.PeerDrain.stalled_at:type_name -> google.protobuf.Timestamp
+	4,  // 10: omnirelay.mesh.control.v1.PeerDrain.progress:type_name -> omnirelay.mesh.control.v1.DrainProgress
+	5,  // 11: omnirelay.mesh.control.v1.DrainProgress.blockers:type_name -> omnirelay.mesh.control.v1.DrainBlocker
+	0,  // 12: omnirelay.mesh.control.v1.ListPeersRequest.statuses:type_name -> omnirelay.mesh.control.v1.PeerStatus
+	1,  // 13: omnirelay.mesh.control.v1.ListPeersRequest.lifecycles:type_name -> omnirelay.mesh.control.v1.PeerLifecycle
+	24, // 14: omnirelay.mesh.control.v1.ListPeersRequest.read:type_name -> omnirelay.mesh.control.v1.ReadOptions
+	2,  // 15: omnirelay.mesh.control.v1.ListPeersResponse.peers:type_name -> omnirelay.mesh.control.v1.Peer
+	24, // 16: omnirelay.mesh.control.v1.GetPeerRequest.read:type_name -> omnirelay.mesh.control.v1.ReadOptions
+	2,  // 17: omnirelay.mesh.control.v1.PeerNotification.current:type_name -> omnirelay.mesh.control.v1.Peer
+	2,  // 18: omnirelay.mesh.control.v1.PeerNotification.previous:type_name -> omnirelay.mesh.control.v1.Peer
+	25, // 19: omnirelay.mesh.control.v1.CordonPeerRequest.mutation:type_name -> omnirelay.mesh.control.v1.Mutation
+	26, // 20: omnirelay.mesh.control.v1.CordonPeerResponse.receipt:type_name -> omnirelay.mesh.control.v1.Receipt
+	25, // 21: omnirelay.mesh.control.v1.UncordonPeerRequest.mutation:type_name -> omnirelay.mesh.control.v1.Mutation
+	26, // 22: omnirelay.mesh.control.v1.UncordonPeerResponse.receipt:type_name -> omnirelay.mesh.control.v1.Receipt
+	25, // 23: omnirelay.mesh.control.v1.DrainPeerRequest.mutation:type_name -> omnirelay.mesh.control.v1.Mutation
+	26, // 24: omnirelay.mesh.control.v1.DrainPeerResponse.receipt:type_name -> omnirelay.mesh.control.v1.Receipt
+	25, // 25: omnirelay.mesh.control.v1.CancelDrainPeerRequest.mutation:type_name -> omnirelay.mesh.control.v1.Mutation
+	26, // 26: omnirelay.mesh.control.v1.CancelDrainPeerResponse.receipt:type_name -> omnirelay.mesh.control.v1.Receipt
+	22, // 27: omnirelay.mesh.control.v1.UpdatePeerRequest.labels:type_name -> omnirelay.mesh.control.v1.UpdatePeerRequest.LabelsEntry
+	25, // 28: omnirelay.mesh.control.v1.UpdatePeerRequest.mutation:type_name -> omnirelay.mesh.control.v1.Mutation
+	26, // 29: omnirelay.mesh.control.v1.UpdatePeerResponse.receipt:type_name -> omnirelay.mesh.control.v1.Receipt
+	6,  // 30: omnirelay.mesh.control.v1.PeerControlService.ListPeers:input_type -> omnirelay.mesh.control.v1.ListPeersRequest
+	8,  // 31: omnirelay.mesh.control.v1.PeerControlService.GetPeer:input_type -> omnirelay.mesh.control.v1.GetPeerRequest
+	9,  // 32: omnirelay.mesh.control.v1.PeerControlService.WatchPeers:input_type -> omnirelay.mesh.control.v1.WatchPeersRequest
+	11, // 33: omnirelay.mesh.control.v1.PeerControlService.CordonPeer:input_type -> omnirelay.mesh.control.v1.CordonPeerRequest
+	13, // 34: omnirelay.mesh.control.v1.PeerControlService.UncordonPeer:input_type -> omnirelay.mesh.control.v1.UncordonPeerRequest
+	15, // 35: omnirelay.mesh.control.v1.PeerControlService.DrainPeer:input_type -> omnirelay.mesh.control.v1.DrainPeerRequest
+	17, // 36: omnirelay.mesh.control.v1.PeerControlService.CancelDrainPeer:input_type -> omnirelay.mesh.control.v1.CancelDrainPeerRequest
+	19, // 37: omnirelay.mesh.control.v1.PeerControlService.UpdatePeer:input_type -> omnirelay.mesh.control.v1.UpdatePeerRequest
+	7,  // 38: omnirelay.mesh.control.v1.PeerControlService.ListPeers:output_type -> omnirelay.mesh.control.v1.ListPeersResponse
+	2,  // 39: omnirelay.mesh.control.v1.PeerControlService.GetPeer:output_type -> omnirelay.mesh.control.v1.Peer
+	10, // 40: omnirelay.mesh.control.v1.PeerControlService.WatchPeers:output_type -> omnirelay.mesh.control.v1.PeerNotification
+	12, // 41: omnirelay.mesh.control.v1.PeerControlService.CordonPeer:output_type -> omnirelay.mesh.control.v1.CordonPeerResponse
+	14, // 42: omnirelay.mesh.control.v1.PeerControlService.UncordonPeer:output_type -> omnirelay.mesh.control.v1.UncordonPeerResponse
+	16, // 43: omnirelay.mesh.control.v1.PeerControlService.DrainPeer:output_type -> omnirelay.mesh.control.v1.DrainPeerResponse
+	18, // 44: omnirelay.mesh.control.v1.PeerControlService.CancelDrainPeer:output_type -> omnirelay.mesh.control.v1.CancelDrainPeerResponse
+	20, // 45: omnirelay.mesh.control.v1.PeerControlService.UpdatePeer:output_type -> omnirelay.mesh.control.v1.UpdatePeerResponse
+	38, // [38:46] is the sub-list for method output_type
+	30, // [30:38] is the sub-list for method input_type
+	30, // [30:30] is the sub-list for extension type_name
+	30, // [30:30] is the sub-list for extension extendee
+	0,  // [0:30] is the sub-list for field type_name
 }
 
 func init() { file_api_v1_peer_proto_init() }
@@ -1190,14 +1700,15 @@ func file_api_v1_peer_proto_init() {
 	}
 	file_api_v1_common_proto_init()
 	file_api_v1_options_proto_init()
-	file_api_v1_peer_proto_msgTypes[10].OneofWrappers = []any{}
+	file_api_v1_peer_proto_msgTypes[2].OneofWrappers = []any{}
+	file_api_v1_peer_proto_msgTypes[17].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_api_v1_peer_proto_rawDesc), len(file_api_v1_peer_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   14,
+			NumMessages:   21,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -67,6 +67,15 @@ const (
 	// ShardControlServiceResumeProcedure is the fully-qualified name of the ShardControlService's
 	// Resume RPC.
 	ShardControlServiceResumeProcedure = "/omnirelay.mesh.control.v1.ShardControlService/Resume"
+	// ShardControlServiceUnquarantineProcedure is the fully-qualified name of the ShardControlService's
+	// Unquarantine RPC.
+	ShardControlServiceUnquarantineProcedure = "/omnirelay.mesh.control.v1.ShardControlService/Unquarantine"
+	// ShardControlServiceGetQuarantinePolicyProcedure is the fully-qualified name of the
+	// ShardControlService's GetQuarantinePolicy RPC.
+	ShardControlServiceGetQuarantinePolicyProcedure = "/omnirelay.mesh.control.v1.ShardControlService/GetQuarantinePolicy"
+	// ShardControlServiceSetQuarantinePolicyProcedure is the fully-qualified name of the
+	// ShardControlService's SetQuarantinePolicy RPC.
+	ShardControlServiceSetQuarantinePolicyProcedure = "/omnirelay.mesh.control.v1.ShardControlService/SetQuarantinePolicy"
 )
 
 // ShardControlServiceClient is a client for the omnirelay.mesh.control.v1.ShardControlService
@@ -86,6 +95,10 @@ type ShardControlServiceClient interface {
 	CancelMove(context.Context, *connect.Request[CancelShardMovesRequest]) (*connect.Response[CancelShardMovesResponse], error)
 	Pause(context.Context, *connect.Request[PauseShardsRequest]) (*connect.Response[PauseShardsResponse], error)
 	Resume(context.Context, *connect.Request[ResumeShardsRequest]) (*connect.Response[ResumeShardsResponse], error)
+	// Releases shards from quarantine: they are placed again.
+	Unquarantine(context.Context, *connect.Request[UnquarantineShardsRequest]) (*connect.Response[UnquarantineShardsResponse], error)
+	GetQuarantinePolicy(context.Context, *connect.Request[GetQuarantinePolicyRequest]) (*connect.Response[QuarantinePolicy], error)
+	SetQuarantinePolicy(context.Context, *connect.Request[SetQuarantinePolicyRequest]) (*connect.Response[SetQuarantinePolicyResponse], error)
 }
 
 // NewShardControlServiceClient constructs a client for the
@@ -172,23 +185,44 @@ func NewShardControlServiceClient(httpClient connect.HTTPClient, baseURL string,
 			connect.WithSchema(shardControlServiceMethods.ByName("Resume")),
 			connect.WithClientOptions(opts...),
 		),
+		unquarantine: connect.NewClient[UnquarantineShardsRequest, UnquarantineShardsResponse](
+			httpClient,
+			baseURL+ShardControlServiceUnquarantineProcedure,
+			connect.WithSchema(shardControlServiceMethods.ByName("Unquarantine")),
+			connect.WithClientOptions(opts...),
+		),
+		getQuarantinePolicy: connect.NewClient[GetQuarantinePolicyRequest, QuarantinePolicy](
+			httpClient,
+			baseURL+ShardControlServiceGetQuarantinePolicyProcedure,
+			connect.WithSchema(shardControlServiceMethods.ByName("GetQuarantinePolicy")),
+			connect.WithClientOptions(opts...),
+		),
+		setQuarantinePolicy: connect.NewClient[SetQuarantinePolicyRequest, SetQuarantinePolicyResponse](
+			httpClient,
+			baseURL+ShardControlServiceSetQuarantinePolicyProcedure,
+			connect.WithSchema(shardControlServiceMethods.ByName("SetQuarantinePolicy")),
+			connect.WithClientOptions(opts...),
+		),
 	}
 }
 
 // shardControlServiceClient implements ShardControlServiceClient.
 type shardControlServiceClient struct {
-	list       *connect.Client[ShardListRequest, ShardListResponse]
-	watch      *connect.Client[ShardWatchRequest, ShardDiffNotification]
-	diff       *connect.Client[ShardDiffRequest, ShardDiffResponse]
-	simulate   *connect.Client[ShardSimulationRequest, ShardSimulationResponse]
-	get        *connect.Client[GetShardRequest, ShardRecord]
-	batchGet   *connect.Client[BatchGetShardsRequest, BatchGetShardsResponse]
-	lookup     *connect.Client[BatchGetShardsRequest, BatchGetShardsResponse]
-	history    *connect.Client[ShardHistoryRequest, ShardHistoryResponse]
-	move       *connect.Client[MoveShardsRequest, MoveShardsResponse]
-	cancelMove *connect.Client[CancelShardMovesRequest, CancelShardMovesResponse]
-	pause      *connect.Client[PauseShardsRequest, PauseShardsResponse]
-	resume     *connect.Client[ResumeShardsRequest, ResumeShardsResponse]
+	list                *connect.Client[ShardListRequest, ShardListResponse]
+	watch               *connect.Client[ShardWatchRequest, ShardDiffNotification]
+	diff                *connect.Client[ShardDiffRequest, ShardDiffResponse]
+	simulate            *connect.Client[ShardSimulationRequest, ShardSimulationResponse]
+	get                 *connect.Client[GetShardRequest, ShardRecord]
+	batchGet            *connect.Client[BatchGetShardsRequest, BatchGetShardsResponse]
+	lookup              *connect.Client[BatchGetShardsRequest, BatchGetShardsResponse]
+	history             *connect.Client[ShardHistoryRequest, ShardHistoryResponse]
+	move                *connect.Client[MoveShardsRequest, MoveShardsResponse]
+	cancelMove          *connect.Client[CancelShardMovesRequest, CancelShardMovesResponse]
+	pause               *connect.Client[PauseShardsRequest, PauseShardsResponse]
+	resume              *connect.Client[ResumeShardsRequest, ResumeShardsResponse]
+	unquarantine        *connect.Client[UnquarantineShardsRequest, UnquarantineShardsResponse]
+	getQuarantinePolicy *connect.Client[GetQuarantinePolicyRequest, QuarantinePolicy]
+	setQuarantinePolicy *connect.Client[SetQuarantinePolicyRequest, SetQuarantinePolicyResponse]
 }
 
 // List calls omnirelay.mesh.control.v1.ShardControlService.List.
@@ -251,6 +285,21 @@ func (c *shardControlServiceClient) Resume(ctx context.Context, req *connect.Req
 	return c.resume.CallUnary(ctx, req)
 }
 
+// Unquarantine calls omnirelay.mesh.control.v1.ShardControlService.Unquarantine.
+func (c *shardControlServiceClient) Unquarantine(ctx context.Context, req *connect.Request[UnquarantineShardsRequest]) (*connect.Response[UnquarantineShardsResponse], error) {
+	return c.unquarantine.CallUnary(ctx, req)
+}
+
+// GetQuarantinePolicy calls omnirelay.mesh.control.v1.ShardControlService.GetQuarantinePolicy.
+func (c *shardControlServiceClient) GetQuarantinePolicy(ctx context.Context, req *connect.Request[GetQuarantinePolicyRequest]) (*connect.Response[QuarantinePolicy], error) {
+	return c.getQuarantinePolicy.CallUnary(ctx, req)
+}
+
+// SetQuarantinePolicy calls omnirelay.mesh.control.v1.ShardControlService.SetQuarantinePolicy.
+func (c *shardControlServiceClient) SetQuarantinePolicy(ctx context.Context, req *connect.Request[SetQuarantinePolicyRequest]) (*connect.Response[SetQuarantinePolicyResponse], error) {
+	return c.setQuarantinePolicy.CallUnary(ctx, req)
+}
+
 // ShardControlServiceHandler is an implementation of the
 // omnirelay.mesh.control.v1.ShardControlService service.
 type ShardControlServiceHandler interface {
@@ -268,6 +317,10 @@ type ShardControlServiceHandler interface {
 	CancelMove(context.Context, *connect.Request[CancelShardMovesRequest]) (*connect.Response[CancelShardMovesResponse], error)
 	Pause(context.Context, *connect.Request[PauseShardsRequest]) (*connect.Response[PauseShardsResponse], error)
 	Resume(context.Context, *connect.Request[ResumeShardsRequest]) (*connect.Response[ResumeShardsResponse], error)
+	// Releases shards from quarantine: they are placed again.
+	Unquarantine(context.Context, *connect.Request[UnquarantineShardsRequest]) (*connect.Response[UnquarantineShardsResponse], error)
+	GetQuarantinePolicy(context.Context, *connect.Request[GetQuarantinePolicyRequest]) (*connect.Response[QuarantinePolicy], error)
+	SetQuarantinePolicy(context.Context, *connect.Request[SetQuarantinePolicyRequest]) (*connect.Response[SetQuarantinePolicyResponse], error)
 }
 
 // NewShardControlServiceHandler builds an HTTP handler from the service implementation. It returns
@@ -349,6 +402,24 @@ func NewShardControlServiceHandler(svc ShardControlServiceHandler, opts ...conne
 		connect.WithSchema(shardControlServiceMethods.ByName("Resume")),
 		connect.WithHandlerOptions(opts...),
 	)
+	shardControlServiceUnquarantineHandler := connect.NewUnaryHandler(
+		ShardControlServiceUnquarantineProcedure,
+		svc.Unquarantine,
+		connect.WithSchema(shardControlServiceMethods.ByName("Unquarantine")),
+		connect.WithHandlerOptions(opts...),
+	)
+	shardControlServiceGetQuarantinePolicyHandler := connect.NewUnaryHandler(
+		ShardControlServiceGetQuarantinePolicyProcedure,
+		svc.GetQuarantinePolicy,
+		connect.WithSchema(shardControlServiceMethods.ByName("GetQuarantinePolicy")),
+		connect.WithHandlerOptions(opts...),
+	)
+	shardControlServiceSetQuarantinePolicyHandler := connect.NewUnaryHandler(
+		ShardControlServiceSetQuarantinePolicyProcedure,
+		svc.SetQuarantinePolicy,
+		connect.WithSchema(shardControlServiceMethods.ByName("SetQuarantinePolicy")),
+		connect.WithHandlerOptions(opts...),
+	)
 	return "/omnirelay.mesh.control.v1.ShardControlService/", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
 		case ShardControlServiceListProcedure:
@@ -375,6 +446,12 @@ func NewShardControlServiceHandler(svc ShardControlServiceHandler, opts ...conne
 			shardControlServicePauseHandler.ServeHTTP(w, r)
 		case ShardControlServiceResumeProcedure:
 			shardControlServiceResumeHandler.ServeHTTP(w, r)
+		case ShardControlServiceUnquarantineProcedure:
+			shardControlServiceUnquarantineHandler.ServeHTTP(w, r)
+		case ShardControlServiceGetQuarantinePolicyProcedure:
+			shardControlServiceGetQuarantinePolicyHandler.ServeHTTP(w, r)
+		case ShardControlServiceSetQuarantinePolicyProcedure:
+			shardControlServiceSetQuarantinePolicyHandler.ServeHTTP(w, r)
 		default:
 			http.NotFound(w, r)
 		}
@@ -430,4 +507,16 @@ func (UnimplementedShardControlServiceHandler) Pause(context.Context, *connect.R
 
 func (UnimplementedShardControlServiceHandler) Resume(context.Context, *connect.Request[ResumeShardsRequest]) (*connect.Response[ResumeShardsResponse], error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("omnirelay.mesh.control.v1.ShardControlService.Resume is not implemented"))
+}
+
+func (UnimplementedShardControlServiceHandler) Unquarantine(context.Context, *connect.Request[UnquarantineShardsRequest]) (*connect.Response[UnquarantineShardsResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("omnirelay.mesh.control.v1.ShardControlService.Unquarantine is not implemented"))
+}
+
+func (UnimplementedShardControlServiceHandler) GetQuarantinePolicy(context.Context, *connect.Request[GetQuarantinePolicyRequest]) (*connect.Response[QuarantinePolicy], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("omnirelay.mesh.control.v1.ShardControlService.GetQuarantinePolicy is not implemented"))
+}
+
+func (UnimplementedShardControlServiceHandler) SetQuarantinePolicy(context.Context, *connect.Request[SetQuarantinePolicyRequest]) (*connect.Response[SetQuarantinePolicyResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("omnirelay.mesh.control.v1.ShardControlService.SetQuarantinePolicy is not implemented"))
 }

@@ -30,6 +30,7 @@ const (
 	// A move is in flight; move_phase says how far it has come.
 	ShardStatus_SHARD_STATUS_DRAINING ShardStatus = 2
 	ShardStatus_SHARD_STATUS_PAUSED   ShardStatus = 3
+	// Quarantined, or its namespace is being deleted.
 	ShardStatus_SHARD_STATUS_DISABLED ShardStatus = 4
 )
 
@@ -173,7 +174,11 @@ type ShardRecord struct {
 	OwnershipTtlMs int64         `protobuf:"varint,112,opt,name=ownership_ttl_ms,json=ownershipTtlMs,proto3" json:"ownership_ttl_ms,omitempty"`
 	// An operator takes the shard from its owner: the move in flight waits for no
 	// release.
-	MoveForced    bool `protobuf:"varint,118,opt,name=move_forced,json=moveForced,proto3" json:"move_forced,omitempty"`
+	MoveForced bool `protobuf:"varint,118,opt,name=move_forced,json=moveForced,proto3" json:"move_forced,omitempty"`
+	// Since when the shard is quarantined: unowned until an operator releases it.
+	QuarantinedAt *timestamppb.Timestamp `protobuf:"bytes,108,opt,name=quarantined_at,json=quarantinedAt,proto3" json:"quarantined_at,omitempty"`
+	// Owners that died in a row before it was quarantined.
+	Deaths        uint32 `protobuf:"varint,113,opt,name=deaths,proto3" json:"deaths,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -374,6 +379,20 @@ func (x *ShardRecord) GetMoveForced() bool {
 		return x.MoveForced
 	}
 	return false
+}
+
+func (x *ShardRecord) GetQuarantinedAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.QuarantinedAt
+	}
+	return nil
+}
+
+func (x *ShardRecord) GetDeaths() uint32 {
+	if x != nil {
+		return x.Deaths
+	}
+	return 0
 }
 
 type ShardHistory struct {
@@ -2232,11 +2251,363 @@ func (x *ResumeShardsResponse) GetReceipt() *Receipt {
 	return nil
 }
 
+type UnquarantineShardsRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Namespace     string                 `protobuf:"bytes,1,opt,name=namespace,proto3" json:"namespace,omitempty"`
+	ShardIds      []string               `protobuf:"bytes,2,rep,name=shard_ids,json=shardIds,proto3" json:"shard_ids,omitempty"`
+	Mutation      *Mutation              `protobuf:"bytes,3,opt,name=mutation,proto3" json:"mutation,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UnquarantineShardsRequest) Reset() {
+	*x = UnquarantineShardsRequest{}
+	mi := &file_api_v1_shard_proto_msgTypes[28]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UnquarantineShardsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UnquarantineShardsRequest) ProtoMessage() {}
+
+func (x *UnquarantineShardsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_api_v1_shard_proto_msgTypes[28]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UnquarantineShardsRequest.ProtoReflect.Descriptor instead.
+func (*UnquarantineShardsRequest) Descriptor() ([]byte, []int) {
+	return file_api_v1_shard_proto_rawDescGZIP(), []int{28}
+}
+
+func (x *UnquarantineShardsRequest) GetNamespace() string {
+	if x != nil {
+		return x.Namespace
+	}
+	return ""
+}
+
+func (x *UnquarantineShardsRequest) GetShardIds() []string {
+	if x != nil {
+		return x.ShardIds
+	}
+	return nil
+}
+
+func (x *UnquarantineShardsRequest) GetMutation() *Mutation {
+	if x != nil {
+		return x.Mutation
+	}
+	return nil
+}
+
+type UnquarantineShardsResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Receipt       *Receipt               `protobuf:"bytes,1,opt,name=receipt,proto3" json:"receipt,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UnquarantineShardsResponse) Reset() {
+	*x = UnquarantineShardsResponse{}
+	mi := &file_api_v1_shard_proto_msgTypes[29]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UnquarantineShardsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UnquarantineShardsResponse) ProtoMessage() {}
+
+func (x *UnquarantineShardsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_api_v1_shard_proto_msgTypes[29]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UnquarantineShardsResponse.ProtoReflect.Descriptor instead.
+func (*UnquarantineShardsResponse) Descriptor() ([]byte, []int) {
+	return file_api_v1_shard_proto_rawDescGZIP(), []int{29}
+}
+
+func (x *UnquarantineShardsResponse) GetReceipt() *Receipt {
+	if x != nil {
+		return x.Receipt
+	}
+	return nil
+}
+
+// QuarantinePolicy says when a shard is taken out of service because its owners
+// die of it.
+type QuarantinePolicy struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Deaths of owners in a row, 1 to 10, each within the window of its assignment.
+	Deaths int32 `protobuf:"varint,1,opt,name=deaths,proto3" json:"deaths,omitempty"`
+	// Milliseconds from an assignment, 1 second to 1 day.
+	WindowMs int64 `protobuf:"varint,2,opt,name=window_ms,json=windowMs,proto3" json:"window_ms,omitempty"`
+	// A death that would quarantine more shards than this, over all namespaces,
+	// quarantines none; 1 to 100.
+	MaxAtOnce int32 `protobuf:"varint,3,opt,name=max_at_once,json=maxAtOnce,proto3" json:"max_at_once,omitempty"`
+	Disabled  bool  `protobuf:"varint,4,opt,name=disabled,proto3" json:"disabled,omitempty"`
+	// 0 while it was never set and has its defaults.
+	Version       int64 `protobuf:"varint,5,opt,name=version,proto3" json:"version,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *QuarantinePolicy) Reset() {
+	*x = QuarantinePolicy{}
+	mi := &file_api_v1_shard_proto_msgTypes[30]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *QuarantinePolicy) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*QuarantinePolicy) ProtoMessage() {}
+
+func (x *QuarantinePolicy) ProtoReflect() protoreflect.Message {
+	mi := &file_api_v1_shard_proto_msgTypes[30]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use QuarantinePolicy.ProtoReflect.Descriptor instead.
+func (*QuarantinePolicy) Descriptor() ([]byte, []int) {
+	return file_api_v1_shard_proto_rawDescGZIP(), []int{30}
+}
+
+func (x *QuarantinePolicy) GetDeaths() int32 {
+	if x != nil {
+		return x.Deaths
+	}
+	return 0
+}
+
+func (x *QuarantinePolicy) GetWindowMs() int64 {
+	if x != nil {
+		return x.WindowMs
+	}
+	return 0
+}
+
+func (x *QuarantinePolicy) GetMaxAtOnce() int32 {
+	if x != nil {
+		return x.MaxAtOnce
+	}
+	return 0
+}
+
+func (x *QuarantinePolicy) GetDisabled() bool {
+	if x != nil {
+		return x.Disabled
+	}
+	return false
+}
+
+func (x *QuarantinePolicy) GetVersion() int64 {
+	if x != nil {
+		return x.Version
+	}
+	return 0
+}
+
+type GetQuarantinePolicyRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Read          *ReadOptions           `protobuf:"bytes,1,opt,name=read,proto3" json:"read,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetQuarantinePolicyRequest) Reset() {
+	*x = GetQuarantinePolicyRequest{}
+	mi := &file_api_v1_shard_proto_msgTypes[31]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetQuarantinePolicyRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetQuarantinePolicyRequest) ProtoMessage() {}
+
+func (x *GetQuarantinePolicyRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_api_v1_shard_proto_msgTypes[31]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetQuarantinePolicyRequest.ProtoReflect.Descriptor instead.
+func (*GetQuarantinePolicyRequest) Descriptor() ([]byte, []int) {
+	return file_api_v1_shard_proto_rawDescGZIP(), []int{31}
+}
+
+func (x *GetQuarantinePolicyRequest) GetRead() *ReadOptions {
+	if x != nil {
+		return x.Read
+	}
+	return nil
+}
+
+// SetQuarantinePolicyRequest changes the fields that are given.
+type SetQuarantinePolicyRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Deaths        *int32                 `protobuf:"varint,1,opt,name=deaths,proto3,oneof" json:"deaths,omitempty"`
+	WindowMs      *int64                 `protobuf:"varint,2,opt,name=window_ms,json=windowMs,proto3,oneof" json:"window_ms,omitempty"`
+	MaxAtOnce     *int32                 `protobuf:"varint,3,opt,name=max_at_once,json=maxAtOnce,proto3,oneof" json:"max_at_once,omitempty"`
+	Disabled      *bool                  `protobuf:"varint,4,opt,name=disabled,proto3,oneof" json:"disabled,omitempty"`
+	Mutation      *Mutation              `protobuf:"bytes,5,opt,name=mutation,proto3" json:"mutation,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SetQuarantinePolicyRequest) Reset() {
+	*x = SetQuarantinePolicyRequest{}
+	mi := &file_api_v1_shard_proto_msgTypes[32]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SetQuarantinePolicyRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SetQuarantinePolicyRequest) ProtoMessage() {}
+
+func (x *SetQuarantinePolicyRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_api_v1_shard_proto_msgTypes[32]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SetQuarantinePolicyRequest.ProtoReflect.Descriptor instead.
+func (*SetQuarantinePolicyRequest) Descriptor() ([]byte, []int) {
+	return file_api_v1_shard_proto_rawDescGZIP(), []int{32}
+}
+
+func (x *SetQuarantinePolicyRequest) GetDeaths() int32 {
+	if x != nil && x.Deaths != nil {
+		return *x.Deaths
+	}
+	return 0
+}
+
+func (x *SetQuarantinePolicyRequest) GetWindowMs() int64 {
+	if x != nil && x.WindowMs != nil {
+		return *x.WindowMs
+	}
+	return 0
+}
+
+func (x *SetQuarantinePolicyRequest) GetMaxAtOnce() int32 {
+	if x != nil && x.MaxAtOnce != nil {
+		return *x.MaxAtOnce
+	}
+	return 0
+}
+
+func (x *SetQuarantinePolicyRequest) GetDisabled() bool {
+	if x != nil && x.Disabled != nil {
+		return *x.Disabled
+	}
+	return false
+}
+
+func (x *SetQuarantinePolicyRequest) GetMutation() *Mutation {
+	if x != nil {
+		return x.Mutation
+	}
+	return nil
+}
+
+type SetQuarantinePolicyResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Receipt       *Receipt               `protobuf:"bytes,1,opt,name=receipt,proto3" json:"receipt,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SetQuarantinePolicyResponse) Reset() {
+	*x = SetQuarantinePolicyResponse{}
+	mi := &file_api_v1_shard_proto_msgTypes[33]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SetQuarantinePolicyResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SetQuarantinePolicyResponse) ProtoMessage() {}
+
+func (x *SetQuarantinePolicyResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_api_v1_shard_proto_msgTypes[33]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SetQuarantinePolicyResponse.ProtoReflect.Descriptor instead.
+func (*SetQuarantinePolicyResponse) Descriptor() ([]byte, []int) {
+	return file_api_v1_shard_proto_rawDescGZIP(), []int{33}
+}
+
+func (x *SetQuarantinePolicyResponse) GetReceipt() *Receipt {
+	if x != nil {
+		return x.Receipt
+	}
+	return nil
+}
+
 var File_api_v1_shard_proto protoreflect.FileDescriptor
 
 const file_api_v1_shard_proto_rawDesc = "" +
 	"\n" +
-	"\x12api/v1/shard.proto\x12\x19omnirelay.mesh.control.v1\x1a\x13api/v1/common.proto\x1a\x16api/v1/namespace.proto\x1a\x14api/v1/options.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xea\a\n" +
+	"\x12api/v1/shard.proto\x12\x19omnirelay.mesh.control.v1\x1a\x13api/v1/common.proto\x1a\x16api/v1/namespace.proto\x1a\x14api/v1/options.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xc5\b\n" +
 	"\vShardRecord\x12\x1c\n" +
 	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x19\n" +
 	"\bshard_id\x18\x02 \x01(\tR\ashardId\x12\x1f\n" +
@@ -2270,7 +2641,9 @@ const file_api_v1_shard_proto_rawDesc = "" +
 	"\townership\x18o \x01(\x0e2(.omnirelay.mesh.control.v1.OwnershipModeR\townership\x12(\n" +
 	"\x10ownership_ttl_ms\x18p \x01(\x03R\x0eownershipTtlMs\x12\x1f\n" +
 	"\vmove_forced\x18v \x01(\bR\n" +
-	"moveForced\"\xdc\x01\n" +
+	"moveForced\x12A\n" +
+	"\x0equarantined_at\x18l \x01(\v2\x1a.google.protobuf.TimestampR\rquarantinedAt\x12\x16\n" +
+	"\x06deaths\x18q \x01(\rR\x06deaths\"\xdc\x01\n" +
 	"\fShardHistory\x12\x14\n" +
 	"\x05actor\x18\x01 \x01(\tR\x05actor\x12\x16\n" +
 	"\x06reason\x18\x02 \x01(\tR\x06reason\x12#\n" +
@@ -2414,6 +2787,33 @@ const file_api_v1_shard_proto_rawDesc = "" +
 	"\tshard_ids\x18\x02 \x03(\tR\bshardIds\x12?\n" +
 	"\bmutation\x18\x03 \x01(\v2#.omnirelay.mesh.control.v1.MutationR\bmutation\"T\n" +
 	"\x14ResumeShardsResponse\x12<\n" +
+	"\areceipt\x18\x01 \x01(\v2\".omnirelay.mesh.control.v1.ReceiptR\areceipt\"\x97\x01\n" +
+	"\x19UnquarantineShardsRequest\x12\x1c\n" +
+	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x1b\n" +
+	"\tshard_ids\x18\x02 \x03(\tR\bshardIds\x12?\n" +
+	"\bmutation\x18\x03 \x01(\v2#.omnirelay.mesh.control.v1.MutationR\bmutation\"Z\n" +
+	"\x1aUnquarantineShardsResponse\x12<\n" +
+	"\areceipt\x18\x01 \x01(\v2\".omnirelay.mesh.control.v1.ReceiptR\areceipt\"\x9d\x01\n" +
+	"\x10QuarantinePolicy\x12\x16\n" +
+	"\x06deaths\x18\x01 \x01(\x05R\x06deaths\x12\x1b\n" +
+	"\twindow_ms\x18\x02 \x01(\x03R\bwindowMs\x12\x1e\n" +
+	"\vmax_at_once\x18\x03 \x01(\x05R\tmaxAtOnce\x12\x1a\n" +
+	"\bdisabled\x18\x04 \x01(\bR\bdisabled\x12\x18\n" +
+	"\aversion\x18\x05 \x01(\x03R\aversion\"X\n" +
+	"\x1aGetQuarantinePolicyRequest\x12:\n" +
+	"\x04read\x18\x01 \x01(\v2&.omnirelay.mesh.control.v1.ReadOptionsR\x04read\"\x98\x02\n" +
+	"\x1aSetQuarantinePolicyRequest\x12\x1b\n" +
+	"\x06deaths\x18\x01 \x01(\x05H\x00R\x06deaths\x88\x01\x01\x12 \n" +
+	"\twindow_ms\x18\x02 \x01(\x03H\x01R\bwindowMs\x88\x01\x01\x12#\n" +
+	"\vmax_at_once\x18\x03 \x01(\x05H\x02R\tmaxAtOnce\x88\x01\x01\x12\x1f\n" +
+	"\bdisabled\x18\x04 \x01(\bH\x03R\bdisabled\x88\x01\x01\x12?\n" +
+	"\bmutation\x18\x05 \x01(\v2#.omnirelay.mesh.control.v1.MutationR\bmutationB\t\n" +
+	"\a_deathsB\f\n" +
+	"\n" +
+	"_window_msB\x0e\n" +
+	"\f_max_at_onceB\v\n" +
+	"\t_disabled\"[\n" +
+	"\x1bSetQuarantinePolicyResponse\x12<\n" +
 	"\areceipt\x18\x01 \x01(\v2\".omnirelay.mesh.control.v1.ReceiptR\areceipt*\x93\x01\n" +
 	"\vShardStatus\x12\x1c\n" +
 	"\x18SHARD_STATUS_UNSPECIFIED\x10\x00\x12\x17\n" +
@@ -2424,8 +2824,7 @@ const file_api_v1_shard_proto_rawDesc = "" +
 	"\tMovePhase\x12\x1a\n" +
 	"\x16MOVE_PHASE_UNSPECIFIED\x10\x00\x12\x18\n" +
 	"\x14MOVE_PHASE_PREPARING\x10\x01\x12\x18\n" +
-	"\x14MOVE_PHASE_RELEASING\x10\x022\xdb\n" +
-	"\n" +
+	"\x14MOVE_PHASE_RELEASING\x10\x022\xed\r\n" +
 	"\x13ShardControlService\x12g\n" +
 	"\x04List\x12+.omnirelay.mesh.control.v1.ShardListRequest\x1a,.omnirelay.mesh.control.v1.ShardListResponse\"\x04\xa0\xbb\x18\x01\x12o\n" +
 	"\x05Watch\x12,.omnirelay.mesh.control.v1.ShardWatchRequest\x1a0.omnirelay.mesh.control.v1.ShardDiffNotification\"\x04\xa0\xbb\x18\x020\x01\x12g\n" +
@@ -2439,7 +2838,10 @@ const file_api_v1_shard_proto_rawDesc = "" +
 	"\n" +
 	"CancelMove\x122.omnirelay.mesh.control.v1.CancelShardMovesRequest\x1a3.omnirelay.mesh.control.v1.CancelShardMovesResponse\"\x04\xa0\xbb\x18\x03\x12l\n" +
 	"\x05Pause\x12-.omnirelay.mesh.control.v1.PauseShardsRequest\x1a..omnirelay.mesh.control.v1.PauseShardsResponse\"\x04\xa0\xbb\x18\x03\x12o\n" +
-	"\x06Resume\x12..omnirelay.mesh.control.v1.ResumeShardsRequest\x1a/.omnirelay.mesh.control.v1.ResumeShardsResponse\"\x04\xa0\xbb\x18\x03B1Z/github.com/omnirelay/omnirelay/api/v1;controlv1b\x06proto3"
+	"\x06Resume\x12..omnirelay.mesh.control.v1.ResumeShardsRequest\x1a/.omnirelay.mesh.control.v1.ResumeShardsResponse\"\x04\xa0\xbb\x18\x03\x12\x81\x01\n" +
+	"\fUnquarantine\x124.omnirelay.mesh.control.v1.UnquarantineShardsRequest\x1a5.omnirelay.mesh.control.v1.UnquarantineShardsResponse\"\x04\xa0\xbb\x18\x03\x12\x7f\n" +
+	"\x13GetQuarantinePolicy\x125.omnirelay.mesh.control.v1.GetQuarantinePolicyRequest\x1a+.omnirelay.mesh.control.v1.QuarantinePolicy\"\x04\xa0\xbb\x18\x01\x12\x8a\x01\n" +
+	"\x13SetQuarantinePolicy\x125.omnirelay.mesh.control.v1.SetQuarantinePolicyRequest\x1a6.omnirelay.mesh.control.v1.SetQuarantinePolicyResponse\"\x04\xa0\xbb\x18\x03B1Z/github.com/omnirelay/omnirelay/api/v1;controlv1b\x06proto3"
 
 var (
 	file_api_v1_shard_proto_rawDescOnce sync.Once
@@ -2454,109 +2856,127 @@ func file_api_v1_shard_proto_rawDescGZIP() []byte {
 }
 
 var file_api_v1_shard_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_api_v1_shard_proto_msgTypes = make([]protoimpl.MessageInfo, 28)
+var file_api_v1_shard_proto_msgTypes = make([]protoimpl.MessageInfo, 34)
 var file_api_v1_shard_proto_goTypes = []any{
-	(ShardStatus)(0),                  // 0: omnirelay.mesh.control.v1.ShardStatus
-	(MovePhase)(0),                    // 1: omnirelay.mesh.control.v1.MovePhase
-	(*ShardRecord)(nil),               // 2: omnirelay.mesh.control.v1.ShardRecord
-	(*ShardHistory)(nil),              // 3: omnirelay.mesh.control.v1.ShardHistory
-	(*ShardListRequest)(nil),          // 4: omnirelay.mesh.control.v1.ShardListRequest
-	(*ShardListResponse)(nil),         // 5: omnirelay.mesh.control.v1.ShardListResponse
-	(*ShardWatchRequest)(nil),         // 6: omnirelay.mesh.control.v1.ShardWatchRequest
-	(*ShardDiffRequest)(nil),          // 7: omnirelay.mesh.control.v1.ShardDiffRequest
-	(*ShardDiffNotification)(nil),     // 8: omnirelay.mesh.control.v1.ShardDiffNotification
-	(*ShardDiffResponse)(nil),         // 9: omnirelay.mesh.control.v1.ShardDiffResponse
-	(*ShardSimulationNode)(nil),       // 10: omnirelay.mesh.control.v1.ShardSimulationNode
-	(*ShardSimulationRequest)(nil),    // 11: omnirelay.mesh.control.v1.ShardSimulationRequest
-	(*ShardSimulationAssignment)(nil), // 12: omnirelay.mesh.control.v1.ShardSimulationAssignment
-	(*ShardSimulationChange)(nil),     // 13: omnirelay.mesh.control.v1.ShardSimulationChange
-	(*ShardSimulationResponse)(nil),   // 14: omnirelay.mesh.control.v1.ShardSimulationResponse
-	(*PlacementCertificate)(nil),      // 15: omnirelay.mesh.control.v1.PlacementCertificate
-	(*GetShardRequest)(nil),           // 16: omnirelay.mesh.control.v1.GetShardRequest
-	(*ShardRef)(nil),                  // 17: omnirelay.mesh.control.v1.ShardRef
-	(*BatchGetShardsRequest)(nil),     // 18: omnirelay.mesh.control.v1.BatchGetShardsRequest
-	(*BatchGetShardsResponse)(nil),    // 19: omnirelay.mesh.control.v1.BatchGetShardsResponse
-	(*ShardHistoryRequest)(nil),       // 20: omnirelay.mesh.control.v1.ShardHistoryRequest
-	(*ShardHistoryResponse)(nil),      // 21: omnirelay.mesh.control.v1.ShardHistoryResponse
-	(*MoveShardsRequest)(nil),         // 22: omnirelay.mesh.control.v1.MoveShardsRequest
-	(*MoveShardsResponse)(nil),        // 23: omnirelay.mesh.control.v1.MoveShardsResponse
-	(*CancelShardMovesRequest)(nil),   // 24: omnirelay.mesh.control.v1.CancelShardMovesRequest
-	(*CancelShardMovesResponse)(nil),  // 25: omnirelay.mesh.control.v1.CancelShardMovesResponse
-	(*PauseShardsRequest)(nil),        // 26: omnirelay.mesh.control.v1.PauseShardsRequest
-	(*PauseShardsResponse)(nil),       // 27: omnirelay.mesh.control.v1.PauseShardsResponse
-	(*ResumeShardsRequest)(nil),       // 28: omnirelay.mesh.control.v1.ResumeShardsRequest
-	(*ResumeShardsResponse)(nil),      // 29: omnirelay.mesh.control.v1.ResumeShardsResponse
-	(*timestamppb.Timestamp)(nil),     // 30: google.protobuf.Timestamp
-	(OwnershipMode)(0),                // 31: omnirelay.mesh.control.v1.OwnershipMode
-	(*ReadOptions)(nil),               // 32: omnirelay.mesh.control.v1.ReadOptions
-	(*Mutation)(nil),                  // 33: omnirelay.mesh.control.v1.Mutation
-	(*Receipt)(nil),                   // 34: omnirelay.mesh.control.v1.Receipt
+	(ShardStatus)(0),                    // 0: omnirelay.mesh.control.v1.ShardStatus
+	(MovePhase)(0),                      // 1: omnirelay.mesh.control.v1.MovePhase
+	(*ShardRecord)(nil),                 // 2: omnirelay.mesh.control.v1.ShardRecord
+	(*ShardHistory)(nil),                // 3: omnirelay.mesh.control.v1.ShardHistory
+	(*ShardListRequest)(nil),            // 4: omnirelay.mesh.control.v1.ShardListRequest
+	(*ShardListResponse)(nil),           // 5: omnirelay.mesh.control.v1.ShardListResponse
+	(*ShardWatchRequest)(nil),           // 6: omnirelay.mesh.control.v1.ShardWatchRequest
+	(*ShardDiffRequest)(nil),            // 7: omnirelay.mesh.control.v1.ShardDiffRequest
+	(*ShardDiffNotification)(nil),       // 8: omnirelay.mesh.control.v1.ShardDiffNotification
+	(*ShardDiffResponse)(nil),           // 9: omnirelay.mesh.control.v1.ShardDiffResponse
+	(*ShardSimulationNode)(nil),         // 10: omnirelay.mesh.control.v1.ShardSimulationNode
+	(*ShardSimulationRequest)(nil),      // 11: omnirelay.mesh.control.v1.ShardSimulationRequest
+	(*ShardSimulationAssignment)(nil),   // 12: omnirelay.mesh.control.v1.ShardSimulationAssignment
+	(*ShardSimulationChange)(nil),       // 13: omnirelay.mesh.control.v1.ShardSimulationChange
+	(*ShardSimulationResponse)(nil),     // 14: omnirelay.mesh.control.v1.ShardSimulationResponse
+	(*PlacementCertificate)(nil),        // 15: omnirelay.mesh.control.v1.PlacementCertificate
+	(*GetShardRequest)(nil),             // 16: omnirelay.mesh.control.v1.GetShardRequest
+	(*ShardRef)(nil),                    // 17: omnirelay.mesh.control.v1.ShardRef
+	(*BatchGetShardsRequest)(nil),       // 18: omnirelay.mesh.control.v1.BatchGetShardsRequest
+	(*BatchGetShardsResponse)(nil),      // 19: omnirelay.mesh.control.v1.BatchGetShardsResponse
+	(*ShardHistoryRequest)(nil),         // 20: omnirelay.mesh.control.v1.ShardHistoryRequest
+	(*ShardHistoryResponse)(nil),        // 21: omnirelay.mesh.control.v1.ShardHistoryResponse
+	(*MoveShardsRequest)(nil),           // 22: omnirelay.mesh.control.v1.MoveShardsRequest
+	(*MoveShardsResponse)(nil),          // 23: omnirelay.mesh.control.v1.MoveShardsResponse
+	(*CancelShardMovesRequest)(nil),     // 24: omnirelay.mesh.control.v1.CancelShardMovesRequest
+	(*CancelShardMovesResponse)(nil),    // 25: omnirelay.mesh.control.v1.CancelShardMovesResponse
+	(*PauseShardsRequest)(nil),          // 26: omnirelay.mesh.control.v1.PauseShardsRequest
+	(*PauseShardsResponse)(nil),         // 27: omnirelay.mesh.control.v1.PauseShardsResponse
+	(*ResumeShardsRequest)(nil),         // 28: omnirelay.mesh.control.v1.ResumeShardsRequest
+	(*ResumeShardsResponse)(nil),        // 29: omnirelay.mesh.control.v1.ResumeShardsResponse
+	(*UnquarantineShardsRequest)(nil),   // 30: omnirelay.mesh.control.v1.UnquarantineShardsRequest
+	(*UnquarantineShardsResponse)(nil),  // 31: omnirelay.mesh.control.v1.UnquarantineShardsResponse
+	(*QuarantinePolicy)(nil),            // 32: omnirelay.mesh.control.v1.QuarantinePolicy
+	(*GetQuarantinePolicyRequest)(nil),  // 33: omnirelay.mesh.control.v1.GetQuarantinePolicyRequest
+	(*SetQuarantinePolicyRequest)(nil),  // 34: omnirelay.mesh.control.v1.SetQuarantinePolicyRequest
+	(*SetQuarantinePolicyResponse)(nil), // 35: omnirelay.mesh.control.v1.SetQuarantinePolicyResponse
+	(*timestamppb.Timestamp)(nil),       // 36: google.protobuf.Timestamp
+	(OwnershipMode)(0),                  // 37: omnirelay.mesh.control.v1.OwnershipMode
+	(*ReadOptions)(nil),                 // 38: omnirelay.mesh.control.v1.ReadOptions
+	(*Mutation)(nil),                    // 39: omnirelay.mesh.control.v1.Mutation
+	(*Receipt)(nil),                     // 40: omnirelay.mesh.control.v1.Receipt
 }
 var file_api_v1_shard_proto_depIdxs = []int32{
 	0,  // 0: omnirelay.mesh.control.v1.ShardRecord.status:type_name -> omnirelay.mesh.control.v1.ShardStatus
-	30, // 1: omnirelay.mesh.control.v1.ShardRecord.updated_at:type_name -> google.protobuf.Timestamp
-	30, // 2: omnirelay.mesh.control.v1.ShardRecord.move_deadline:type_name -> google.protobuf.Timestamp
-	30, // 3: omnirelay.mesh.control.v1.ShardRecord.held_until:type_name -> google.protobuf.Timestamp
+	36, // 1: omnirelay.mesh.control.v1.ShardRecord.updated_at:type_name -> google.protobuf.Timestamp
+	36, // 2: omnirelay.mesh.control.v1.ShardRecord.move_deadline:type_name -> google.protobuf.Timestamp
+	36, // 3: omnirelay.mesh.control.v1.ShardRecord.held_until:type_name -> google.protobuf.Timestamp
 	1,  // 4: omnirelay.mesh.control.v1.ShardRecord.move_phase:type_name -> omnirelay.mesh.control.v1.MovePhase
-	31, // 5: omnirelay.mesh.control.v1.ShardRecord.ownership:type_name -> omnirelay.mesh.control.v1.OwnershipMode
-	30, // 6: omnirelay.mesh.control.v1.ShardHistory.time:type_name -> google.protobuf.Timestamp
-	0,  // 7: omnirelay.mesh.control.v1.ShardListRequest.statuses:type_name -> omnirelay.mesh.control.v1.ShardStatus
-	32, // 8: omnirelay.mesh.control.v1.ShardListRequest.read:type_name -> omnirelay.mesh.control.v1.ReadOptions
-	2,  // 9: omnirelay.mesh.control.v1.ShardListResponse.shards:type_name -> omnirelay.mesh.control.v1.ShardRecord
-	0,  // 10: omnirelay.mesh.control.v1.ShardWatchRequest.statuses:type_name -> omnirelay.mesh.control.v1.ShardStatus
-	0,  // 11: omnirelay.mesh.control.v1.ShardDiffRequest.statuses:type_name -> omnirelay.mesh.control.v1.ShardStatus
-	2,  // 12: omnirelay.mesh.control.v1.ShardDiffNotification.current:type_name -> omnirelay.mesh.control.v1.ShardRecord
-	2,  // 13: omnirelay.mesh.control.v1.ShardDiffNotification.previous:type_name -> omnirelay.mesh.control.v1.ShardRecord
-	3,  // 14: omnirelay.mesh.control.v1.ShardDiffNotification.history:type_name -> omnirelay.mesh.control.v1.ShardHistory
-	8,  // 15: omnirelay.mesh.control.v1.ShardDiffResponse.diffs:type_name -> omnirelay.mesh.control.v1.ShardDiffNotification
-	10, // 16: omnirelay.mesh.control.v1.ShardSimulationRequest.nodes:type_name -> omnirelay.mesh.control.v1.ShardSimulationNode
-	32, // 17: omnirelay.mesh.control.v1.ShardSimulationRequest.read:type_name -> omnirelay.mesh.control.v1.ReadOptions
-	30, // 18: omnirelay.mesh.control.v1.ShardSimulationResponse.generated_at:type_name -> google.protobuf.Timestamp
-	12, // 19: omnirelay.mesh.control.v1.ShardSimulationResponse.assignments:type_name -> omnirelay.mesh.control.v1.ShardSimulationAssignment
-	13, // 20: omnirelay.mesh.control.v1.ShardSimulationResponse.changes:type_name -> omnirelay.mesh.control.v1.ShardSimulationChange
-	15, // 21: omnirelay.mesh.control.v1.ShardSimulationResponse.certificate:type_name -> omnirelay.mesh.control.v1.PlacementCertificate
-	32, // 22: omnirelay.mesh.control.v1.GetShardRequest.read:type_name -> omnirelay.mesh.control.v1.ReadOptions
-	17, // 23: omnirelay.mesh.control.v1.BatchGetShardsRequest.refs:type_name -> omnirelay.mesh.control.v1.ShardRef
-	2,  // 24: omnirelay.mesh.control.v1.BatchGetShardsResponse.shards:type_name -> omnirelay.mesh.control.v1.ShardRecord
-	32, // 25: omnirelay.mesh.control.v1.ShardHistoryRequest.read:type_name -> omnirelay.mesh.control.v1.ReadOptions
-	8,  // 26: omnirelay.mesh.control.v1.ShardHistoryResponse.items:type_name -> omnirelay.mesh.control.v1.ShardDiffNotification
-	33, // 27: omnirelay.mesh.control.v1.MoveShardsRequest.mutation:type_name -> omnirelay.mesh.control.v1.Mutation
-	34, // 28: omnirelay.mesh.control.v1.MoveShardsResponse.receipt:type_name -> omnirelay.mesh.control.v1.Receipt
-	33, // 29: omnirelay.mesh.control.v1.CancelShardMovesRequest.mutation:type_name -> omnirelay.mesh.control.v1.Mutation
-	34, // 30: omnirelay.mesh.control.v1.CancelShardMovesResponse.receipt:type_name -> omnirelay.mesh.control.v1.Receipt
-	33, // 31: omnirelay.mesh.control.v1.PauseShardsRequest.mutation:type_name -> omnirelay.mesh.control.v1.Mutation
-	34, // 32: omnirelay.mesh.control.v1.PauseShardsResponse.receipt:type_name -> omnirelay.mesh.control.v1.Receipt
-	33, // 33: omnirelay.mesh.control.v1.ResumeShardsRequest.mutation:type_name -> omnirelay.mesh.control.v1.Mutation
-	34, // 34: omnirelay.mesh.control.v1.ResumeShardsResponse.receipt:type_name -> omnirelay.mesh.control.v1.Receipt
-	4,  // 35: omnirelay.mesh.control.v1.ShardControlService.List:input_type -> omnirelay.mesh.control.v1.ShardListRequest
-	6,  // 36: omnirelay.mesh.control.v1.ShardControlService.Watch:input_type -> omnirelay.mesh.control.v1.ShardWatchRequest
-	7,  // 37: omnirelay.mesh.control.v1.ShardControlService.Diff:input_type -> omnirelay.mesh.control.v1.ShardDiffRequest
-	11, // 38: omnirelay.mesh.control.v1.ShardControlService.Simulate:input_type -> omnirelay.mesh.control.v1.ShardSimulationRequest
-	16, // 39: omnirelay.mesh.control.v1.ShardControlService.Get:input_type -> omnirelay.mesh.control.v1.GetShardRequest
-	18, // 40: omnirelay.mesh.control.v1.ShardControlService.BatchGet:input_type -> omnirelay.mesh.control.v1.BatchGetShardsRequest
-	18, // 41: omnirelay.mesh.control.v1.ShardControlService.Lookup:input_type -> omnirelay.mesh.control.v1.BatchGetShardsRequest
-	20, // 42: omnirelay.mesh.control.v1.ShardControlService.History:input_type -> omnirelay.mesh.control.v1.ShardHistoryRequest
-	22, // 43: omnirelay.mesh.control.v1.ShardControlService.Move:input_type -> omnirelay.mesh.control.v1.MoveShardsRequest
-	24, // 44: omnirelay.mesh.control.v1.ShardControlService.CancelMove:input_type -> omnirelay.mesh.control.v1.CancelShardMovesRequest
-	26, // 45: omnirelay.mesh.control.v1.ShardControlService.Pause:input_type -> omnirelay.mesh.control.v1.PauseShardsRequest
-	28, // 46: omnirelay.mesh.control.v1.ShardControlService.Resume:input_type -> omnirelay.mesh.control.v1.ResumeShardsRequest
-	5,  // 47: omnirelay.mesh.control.v1.ShardControlService.List:output_type -> omnirelay.mesh.control.v1.ShardListResponse
-	8,  // 48: omnirelay.mesh.control.v1.ShardControlService.Watch:output_type -> omnirelay.mesh.control.v1.ShardDiffNotification
-	9,  // 49: omnirelay.mesh.control.v1.ShardControlService.Diff:output_type -> omnirelay.mesh.control.v1.ShardDiffResponse
-	14, // 50: omnirelay.mesh.control.v1.ShardControlService.Simulate:output_type -> omnirelay.mesh.control.v1.ShardSimulationResponse
-	2,  // 51: omnirelay.mesh.control.v1.ShardControlService.Get:output_type -> omnirelay.mesh.control.v1.ShardRecord
-	19, // 52: omnirelay.mesh.control.v1.ShardControlService.BatchGet:output_type -> omnirelay.mesh.control.v1.BatchGetShardsResponse
-	19, // 53: omnirelay.mesh.control.v1.ShardControlService.Lookup:output_type -> omnirelay.mesh.control.v1.BatchGetShardsResponse
-	21, // 54: omnirelay.mesh.control.v1.ShardControlService.History:output_type -> omnirelay.mesh.control.v1.ShardHistoryResponse
-	23, // 55: omnirelay.mesh.control.v1.ShardControlService.Move:output_type -> omnirelay.mesh.control.v1.MoveShardsResponse
-	25, // 56: omnirelay.mesh.control.v1.ShardControlService.CancelMove:output_type -> omnirelay.mesh.control.v1.CancelShardMovesResponse
-	27, // 57: omnirelay.mesh.control.v1.ShardControlService.Pause:output_type -> omnirelay.mesh.control.v1.PauseShardsResponse
-	29, // 58: omnirelay.mesh.control.v1.ShardControlService.Resume:output_type -> omnirelay.mesh.control.v1.ResumeShardsResponse
-	47, // [47:59] is the sub-list for method output_type
-	35, // [35:47] is the sub-list for method input_type
-	35, // [35:35] is the sub-list for extension type_name
-	35, // [35:35] is the sub-list for extension extendee
-	0,  // [0:35] is the sub-list for field type_name
+	37, // 5: omnirelay.mesh.control.v1.ShardRecord.ownership:type_name -> omnirelay.mesh.control.v1.OwnershipMode
+	36, // 6: omnirelay.mesh.control.v1.ShardRecord.quarantined_at:type_name -> google.protobuf.Timestamp
+	36, // 7: omnirelay.mesh.control.v1.ShardHistory.time:type_name -> google.protobuf.Timestamp
+	0,  // 8: omnirelay.mesh.control.v1.ShardListRequest.statuses:type_name -> omnirelay.mesh.control.v1.ShardStatus
+	38, // 9: omnirelay.mesh.control.v1.ShardListRequest.read:type_name -> omnirelay.mesh.control.v1.ReadOptions
+	2,  // 10: omnirelay.mesh.control.v1.ShardListResponse.shards:type_name -> omnirelay.mesh.control.v1.ShardRecord
+	0,  // 11: omnirelay.mesh.control.v1.ShardWatchRequest.statuses:type_name -> omnirelay.mesh.control.v1.ShardStatus
+	0,  // 12: omnirelay.mesh.control.v1.ShardDiffRequest.statuses:type_name -> omnirelay.mesh.control.v1.ShardStatus
+	2,  // 13: omnirelay.mesh.control.v1.ShardDiffNotification.current:type_name -> omnirelay.mesh.control.v1.ShardRecord
+	2,  // 14: omnirelay.mesh.control.v1.ShardDiffNotification.previous:type_name -> omnirelay.mesh.control.v1.ShardRecord
+	3,  // 15: omnirelay.mesh.control.v1.ShardDiffNotification.history:type_name -> omnirelay.mesh.control.v1.ShardHistory
+	8,  // 16: omnirelay.mesh.control.v1.ShardDiffResponse.diffs:type_name -> omnirelay.mesh.control.v1.ShardDiffNotification
+	10, // 17: omnirelay.mesh.control.v1.ShardSimulationRequest.nodes:type_name -> omnirelay.mesh.control.v1.ShardSimulationNode
+	38, // 18: omnirelay.mesh.control.v1.ShardSimulationRequest.read:type_name -> omnirelay.mesh.control.v1.ReadOptions
+	36, // 19: omnirelay.mesh.control.v1.ShardSimulationResponse.generated_at:type_name -> google.protobuf.Timestamp
+	12, // 20: omnirelay.mesh.control.v1.ShardSimulationResponse.assignments:type_name -> omnirelay.mesh.control.v1.ShardSimulationAssignment
+	13, // 21: omnirelay.mesh.control.v1.ShardSimulationResponse.changes:type_name -> omnirelay.mesh.control.v1.ShardSimulationChange
+	15, // 22: omnirelay.mesh.control.v1.ShardSimulationResponse.certificate:type_name -> omnirelay.mesh.control.v1.PlacementCertificate
+	38, // 23: omnirelay.mesh.control.v1.GetShardRequest.read:type_name -> omnirelay.mesh.control.v1.ReadOptions
+	17, // 24: omnirelay.mesh.control.v1.BatchGetShardsRequest.refs:type_name -> omnirelay.mesh.control.v1.ShardRef
+	2,  // 25: omnirelay.mesh.control.v1.BatchGetShardsResponse.shards:type_name -> omnirelay.mesh.control.v1.ShardRecord
+	38, // 26: omnirelay.mesh.control.v1.ShardHistoryRequest.read:type_name -> omnirelay.mesh.control.v1.ReadOptions
+	8,  // 27: omnirelay.mesh.control.v1.ShardHistoryResponse.items:type_name -> omnirelay.mesh.control.v1.ShardDiffNotification
+	39, // 28: omnirelay.mesh.control.v1.MoveShardsRequest.mutation:type_name -> omnirelay.mesh.control.v1.Mutation
+	40, // 29: omnirelay.mesh.control.v1.MoveShardsResponse.receipt:type_name -> omnirelay.mesh.control.v1.Receipt
+	39, // 30: omnirelay.mesh.control.v1.CancelShardMovesRequest.mutation:type_name -> omnirelay.mesh.control.v1.Mutation
+	40, // 31: omnirelay.mesh.control.v1.CancelShardMovesResponse.receipt:type_name -> omnirelay.mesh.control.v1.Receipt
+	39, // 32: omnirelay.mesh.control.v1.PauseShardsRequest.mutation:type_name -> omnirelay.mesh.control.v1.Mutation
+	40, // 33: omnirelay.mesh.control.v1.PauseShardsResponse.receipt:type_name -> omnirelay.mesh.control.v1.Receipt
+	39, // 34: omnirelay.mesh.control.v1.ResumeShardsRequest.mutation:type_name -> omnirelay.mesh.control.v1.Mutation
+	40, // 35: omnirelay.mesh.control.v1.ResumeShardsResponse.receipt:type_name -> omnirelay.mesh.control.v1.Receipt
+	39, // 36: omnirelay.mesh.control.v1.UnquarantineShardsRequest.mutation:type_name -> omnirelay.mesh.control.v1.Mutation
+	40, // 37: omnirelay.mesh.control.v1.UnquarantineShardsResponse.receipt:type_name -> omnirelay.mesh.control.v1.Receipt
+	38, // 38: omnirelay.mesh.control.v1.GetQuarantinePolicyRequest.read:type_name -> omnirelay.mesh.control.v1.ReadOptions
+	39, // 39: omnirelay.mesh.control.v1.SetQuarantinePolicyRequest.mutation:type_name -> omnirelay.mesh.control.v1.Mutation
+	40, // 40: omnirelay.mesh.control.v1.SetQuarantinePolicyResponse.receipt:type_name -> omnirelay.mesh.control.v1.Receipt
+	4,  // 41: omnirelay.mesh.control.v1.ShardControlService.List:input_type -> omnirelay.mesh.control.v1.ShardListRequest
+	6,  // 42: omnirelay.mesh.control.v1.ShardControlService.Watch:input_type -> omnirelay.mesh.control.v1.ShardWatchRequest
+	7,  // 43: omnirelay.mesh.control.v1.ShardControlService.Diff:input_type -> omnirelay.mesh.control.v1.ShardDiffRequest
+	11, // 44: omnirelay.mesh.control.v1.ShardControlService.Simulate:input_type -> omnirelay.mesh.control.v1.ShardSimulationRequest
+	16, // 45: omnirelay.mesh.control.v1.ShardControlService.Get:input_type -> omnirelay.mesh.control.v1.GetShardRequest
+	18, // 46: omnirelay.mesh.control.v1.ShardControlService.BatchGet:input_type -> omnirelay.mesh.control.v1.BatchGetShardsRequest
+	18, // 47: omnirelay.mesh.control.v1.ShardControlService.Lookup:input_type -> omnirelay.mesh.control.v1.BatchGetShardsRequest
+	20, // 48: omnirelay.mesh.control.v1.ShardControlService.History:input_type -> omnirelay.mesh.control.v1.ShardHistoryRequest
+	22, // 49: omnirelay.mesh.control.v1.ShardControlService.Move:input_type -> omnirelay.mesh.control.v1.MoveShardsRequest
+	24, // 50: omnirelay.mesh.control.v1.ShardControlService.CancelMove:input_type -> omnirelay.mesh.control.v1.CancelShardMovesRequest
+	26, // 51: omnirelay.mesh.control.v1.ShardControlService.Pause:input_type -> omnirelay.mesh.control.v1.PauseShardsRequest
+	28, // 52: omnirelay.mesh.control.v1.ShardControlService.Resume:input_type -> omnirelay.mesh.control.v1.ResumeShardsRequest
+	30, // 53: omnirelay.mesh.control.v1.ShardControlService.Unquarantine:input_type -> omnirelay.mesh.control.v1.UnquarantineShardsRequest
+	33, // 54: omnirelay.mesh.control.v1.ShardControlService.GetQuarantinePolicy:input_type -> omnirelay.mesh.control.v1.GetQuarantinePolicyRequest
+	34, // 55: omnirelay.mesh.control.v1.ShardControlService.SetQuarantinePolicy:input_type -> omnirelay.mesh.control.v1.SetQuarantinePolicyRequest
+	5,  // 56: omnirelay.mesh.control.v1.ShardControlService.List:output_type -> omnirelay.mesh.control.v1.ShardListResponse
+	8,  // 57: omnirelay.mesh.control.v1.ShardControlService.Watch:output_type -> omnirelay.mesh.control.v1.ShardDiffNotification
+	9,  // 58: omnirelay.mesh.control.v1.ShardControlService.Diff:output_type -> omnirelay.mesh.control.v1.ShardDiffResponse
+	14, // 59: omnirelay.mesh.control.v1.ShardControlService.Simulate:output_type -> omnirelay.mesh.control.v1.ShardSimulationResponse
+	2,  // 60: omnirelay.mesh.control.v1.ShardControlService.Get:output_type -> omnirelay.mesh.control.v1.ShardRecord
+	19, // 61: omnirelay.mesh.control.v1.ShardControlService.BatchGet:output_type -> omnirelay.mesh.control.v1.BatchGetShardsResponse
+	19, // 62: omnirelay.mesh.control.v1.ShardControlService.Lookup:output_type -> omnirelay.mesh.control.v1.BatchGetShardsResponse
+	21, // 63: omnirelay.mesh.control.v1.ShardControlService.History:output_type -> omnirelay.mesh.control.v1.ShardHistoryResponse
+	23, // 64: omnirelay.mesh.control.v1.ShardControlService.Move:output_type -> omnirelay.mesh.control.v1.MoveShardsResponse
+	25, // 65: omnirelay.mesh.control.v1.ShardControlService.CancelMove:output_type -> omnirelay.mesh.control.v1.CancelShardMovesResponse
+	27, // 66: omnirelay.mesh.control.v1.ShardControlService.Pause:output_type -> omnirelay.mesh.control.v1.PauseShardsResponse
+	29, // 67: omnirelay.mesh.control.v1.ShardControlService.Resume:output_type -> omnirelay.mesh.control.v1.ResumeShardsResponse
+	31, // 68: omnirelay.mesh.control.v1.ShardControlService.Unquarantine:output_type -> omnirelay.mesh.control.v1.UnquarantineShardsResponse
+	32, // 69: omnirelay.mesh.control.v1.ShardControlService.GetQuarantinePolicy:output_type -> omnirelay.mesh.control.v1.QuarantinePolicy
+	35, // 70: omnirelay.mesh.control.v1.ShardControlService.SetQuarantinePolicy:output_type -> omnirelay.mesh.control.v1.SetQuarantinePolicyResponse
+	56, // [56:71] is the sub-list for method output_type
+	41, // [41:56] is the sub-list for method input_type
+	41, // [41:41] is the sub-list for extension type_name
+	41, // [41:41] is the sub-list for extension extendee
+	0,  // [0:41] is the sub-list for field type_name
 }
 
 func init() { file_api_v1_shard_proto_init() }
@@ -2567,13 +2987,14 @@ func file_api_v1_shard_proto_init() {
 	file_api_v1_common_proto_init()
 	file_api_v1_namespace_proto_init()
 	file_api_v1_options_proto_init()
+	file_api_v1_shard_proto_msgTypes[32].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_api_v1_shard_proto_rawDesc), len(file_api_v1_shard_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   28,
+			NumMessages:   34,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

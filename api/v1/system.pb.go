@@ -621,10 +621,12 @@ func (x *ServerStatus) GetReplica() *Replica {
 }
 
 type ShardCounts struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Total         int64                  `protobuf:"varint,1,opt,name=total,proto3" json:"total,omitempty"`
-	Unowned       int64                  `protobuf:"varint,2,opt,name=unowned,proto3" json:"unowned,omitempty"`
-	Moving        int64                  `protobuf:"varint,3,opt,name=moving,proto3" json:"moving,omitempty"`
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	Total   int64                  `protobuf:"varint,1,opt,name=total,proto3" json:"total,omitempty"`
+	Unowned int64                  `protobuf:"varint,2,opt,name=unowned,proto3" json:"unowned,omitempty"`
+	Moving  int64                  `protobuf:"varint,3,opt,name=moving,proto3" json:"moving,omitempty"`
+	// Taken out of service because their owners died of them; they are unowned, too.
+	Quarantined   int64 `protobuf:"varint,4,opt,name=quarantined,proto3" json:"quarantined,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -676,6 +678,13 @@ func (x *ShardCounts) GetUnowned() int64 {
 func (x *ShardCounts) GetMoving() int64 {
 	if x != nil {
 		return x.Moving
+	}
+	return 0
+}
+
+func (x *ShardCounts) GetQuarantined() int64 {
+	if x != nil {
+		return x.Quarantined
 	}
 	return 0
 }
@@ -907,11 +916,12 @@ const file_api_v1_system_proto_rawDesc = "" +
 	"\vwaiting_for\x18\t \x03(\tR\n" +
 	"waitingFor\x12<\n" +
 	"\areplica\x18\n" +
-	" \x01(\v2\".omnirelay.mesh.control.v1.ReplicaR\areplica\"U\n" +
+	" \x01(\v2\".omnirelay.mesh.control.v1.ReplicaR\areplica\"w\n" +
 	"\vShardCounts\x12\x14\n" +
 	"\x05total\x18\x01 \x01(\x03R\x05total\x12\x18\n" +
 	"\aunowned\x18\x02 \x01(\x03R\aunowned\x12\x16\n" +
-	"\x06moving\x18\x03 \x01(\x03R\x06moving\"T\n" +
+	"\x06moving\x18\x03 \x01(\x03R\x06moving\x12 \n" +
+	"\vquarantined\x18\x04 \x01(\x03R\vquarantined\"T\n" +
 	"\n" +
 	"PeerCounts\x12\x14\n" +
 	"\x05alive\x18\x01 \x01(\x03R\x05alive\x12\x18\n" +

@@ -13,8 +13,9 @@ import (
 type Nodes interface {
 	// SessionIs reports whether the node's present session is this one.
 	SessionIs(node string, session events.Position) bool
-	// Cordoned reports whether the node takes nothing new.
-	Cordoned(node string) bool
+	// Closed is nil if the node takes something new, and otherwise the rejection
+	// that says why not.
+	Closed(node string) error
 }
 
 // MaxScope is the greatest length of a scope's name in bytes.
@@ -78,8 +79,8 @@ func (s *State) campaign(c Campaign, nodes Nodes) ([]*eventsv1.Event, error) {
 	if !nodes.SessionIs(c.NodeID, c.Session) {
 		return nil, commands.Refuse("session_not_found", "node %q has no session %d now", c.NodeID, c.Session)
 	}
-	if nodes.Cordoned(c.NodeID) {
-		return nil, commands.Refuse("node_cordoned", "node %q is cordoned and takes no leadership", c.NodeID)
+	if err := nodes.Closed(c.NodeID); err != nil {
+		return nil, err
 	}
 	sc, _ := s.scopes.Get(c.Scope)
 	if sc.Session == c.Session {
@@ -139,7 +140,7 @@ func (s *State) elect(c Elect, nodes Nodes) []*eventsv1.Event {
 			continue
 		}
 		for _, cand := range sc.Candidates {
-			if nodes.SessionIs(cand.NodeID, cand.Session) && !nodes.Cordoned(cand.NodeID) {
+			if nodes.SessionIs(cand.NodeID, cand.Session) && nodes.Closed(cand.NodeID) == nil {
 				evs = append(evs, granted(name, cand.NodeID, cand.Session, cand.Labels))
 				break
 			}

@@ -14,6 +14,6 @@
 //     proves itself by the authority stream, and its grant ends the one before
 //     in the same decision.
 //
-// Rejections: scope_reserved, not_leader, session_not_found, node_cordoned,
+// Rejections: scope_reserved, not_leader, session_not_found, node_cordoned, node_draining, node_drained,
 // invalid_field.
 package leadership

@@ -14,7 +14,7 @@ import (
 	eventsv1 "github.com/omnirelay/omnirelay/events/v1"
 )
 
-func TestReasons(t *testing.T) { commandtest.CheckReasons(t) }
+func TestReasons(t *testing.T) { commandtest.CheckReasons(t, "*.go", "../model/closed.go") }
 
 // members joins n1, n2 and n3 with the sessions 2, 4 and 6; n9 never joins.
 func members() []proto.Message {
@@ -81,6 +81,10 @@ func TestCampaignRefused(t *testing.T) {
 	s.When(leadership.Campaign{Scope: events.GlobalScope, NodeID: "n1", Session: 2}).ThenRejected("scope_reserved")
 	s.When(membership.Cordon{NodeID: "n1"}).ThenDone()
 	s.When(campaign("n1", 2, 0)).ThenRejected("node_cordoned")
+	s.When(membership.Drain{NodeID: "n1"}).ThenDone()
+	s.When(campaign("n1", 2, 0)).ThenRejected("node_draining")
+	s.When(membership.FinishDrain{NodeID: "n1", Session: 2}).ThenDone()
+	s.When(campaign("n1", 2, 0)).ThenRejected("node_drained")
 	s.Given(closed("n2", 4))
 	s.When(campaign("n2", 4, 0)).ThenRejected("session_not_found")
 	tooMany := campaign("n3", 6, 0)

@@ -1,6 +1,8 @@
 package membership
 
 import (
+	"time"
+
 	"github.com/omnirelay/omnirelay/events"
 	eventsv1 "github.com/omnirelay/omnirelay/events/v1"
 )
@@ -52,6 +54,41 @@ type Cordon struct{ NodeID string }
 // Uncordon takes a cordon back.
 type Uncordon struct{ NodeID string }
 
+// Drain makes a node give away what it has, and take nothing new. For a node that
+// is draining it gives a new deadline.
+type Drain struct {
+	NodeID string
+	// Within is how long the node has; 0 is [DefaultDrainWithin]. It is cut to
+	// milliseconds.
+	Within time.Duration
+}
+
+// CancelDrain makes a draining node active again.
+type CancelDrain struct{ NodeID string }
+
+// FinishDrain notes that a draining node has nothing left. The control leader asks
+// for it when the node's session, or its lack of one (0), says that it holds
+// nothing.
+type FinishDrain struct {
+	NodeID  string
+	Session events.Position
+}
+
+// StallDrain notes what blocks a drain whose deadline has passed.
+type StallDrain struct {
+	NodeID   string
+	Blockers []Blocker
+	// More were left out.
+	More uint32
+}
+
+// Blocker is one thing that keeps a node from being drained.
+type Blocker struct{ Kind, Reference, Reason string }
+
+// Maintain brings a node to what the maintenance windows in force want of it, or
+// back from there.
+type Maintain struct{ NodeID string }
+
 // Update changes labels and weight of a node. A label with an empty value is
 // removed; a nil Weight stays.
 type Update struct {
@@ -69,6 +106,11 @@ func (CloseSession) CommandName() string { return "membership.CloseSession" }
 func (Leave) CommandName() string        { return "membership.Leave" }
 func (Cordon) CommandName() string       { return "membership.Cordon" }
 func (Uncordon) CommandName() string     { return "membership.Uncordon" }
+func (Drain) CommandName() string        { return "membership.Drain" }
+func (CancelDrain) CommandName() string  { return "membership.CancelDrain" }
+func (FinishDrain) CommandName() string  { return "membership.FinishDrain" }
+func (StallDrain) CommandName() string   { return "membership.StallDrain" }
+func (Maintain) CommandName() string     { return "membership.Maintain" }
 func (Update) CommandName() string       { return updateName }
 
 // updateName is in the meta of every update that is stored: it never changes.

@@ -13,10 +13,19 @@ import (
 // Policies is what membership asks the policy context.
 type Policies interface {
 	SessionTTL() time.Duration
+	// Windows are the maintenance windows in force at a log time, by name.
+	Windows(now int64) []Window
+}
+
+// Holdings is what membership asks the contexts in which nodes hold something.
+type Holdings interface {
+	// Owns is the number of shards that a node owns, Leads of scopes that it leads.
+	Owns(node string) int
+	Leads(node string) int
 }
 
 // Decide decides one command of this context.
-func (s *State) Decide(meta commands.Meta, cmd commands.Command, policies Policies) ([]*eventsv1.Event, error) {
+func (s *State) Decide(meta commands.Meta, cmd commands.Command, policies Policies, held Holdings) ([]*eventsv1.Event, error) {
 	switch c := cmd.(type) {
 	case JoinServer:
 		return s.joinServer(c)
@@ -34,6 +43,16 @@ func (s *State) Decide(meta commands.Meta, cmd commands.Command, policies Polici
 		return s.cordon(meta, c)
 	case Uncordon:
 		return s.uncordon(meta, c)
+	case Drain:
+		return s.drain(meta, c)
+	case CancelDrain:
+		return s.cancelDrain(meta, c)
+	case FinishDrain:
+		return s.finishDrain(c, held)
+	case StallDrain:
+		return s.stallDrain(meta, c)
+	case Maintain:
+		return s.maintain(meta, c, policies)
 	case Update:
 		return s.update(meta, c)
 	}
@@ -239,34 +258,6 @@ func (s *State) present(meta commands.Meta, id string) (Node, error) {
 		return Node{}, commands.Refuse("node_left", "node %q left the mesh", id)
 	}
 	return n, commands.CheckVersion(meta, "node", id, n.Version)
-}
-
-func (s *State) cordon(meta commands.Meta, c Cordon) ([]*eventsv1.Event, error) {
-	n, err := s.present(meta, c.NodeID)
-	if err != nil {
-		return nil, err
-	}
-	if n.Cordoned {
-		return nil, transition(c.NodeID, "cordoned", "cordon", "uncordon")
-	}
-	return []*eventsv1.Event{{Kind: &eventsv1.Event_NodeCordoned{NodeCordoned: &eventsv1.NodeCordoned{NodeId: c.NodeID}}}}, nil
-}
-
-func (s *State) uncordon(meta commands.Meta, c Uncordon) ([]*eventsv1.Event, error) {
-	n, err := s.present(meta, c.NodeID)
-	if err != nil {
-		return nil, err
-	}
-	if !n.Cordoned {
-		return nil, transition(c.NodeID, "active", "uncordon", "cordon")
-	}
-	return []*eventsv1.Event{{Kind: &eventsv1.Event_NodeUncordoned{NodeUncordoned: &eventsv1.NodeUncordoned{NodeId: c.NodeID}}}}, nil
-}
-
-func transition(node, lifecycle, verb, allowed string) error {
-	r := commands.Refuse("invalid_transition", "cannot %s node %q: it is %s", verb, node, lifecycle)
-	r.Field, r.Allowed = "lifecycle", allowed
-	return r
 }
 
 func (s *State) update(meta commands.Meta, c Update) ([]*eventsv1.Event, error) {

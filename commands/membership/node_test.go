@@ -102,8 +102,8 @@ func TestCordon(t *testing.T) {
 	s.When(membership.Uncordon{NodeID: "n1"}).ThenRejected("invalid_transition")
 	s.IfVersion(9).When(membership.Cordon{NodeID: "n1"}).ThenRejected("version_mismatch")
 	s.IfVersion(2).When(membership.Cordon{NodeID: "n1"}).Then(&eventsv1.NodeCordoned{NodeId: "n1"})
-	if r := s.When(membership.Cordon{NodeID: "n1"}).Rejected("invalid_transition"); r.Allowed != "uncordon" {
-		t.Errorf("a cordoned node allows %q, want uncordon", r.Allowed)
+	if r := s.When(membership.Cordon{NodeID: "n1"}).Rejected("invalid_transition"); r.Allowed != "uncordon, drain" {
+		t.Errorf("a cordoned node allows %q, want uncordon, drain", r.Allowed)
 	}
 	s.IfVersion(2).When(membership.Uncordon{NodeID: "n1"}).ThenRejected("version_mismatch")
 	s.When(membership.Uncordon{NodeID: "n1"}).Then(&eventsv1.NodeUncordoned{NodeId: "n1"})

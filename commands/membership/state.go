@@ -13,9 +13,8 @@ import (
 // Node is a member of the mesh, present or past.
 type Node struct {
 	Descriptor
-	Version  uint64 `cbor:"20,keyasint"`
-	Cordoned bool   `cbor:"21,keyasint,omitempty"`
-	Left     bool   `cbor:"22,keyasint,omitempty"`
+	Version uint64 `cbor:"20,keyasint"`
+	Left    bool   `cbor:"22,keyasint,omitempty"`
 	// Session is the present session; 0 without one.
 	Session events.Position `cbor:"23,keyasint,omitempty"`
 	// TTL is that of the present session, SecretHash that of the last one.
@@ -29,11 +28,26 @@ type Node struct {
 	WeightSet bool `cbor:"27,keyasint,omitempty" json:"-"`
 	// Lost is why a server does not take part; 0 when it does, as far as is known.
 	Lost eventsv1.ServerLossCause `cbor:"28,keyasint,omitempty" json:",omitempty"`
+
+	Lifecycle Lifecycle `cbor:"40,keyasint,omitempty"`
+	// Window is the maintenance window that put the node into its lifecycle; empty
+	// when an operator did. Held: an operator had cordoned it before the window.
+	Window string `cbor:"41,keyasint,omitempty" json:",omitempty"`
+	Held   bool   `cbor:"42,keyasint,omitempty" json:",omitempty"`
+	// Waived is when an operator opened the node last, log time: windows that were
+	// in force then do not close it again.
+	Waived int64 `cbor:"43,keyasint,omitempty" json:",omitempty"`
+	// Of the drain that is under way, log times. Stalled: the deadline was noted as
+	// passed.
+	DrainStarted  int64 `cbor:"44,keyasint,omitempty" json:",omitempty"`
+	DrainDeadline int64 `cbor:"45,keyasint,omitempty" json:",omitempty"`
+	Stalled       bool  `cbor:"46,keyasint,omitempty" json:",omitempty"`
+
 	// Directory is the first session of those that were opened, one after the other,
 	// with the secret of the last: they are of one data directory.
-	Directory events.Position `cbor:"40,keyasint,omitempty" json:"-"`
+	Directory events.Position `cbor:"50,keyasint,omitempty" json:"-"`
 	// Closing is why the present session is going to be closed; 0 while it is not.
-	Closing eventsv1.SessionCloseCause `cbor:"41,keyasint,omitempty" json:",omitempty"`
+	Closing eventsv1.SessionCloseCause `cbor:"51,keyasint,omitempty" json:",omitempty"`
 }
 
 // State holds the nodes. The zero State has none. It has one owner.
@@ -119,9 +133,17 @@ func (s *State) Evolve(r events.Recorded) {
 	case *eventsv1.Event_NodeLeft:
 		s.change(e.NodeLeft.NodeId, func(n *Node) { n.Left = true })
 	case *eventsv1.Event_NodeCordoned:
-		s.change(e.NodeCordoned.NodeId, func(n *Node) { n.Cordoned = true })
+		s.change(e.NodeCordoned.NodeId, func(n *Node) { n.evolveCordon(e.NodeCordoned) })
 	case *eventsv1.Event_NodeUncordoned:
-		s.change(e.NodeUncordoned.NodeId, func(n *Node) { n.Cordoned = false })
+		s.change(e.NodeUncordoned.NodeId, func(n *Node) { n.reopen(r, e.NodeUncordoned.Window) })
+	case *eventsv1.Event_NodeDrainStarted:
+		s.change(e.NodeDrainStarted.NodeId, func(n *Node) { n.evolveDrain(r, e.NodeDrainStarted) })
+	case *eventsv1.Event_NodeDrainCancelled:
+		s.change(e.NodeDrainCancelled.NodeId, func(n *Node) { n.reopen(r, e.NodeDrainCancelled.Window) })
+	case *eventsv1.Event_NodeDrained:
+		s.change(e.NodeDrained.NodeId, (*Node).evolveDrained)
+	case *eventsv1.Event_NodeDrainStalled:
+		s.change(e.NodeDrainStalled.NodeId, func(n *Node) { n.Stalled = true })
 	case *eventsv1.Event_ServerLost:
 		s.change(e.ServerLost.NodeId, func(n *Node) { n.Lost = e.ServerLost.Cause })
 	case *eventsv1.Event_ServerReturned:

@@ -13,6 +13,7 @@ import (
 	"github.com/omnirelay/omnirelay/commands/model"
 	"github.com/omnirelay/omnirelay/commands/placement"
 	"github.com/omnirelay/omnirelay/commands/policy"
+	"github.com/omnirelay/omnirelay/commands/schedule"
 	"github.com/omnirelay/omnirelay/commands/shard"
 	"github.com/omnirelay/omnirelay/events"
 	eventsv1 "github.com/omnirelay/omnirelay/events/v1"
@@ -38,7 +39,7 @@ func (d draw) weight() float64 { return float64(1+d.int(3)) / 2 }
 // live is mostly a node with a session that takes shards.
 func (d draw) live() string {
 	for range 6 {
-		if n, ok := d.m.Membership.Node(d.node()); ok && n.Session != 0 && !n.Cordoned {
+		if n, ok := d.m.Membership.Node(d.node()); ok && n.Session != 0 && n.Lifecycle == membership.Active {
 			return n.NodeID
 		}
 	}
@@ -118,8 +119,55 @@ func (d draw) shards(ns string, want func(*shard.Shard) bool) []uint32 {
 	return ids[from : from+1+d.int(len(ids)-from)]
 }
 
+func (d draw) quarantinePolicy() commands.Command {
+	deaths, window, most := uint32(1+d.int(4)/3), []time.Duration{time.Second, 2 * time.Hour}[d.int(3)/2], []uint32{3, 100, 100, 100, 0}[d.int(5)]
+	off := d.int(64) == 0
+	return policy.SetQuarantine{Deaths: &deaths, Window: &window, MaxAtOnce: &most, Disabled: &off}
+}
+
+// schedule is a command about schedules, mostly an attempt at a due.
+func (d draw) schedule() commands.Command {
+	name := []string{"s", "t"}[d.int(2)]
+	if one, ok := d.m.Schedule.Schedule(name); ok && d.int(3) > 0 {
+		if one.Paused && !d.rarely() {
+			return schedule.Resume{Name: name}
+		}
+		return schedule.Fire{Name: name, Due: one.Due - int64(d.int(8)/7), Attempt: one.Attempt + uint32(d.int(8)/7)}
+	}
+	switch d.int(8) {
+	case 0:
+		return schedule.Remove{Name: name}
+	case 1, 2, 3:
+		return schedule.Pause{Name: name}
+	}
+	timings := []schedule.Timing{{After: time.Second}, {Every: time.Minute}, {Cron: "*/7 * * * *"}, {}}
+	return schedule.Create{Name: name, Timing: timings[d.int(len(timings))], Action: d.action(), Skip: d.int(2) == 0,
+		Retry: schedule.Retry{Attempts: uint32(d.int(4))}}
+}
+
+func (d draw) action() schedule.Action {
+	name := d.existing()
+	switch d.int(8) {
+	case 6:
+		return schedule.Action{Verb: schedule.Drain, NodeID: d.node(), Within: time.Duration(d.int(3)) * time.Second}
+	case 7:
+		return schedule.Action{Verb: schedule.CancelDrain, NodeID: d.node()}
+	case 0:
+		return schedule.Action{Verb: schedule.Cordon, NodeID: d.node()}
+	case 1:
+		return schedule.Action{Verb: schedule.Uncordon, NodeID: d.node()}
+	case 2:
+		return schedule.Action{Verb: schedule.MoveShards, Namespace: name, Shards: d.shards(name, ownedShard), NodeID: d.live()}
+	case 3:
+		return schedule.Action{Verb: schedule.PauseShards, Namespace: name, Shards: d.shards(name, anyShard)}
+	case 4:
+		return schedule.Action{Verb: schedule.ResumeShards, Namespace: name, Shards: d.shards(name, func(sh *shard.Shard) bool { return sh.Paused })}
+	}
+	return schedule.Action{Verb: schedule.Unquarantine, Namespace: name, Shards: d.shards(name, (*shard.Shard).Quarantined)}
+}
+
 func anyShard(*shard.Shard) bool      { return true }
-func unowned(sh *shard.Shard) bool    { return sh.Owner == "" && !sh.Paused }
+func unowned(sh *shard.Shard) bool    { return sh.Owner == "" && !sh.Paused && !sh.Quarantined() }
 func ownedShard(sh *shard.Shard) bool { return sh.Owner != "" && !sh.Paused && sh.MoveTo == "" }
 func movingShard(sh *shard.Shard) bool {
 	return sh.MoveTo != ""
@@ -143,6 +191,12 @@ func (d draw) command() commands.Command {
 		return d.namespace()
 	case k == 9 && d.int(3) == 0:
 		return policy.SetSession{TTL: time.Duration(d.int(4)) * time.Second}
+	case k == 9 && d.int(3) == 0:
+		return d.quarantinePolicy()
+	case k == 9 || k == 10 && d.int(2) == 0:
+		return d.drain()
+	case k == 19 || k == 18 && d.int(2) == 0:
+		return d.schedule()
 	case k == 10 && d.rarely():
 		return control.StartEra{Cluster: "c1"}
 	case k < 14:
@@ -164,6 +218,9 @@ func (d draw) pending() commands.Command {
 		return true
 	})
 	d.m.Shard.EachNamespace(func(ns *shard.Namespace) bool {
+		if out := d.shards(ns.Name, (*shard.Shard).Quarantined); !ns.Deleting && d.int(2) == 0 && ns.Shard(out[0]) != nil && ns.Shard(out[0]).Quarantined() {
+			all = append(all, shard.Unquarantine{Namespace: ns.Name, Shards: out})
+		}
 		moves := d.shards(ns.Name, movingShard)
 		if id := d.owner(ns.Name); ns.Owned(id) > 0 && (ns.Spec.OwnershipTTL > 0 || ns.Spec.Ownership == eventsv1.Ownership_OWNERSHIP_STICKY) {
 			n, _ := d.m.Membership.Node(id)
@@ -191,6 +248,15 @@ func (d draw) pending() commands.Command {
 		}
 		return true
 	})
+	for _, id := range d.m.MaintenanceDue(d.m.Time) {
+		all = append(all, membership.Maintain{NodeID: id})
+	}
+	d.m.Policy.EachWindow(func(w *policy.Window) bool {
+		if d.rarely() {
+			all = append(all, policy.EndMaintenance{Name: w.Name}, policy.DeleteMaintenance{Name: w.Name})
+		}
+		return true
+	})
 	if len(all) == 0 {
 		return nil
 	}
@@ -211,15 +277,55 @@ func (d draw) membership() commands.Command {
 		return membership.Cordon{NodeID: id}
 	case 6:
 		d.m.Membership.EachNode(func(n membership.Node) bool {
-			if n.Cordoned {
+			if n.Lifecycle == membership.Cordoned {
 				id = n.NodeID
 			}
-			return !n.Cordoned
+			return n.Lifecycle != membership.Cordoned
 		})
 		return membership.Uncordon{NodeID: id}
 	}
 	w := d.weight()
 	return membership.Update{NodeID: id, Labels: d.labels(), Weight: &w}
+}
+
+// drain is an operator's drain, a maintenance window, or what follows from either.
+func (d draw) drain() commands.Command {
+	id, window := d.node(), []string{"w1", "w2", "w3"}[d.int(3)]
+	d.m.Membership.EachNode(func(n membership.Node) bool {
+		if n.Lifecycle == membership.Draining {
+			id = n.NodeID
+		}
+		return n.Lifecycle != membership.Draining || d.int(2) == 0
+	})
+	n, _ := d.m.Membership.Node(id)
+	if n.Lifecycle == membership.Draining && !n.Stalled && d.m.Time >= n.DrainDeadline {
+		return membership.StallDrain{NodeID: id, Blockers: []membership.Blocker{{Kind: "shard", Reference: "a/0", Reason: "paused"}}}
+	}
+	switch d.int(12) {
+	case 0, 1:
+		return membership.Drain{NodeID: id, Within: time.Duration(d.int(3)) * time.Minute}
+	case 2:
+		return membership.CancelDrain{NodeID: id}
+	case 3, 4, 5:
+		return membership.FinishDrain{NodeID: id, Session: n.Session}
+	case 7, 8:
+		c := policy.CreateMaintenance{Name: window, NodeIDs: []string{d.node(), d.node()}, End: d.m.Time + int64(time.Hour),
+			Impact: eventsv1.MaintenanceImpact(1 + d.int(3))}
+		if d.int(2) == 0 {
+			c.NodeIDs, c.Selectors = nil, []string{"a"}
+		}
+		return c
+	case 9:
+		if d.int(3) == 0 {
+			return policy.DeleteMaintenance{Name: window}
+		}
+		d.m.Policy.EachWindow(func(w *policy.Window) bool { window = w.Name; return d.int(2) == 0 })
+		return policy.EndMaintenance{Name: window}
+	}
+	if due := d.m.MaintenanceDue(d.m.Time); len(due) > 0 {
+		id = due[d.int(len(due))]
+	}
+	return membership.Maintain{NodeID: id}
 }
 
 // presence is what a server says of itself, or the control leader of it.
@@ -294,6 +400,11 @@ func (d draw) mode(sp shard.Spec) shard.Spec {
 	return sp
 }
 
+func (d draw) draining(node string) bool {
+	n, _ := d.m.Membership.Node(node)
+	return n.Lifecycle == membership.Draining
+}
+
 func (d draw) target(ids []uint32) shard.Target {
 	id := d.live()
 	return shard.Target{NodeID: id, Session: d.session(id), Shards: ids}
@@ -309,11 +420,11 @@ func (d draw) ownership() commands.Command {
 	case 4:
 		from := d.owner(name)
 		ids := d.shards(name, func(sh *shard.Shard) bool { return sh.Owner == from && ownedShard(sh) })
-		return shard.Rebalance{Namespace: name, Moves: []shard.Relocation{{From: from, To: d.live(), Shards: ids}}}
+		return shard.Rebalance{Namespace: name, Moves: []shard.Relocation{{From: from, To: d.live(), Shards: ids}}, Drain: d.draining(from)}
 	case 5:
 		return shard.FailMoves{Namespace: name, Shards: d.shards(name, movingShard)}
 	case 6:
-		return shard.CancelMoves{Namespace: name, Shards: d.shards(name, movingShard), TargetLost: d.int(2) == 0}
+		return shard.CancelMoves{Namespace: name, Shards: d.shards(name, movingShard), TargetLost: d.int(2) == 0, DrainOver: d.rarely()}
 	}
 	if d.int(3) == 0 {
 		return d.askRelease(name)
@@ -362,6 +473,9 @@ func (w *world) request(d draw) commands.Request {
 		return w.retries[d.int(len(w.retries))]
 	}
 	req := commands.Request{Command: d.command(), Actor: []string{"user/a", "node/b"}[d.int(2)]}
+	if _, controllers := req.Command.(schedule.Fire); controllers {
+		return req // they use no key
+	}
 	if d.int(2) == 0 {
 		base, around := w.now, time.Duration(0)
 		if d.int(3) == 0 {

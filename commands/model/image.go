@@ -11,6 +11,7 @@ import (
 	"github.com/omnirelay/omnirelay/commands/leadership"
 	"github.com/omnirelay/omnirelay/commands/membership"
 	"github.com/omnirelay/omnirelay/commands/policy"
+	"github.com/omnirelay/omnirelay/commands/schedule"
 	"github.com/omnirelay/omnirelay/commands/shard"
 	"github.com/omnirelay/omnirelay/events"
 )
@@ -27,6 +28,9 @@ type image struct {
 	Namespaces []shard.NamespaceImage `cbor:"8,keyasint"`
 	Keys       []keyImage             `cbor:"9,keyasint"`
 	Ended      shard.EndedImage       `cbor:"10,keyasint"`
+	Schedules  []schedule.Schedule    `cbor:"11,keyasint"`
+	Quarantine shard.Quarantine       `cbor:"12,keyasint"`
+	Floor      uint64                 `cbor:"14,keyasint,omitempty"` // of policies
 }
 
 type keyImage struct {
@@ -48,6 +52,7 @@ func (m *Model) Image() ([]byte, error) {
 		Position: m.Position, Time: m.Time, Unknown: m.Unknown, Control: m.Control,
 		Policies: m.Policy.Image(), Nodes: m.Membership.Image(), Scopes: m.Leadership.Image(),
 		Namespaces: m.Shard.Image(), Keys: m.keys.image(), Ended: m.Shard.Ended(),
+		Schedules: m.Schedule.Image(), Quarantine: m.Shard.Rule(), Floor: m.Policy.Floor(),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("model image: %w", err)
@@ -66,8 +71,9 @@ func FromImage(b []byte) (*Model, error) {
 		return nil, fmt.Errorf("model image: %w", err)
 	}
 	m := &Model{
-		Control: im.Control, Policy: policy.FromImage(im.Policies), Membership: membership.FromImage(im.Nodes),
-		Leadership: leadership.FromImage(im.Scopes), Shard: shard.FromImage(im.Namespaces, im.Ended),
+		Control: im.Control, Policy: policy.FromImage(im.Policies, im.Floor), Membership: membership.FromImage(im.Nodes),
+		Leadership: leadership.FromImage(im.Scopes), Shard: shard.FromImage(im.Namespaces, im.Ended, im.Quarantine),
+		Schedule: schedule.FromImage(im.Schedules),
 		Position: im.Position, Time: im.Time, Unknown: im.Unknown, keys: keys{token: &token{}},
 	}
 	for _, k := range im.Keys {

@@ -8,6 +8,7 @@ import (
 	"github.com/omnirelay/omnirelay/commands/leadership"
 	"github.com/omnirelay/omnirelay/commands/membership"
 	"github.com/omnirelay/omnirelay/commands/policy"
+	"github.com/omnirelay/omnirelay/commands/schedule"
 	"github.com/omnirelay/omnirelay/commands/shard"
 	"github.com/omnirelay/omnirelay/events"
 	eventsv1 "github.com/omnirelay/omnirelay/events/v1"
@@ -25,6 +26,7 @@ type Model struct {
 	Membership *membership.State
 	Leadership *leadership.State
 	Shard      *shard.State
+	Schedule   *schedule.State
 
 	keys keys
 	// Position of the last event, and the time of its frame.
@@ -41,7 +43,7 @@ type Model struct {
 func New() *Model {
 	return &Model{
 		Policy: &policy.State{}, Membership: &membership.State{},
-		Leadership: &leadership.State{}, Shard: shard.NewState(), keys: keys{token: &token{}},
+		Leadership: &leadership.State{}, Shard: shard.NewState(), Schedule: &schedule.State{}, keys: keys{token: &token{}},
 	}
 }
 
@@ -50,7 +52,7 @@ func (m *Model) Clone() *Model {
 	m.frozen = true
 	return &Model{
 		Control: m.Control, Policy: m.Policy.Clone(), Membership: m.Membership.Clone(),
-		Leadership: m.Leadership.Clone(), Shard: m.Shard.Clone(), keys: m.keys.clone(),
+		Leadership: m.Leadership.Clone(), Shard: m.Shard.Clone(), Schedule: m.Schedule.Clone(), keys: m.keys.clone(),
 		Position: m.Position, Time: m.Time, Unknown: m.Unknown,
 	}
 }
@@ -74,15 +76,16 @@ func (m *Model) Decide(meta commands.Meta, cmd commands.Command) ([]*eventsv1.Ev
 	case "control":
 		return m.Control.Decide(meta, cmd)
 	case "policy":
-		if c, ok := cmd.(policy.SetSession); ok {
-			return m.Policy.Decide(meta, c)
-		}
+		return m.Policy.Decide(meta, cmd)
 	case "membership":
-		return m.Membership.Decide(meta, cmd, m.Policy)
+		evs, err := m.Membership.Decide(meta, cmd, policies{m.Policy}, holdings{m})
+		return m.withQuarantine(meta, evs), err
 	case "leadership":
 		return m.Leadership.Decide(meta, cmd, m.nodes())
 	case "shard":
 		return m.Shard.Decide(meta, cmd, m.nodes())
+	case "schedule":
+		return m.decideSchedule(meta, cmd)
 	}
 	return nil, unknownCommand(cmd.CommandName())
 }
@@ -102,6 +105,7 @@ func (m *Model) Evolve(r events.Recorded) {
 	m.Membership.Evolve(r)
 	m.Leadership.Evolve(r)
 	m.Shard.Evolve(r)
+	m.Schedule.Evolve(r)
 	m.keys.evolve(r)
 	if r.Event.Kind == nil && m.Unknown == 0 {
 		m.Unknown = r.Position

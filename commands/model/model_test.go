@@ -31,10 +31,10 @@ func (u unknown) CommandName() string { return string(u) }
 
 func TestDecideRefuses(t *testing.T) {
 	s := commandtest.New(t, model.New())
-	for _, name := range []string{"", "plan", "plan.Approve", "control.Stop", "policy.Remove"} {
+	for _, name := range []string{"", "plan", "plan.Approve", "control.Stop"} {
 		s.When(unknown(name)).ThenRejected("command_unknown")
 	}
-	for _, name := range []string{"membership.Dance", "leadership.Dance", "shard.Dance"} {
+	for _, name := range []string{"membership.Dance", "leadership.Dance", "shard.Dance", "policy.Dance"} {
 		s.When(unknown(name)).ThenInvalid("command")
 	}
 	// C4.
@@ -195,7 +195,7 @@ func TestUnknownEvent(t *testing.T) {
 	if r.Unknown != 9 || r.Clone().Unknown != 9 {
 		t.Error("a snapshot or a clone forgets that there was an unknown event")
 	}
-	if n, _ := m.Membership.Node("n1"); !n.Cordoned || n.Version != 3 {
+	if n, _ := m.Membership.Node("n1"); n.Lifecycle != membership.Cordoned || n.Version != 3 {
 		t.Errorf("the unknown events have changed n1: %+v", n)
 	}
 }

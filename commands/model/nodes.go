@@ -31,10 +31,10 @@ func (n nodes) closing(id string) bool {
 	return node.Closing != 0
 }
 
-// Cordoned implements leadership.Nodes.
-func (n nodes) Cordoned(id string) bool {
+// Draining implements shard.Nodes.
+func (n nodes) Draining(id string) bool {
 	node, _ := n.Node(id)
-	return node.Cordoned
+	return node.Lifecycle == membership.Draining
 }
 
 // Session implements shard.Nodes.
@@ -52,8 +52,8 @@ func (n nodes) Assignable(id, role string) error {
 	switch {
 	case !ok:
 		return commands.Missing("node", id)
-	case node.Cordoned:
-		return commands.Refuse("node_cordoned", "node %q is cordoned and takes no shards", id)
+	case n.Closed(id) != nil:
+		return n.Closed(id)
 	case node.Role != role:
 		return commands.Refuse("node_not_eligible", "node %q has role %s, the namespace is placed on %s", id, node.Role, role)
 	case node.Left || n.Session(id) == 0:

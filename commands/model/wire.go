@@ -11,6 +11,7 @@ import (
 	"github.com/omnirelay/omnirelay/commands/leadership"
 	"github.com/omnirelay/omnirelay/commands/membership"
 	"github.com/omnirelay/omnirelay/commands/policy"
+	"github.com/omnirelay/omnirelay/commands/schedule"
 	"github.com/omnirelay/omnirelay/commands/shard"
 )
 
@@ -24,12 +25,14 @@ func Commands() []commands.Command {
 		control.StartEra{},
 		control.Unseal{},
 		leadership.Campaign{}, leadership.Elect{}, leadership.GrantControl{}, leadership.Resign{},
+		membership.CancelDrain{}, membership.Drain{}, membership.FinishDrain{}, membership.Maintain{}, membership.StallDrain{},
 		membership.CloseSession{}, membership.Cordon{}, membership.JoinServer{}, membership.Leave{},
 		membership.LoseServer{}, membership.OpenSession{}, membership.ReturnServer{}, membership.Uncordon{}, membership.Update{},
-		policy.SetSession{},
+		policy.CreateMaintenance{}, policy.DeleteMaintenance{}, policy.EndMaintenance{}, policy.SetQuarantine{}, policy.SetSession{},
+		schedule.Create{}, schedule.Fire{}, schedule.Pause{}, schedule.Remove{}, schedule.Resume{},
 		shard.AskRelease{}, shard.Assign{}, shard.CancelMoves{}, shard.Create{}, shard.Delete{}, shard.ExpireOwnership{}, shard.FailMoves{},
 		shard.FinishDelete{}, shard.Move{}, shard.Pause{}, shard.Rebalance{}, shard.Rebind{}, shard.Release{},
-		shard.Resume{}, shard.Update{},
+		shard.Resume{}, shard.Unquarantine{}, shard.Update{},
 	}
 }
 

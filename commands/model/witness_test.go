@@ -6,6 +6,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
+	"github.com/omnirelay/omnirelay/commands/membership"
 	"github.com/omnirelay/omnirelay/commands/model"
 	"github.com/omnirelay/omnirelay/commands/shard"
 	"github.com/omnirelay/omnirelay/events"
@@ -24,14 +25,19 @@ type witness struct {
 	// terms and fences are the last of each scope and shard, for ever.
 	terms, fences map[string]events.Position
 	sealed        bool
+
+	deaths    deaths
+	schedules map[string]*dues
 }
 
 type node struct {
-	role           string
-	session        events.Position
-	cordoned, left bool
-	lost           eventsv1.ServerLossCause
-	closing        eventsv1.SessionCloseCause
+	role      string
+	session   events.Position
+	lifecycle membership.Lifecycle
+	window    string
+	left      bool
+	lost      eventsv1.ServerLossCause
+	closing   eventsv1.SessionCloseCause
 	// secret is that of the last session, directory the first of those in a row that
 	// had it.
 	secret    string
@@ -69,7 +75,8 @@ type holder struct {
 
 func newWitness(t *rapid.T) *witness {
 	return &witness{t: t, nodes: map[string]*node{}, namespaces: map[string]*namespace{}, holders: map[string]holder{},
-		terms: map[string]events.Position{}, fences: map[string]events.Position{}, back: map[string]release{}}
+		terms: map[string]events.Position{}, fences: map[string]events.Position{}, back: map[string]release{},
+		deaths: newDeaths(), schedules: map[string]*dues{}}
 }
 
 func (w *witness) must(ok bool, r events.Recorded, format string, args ...any) {
@@ -80,6 +87,8 @@ func (w *witness) must(ok bool, r events.Recorded, format string, args ...any) {
 
 func (w *witness) see(r events.Recorded) {
 	w.seeSeal(r)
+	w.seeDeaths(r)
+	w.seeSchedules(r)
 	w.seeNode(r)
 	w.seeLeadership(r)
 	w.seeNamespace(r)
@@ -118,9 +127,26 @@ func (w *witness) seeNode(r events.Recorded) {
 		w.must(n.session == 0, r, "leaves with session %d", n.session)
 		n.left = true
 	case *eventsv1.Event_NodeCordoned:
-		w.node(e.NodeCordoned.NodeId).cordoned = true
+		n := w.node(e.NodeCordoned.NodeId)
+		w.must(n.lifecycle == membership.Active || e.NodeCordoned.Window != "" || n.window != "", r, "is cordoned as %+v", *n)
+		n.lifecycle, n.window = membership.Cordoned, e.NodeCordoned.Window
 	case *eventsv1.Event_NodeUncordoned:
-		w.node(e.NodeUncordoned.NodeId).cordoned = false
+		n := w.node(e.NodeUncordoned.NodeId)
+		w.must(n.lifecycle == membership.Cordoned || n.lifecycle == membership.Drained, r, "is uncordoned as %+v", *n)
+		n.lifecycle, n.window = membership.Active, ""
+	case *eventsv1.Event_NodeDrainStarted:
+		n := w.node(e.NodeDrainStarted.NodeId)
+		w.must(n.lifecycle != membership.Drained || e.NodeDrainStarted.Window != "", r, "is drained, as %+v", *n)
+		n.lifecycle, n.window = membership.Draining, e.NodeDrainStarted.Window
+	case *eventsv1.Event_NodeDrainCancelled:
+		n := w.node(e.NodeDrainCancelled.NodeId)
+		w.must(n.lifecycle == membership.Draining, r, "is drained no more, as %+v", *n)
+		n.lifecycle, n.window = membership.Active, ""
+	case *eventsv1.Event_NodeDrained:
+		w.drained(r, e.NodeDrained.NodeId)
+	case *eventsv1.Event_NodeDrainStalled:
+		n := w.node(e.NodeDrainStalled.NodeId)
+		w.must(n.lifecycle == membership.Draining, r, "stalls as %+v", *n)
 	case *eventsv1.Event_ServerLost:
 		n := w.node(e.ServerLost.NodeId)
 		w.must(n.role == "server" && !n.left && n.lost < e.ServerLost.Cause, r, "is lost (%s) as %+v", e.ServerLost.Cause, *n)
@@ -147,6 +173,21 @@ func (w *witness) seeNode(r events.Recorded) {
 	}
 }
 
+// drained is A7, as far as the log says it.
+func (w *witness) drained(r events.Recorded, id string) {
+	n := w.node(id)
+	w.must(n.lifecycle == membership.Draining, r, "is drained as %+v", *n)
+	n.lifecycle = membership.Drained
+	for name, ns := range w.namespaces {
+		for shard, sh := range ns.shards {
+			w.must(sh.Owner != id, r, "owns %s/%d (A7)", name, shard)
+		}
+	}
+	for scope, h := range w.holders {
+		w.must(h.Node != id, r, "leads %s (A7)", scope)
+	}
+}
+
 func (w *witness) seeLeadership(r events.Recorded) {
 	end := func(scope, node string, term uint64) {
 		h := w.holders[scope]
@@ -161,7 +202,7 @@ func (w *witness) seeLeadership(r events.Recorded) {
 		w.must(r.Position > w.terms[g.Scope], r, "term %d after %d (L2)", r.Position, w.terms[g.Scope])
 		if g.Scope != events.GlobalScope {
 			n := w.node(g.NodeId)
-			w.must(g.Session != 0 && n.session == events.Position(g.Session) && !n.cordoned && n.closing == 0, r, "granted to %+v", *n)
+			w.must(g.Session != 0 && n.session == events.Position(g.Session) && n.lifecycle == membership.Active && n.closing == 0, r, "granted to %+v", *n)
 		}
 		w.holders[g.Scope] = holder{g.NodeId, events.Position(g.Session), r.Position}
 		w.terms[g.Scope] = r.Position
@@ -321,6 +362,13 @@ func (w *witness) seeShards(r events.Recorded) {
 		touch(e.ShardMoveCancelled.Namespace, e.ShardMoveCancelled.Shards, func(_ string, _ *namespace, sh *row) { sh.stay() })
 	case *eventsv1.Event_ShardsPaused:
 		touch(e.ShardsPaused.Namespace, e.ShardsPaused.Shards, func(_ string, _ *namespace, sh *row) { sh.Paused = true })
+	case *eventsv1.Event_ShardsQuarantined:
+		touch(e.ShardsQuarantined.Namespace, e.ShardsQuarantined.Shards, func(key string, _ *namespace, sh *row) {
+			w.must((sh.Owner == "" || sh.Silent) && !sh.Paused, r, "%s is quarantined as %+v", key, *sh)
+			sh.stay()
+		})
+	case *eventsv1.Event_ShardsUnquarantined:
+		touch(e.ShardsUnquarantined.Namespace, e.ShardsUnquarantined.Shards, func(string, *namespace, *row) {})
 	case *eventsv1.Event_ShardsResumed:
 		touch(e.ShardsResumed.Namespace, e.ShardsResumed.Shards, func(_ string, _ *namespace, sh *row) { sh.Paused = false })
 	case *eventsv1.Event_OwnershipExpired:
@@ -334,7 +382,7 @@ func (w *witness) assign(r events.Recorded, a *eventsv1.ShardAssignment, key str
 	// A release that was on its way when the pause came goes back to its owner.
 	w.must(!sh.Paused || w.back[key] == release{a.NodeId, r.Decision}, r, "%s is paused (S10)", key)
 	w.must(!ns.deleting, r, "%s is being deleted", key)
-	w.must(n.session != 0 && n.session == events.Position(a.Session) && !n.cordoned && !n.left && n.closing == 0 && n.role == ns.spec.EligibleRole, r,
+	w.must(n.session != 0 && n.session == events.Position(a.Session) && n.lifecycle == membership.Active && !n.left && n.closing == 0 && n.role == ns.spec.EligibleRole, r,
 		"%s goes to %s, which is %+v (S3)", key, a.NodeId, *n)
 	w.must(r.Position > w.fences[key], r, "%s: fence %d after %d (L2)", key, r.Position, w.fences[key])
 	w.fences[key] = r.Position
@@ -398,7 +446,7 @@ func (w *witness) compare(m *model.Model) {
 	}
 	for id, seen := range w.nodes {
 		n, _ := m.Membership.Node(id)
-		if got := (node{n.Role, n.Session, n.Cordoned, n.Left, n.Lost, n.Closing, seen.secret, n.Directory}); got != *seen {
+		if got := (node{n.Role, n.Session, n.Lifecycle, n.Window, n.Left, n.Lost, n.Closing, seen.secret, n.Directory}); got != *seen {
 			w.t.Fatalf("node %s is %+v, seen %+v", id, got, *seen)
 		}
 	}

@@ -93,14 +93,15 @@ func (w *world) submit(d *draft, req commands.Request) bool {
 	if done || err != nil {
 		return false
 	}
-	meta := commands.Meta{Time: d.frame.Time, Actor: req.Actor, Next: d.next, IfVersion: req.IfVersion}
+	said := d.overlay.OnBehalf(req)
+	meta := commands.Meta{Time: d.frame.Time, Actor: said.Actor, Next: d.next, IfVersion: req.IfVersion}
 	before := image(w.t, d.overlay)
 	evs, err := d.overlay.Decide(meta, req.Command)
 	w.checkPure(d, before, meta, req.Command, evs, err)
 	if err != nil || len(evs) == 0 {
 		return false
 	}
-	dec := &eventsv1.Decision{Meta: &eventsv1.Meta{Actor: req.Actor, Command: req.Command.CommandName()}, Events: evs}
+	dec := &eventsv1.Decision{Meta: &eventsv1.Meta{Actor: said.Actor, Command: req.Command.CommandName()}, Events: evs}
 	if !req.Key.IsZero() {
 		dec.Meta.IdempotencyKey, dec.Meta.RequestHash = req.Key[:], req.Hash[:]
 	}

@@ -146,7 +146,8 @@ func (b *builder) add(p *Pending) bool {
 		b.pending = append(b.pending, p)
 		return true
 	}
-	meta := commands.Meta{Time: b.frame.Time, Actor: r.Actor, Next: b.next, IfVersion: r.IfVersion}
+	said := b.overlay.OnBehalf(*r)
+	meta := commands.Meta{Time: b.frame.Time, Actor: said.Actor, Next: b.next, IfVersion: r.IfVersion}
 	evs, err := b.overlay.Decide(meta, r.Command)
 	switch {
 	case err != nil:
@@ -154,7 +155,7 @@ func (b *builder) add(p *Pending) bool {
 	case r.DryRun:
 		p.receipt.Events, p.receipt.DryRun = evs, true
 	case len(evs) > 0:
-		fits, err := b.record(p, evs)
+		fits, err := b.record(p, metaOf(&said), evs)
 		if !fits {
 			return false
 		}
@@ -167,8 +168,8 @@ func (b *builder) add(p *Pending) bool {
 // record puts a decision into the frame and onto the overlay. One that is over
 // the limit of any frame is refused; one that is over what this frame has left
 // does not fit.
-func (b *builder) record(p *Pending, evs []*eventsv1.Event) (fits bool, err error) {
-	d := &eventsv1.Decision{Meta: metaOf(&p.Request), Events: evs}
+func (b *builder) record(p *Pending, meta *eventsv1.Meta, evs []*eventsv1.Event) (fits bool, err error) {
+	d := &eventsv1.Decision{Meta: meta, Events: evs}
 	size := proto.Size(d) + 8
 	have := int(b.next) - int(b.frame.First)
 	if size+frameOverhead > events.MaxFrameBytes || len(evs) > events.MaxFrameEvents {

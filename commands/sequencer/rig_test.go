@@ -289,7 +289,7 @@ func (r *rig) view() {
 	}
 	var cordoned []string
 	v.Model.Membership.EachNode(func(n membership.Node) bool {
-		if n.Cordoned {
+		if n.Lifecycle == membership.Cordoned {
 			cordoned = append(cordoned, n.NodeID)
 		}
 		return true

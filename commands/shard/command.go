@@ -22,7 +22,7 @@ const (
 const MaxOwnershipTTL = time.Hour
 
 // MaxTotal bounds the shards of all namespaces together: the whole state is in
-// memory on every server, some 120 bytes for each shard, and what the log holds
+// memory on every server, some 150 bytes for each shard, and what the log holds
 // is read again at every start.
 const MaxTotal = 4_000_000
 
@@ -92,6 +92,8 @@ type Move struct {
 type Rebalance struct {
 	Namespace string
 	Moves     []Relocation
+	// Drain is set when the owners are being drained: holds do not count then (S9).
+	Drain bool
 }
 
 // Relocation is one group of shards of a Rebalance, all owned by From.
@@ -169,6 +171,9 @@ type CancelMoves struct {
 	Shards    []uint32
 	// TargetLost is set by the controller: refused while the target is eligible.
 	TargetLost bool
+	// DrainOver is set by the controller: refused for moves that are not of a drain,
+	// and while the owner is draining.
+	DrainOver bool
 }
 
 // Pause stops shards from moving and from being placed.

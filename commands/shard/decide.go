@@ -20,6 +20,8 @@ type Nodes interface {
 	Assignable(node, role string) error
 	// Session is the node's present session; 0 without one.
 	Session(node string) events.Position
+	// Draining reports whether the node gives away what it has.
+	Draining(node string) bool
 	Sessions
 }
 
@@ -73,6 +75,8 @@ func (s *State) Decide(meta commands.Meta, cmd commands.Command, nodes Nodes) ([
 		return s.decidePause(c)
 	case Resume:
 		return s.decideResume(c)
+	case Unquarantine:
+		return s.decideUnquarantine(c)
 	}
 	return nil, commands.BadField("command", "a command of shard", "%q is none", cmd.CommandName())
 }
@@ -290,6 +294,9 @@ func (s *State) decidePause(c Pause) ([]*eventsv1.Event, error) {
 	ids, err := ns.selection(c.Shards, func(id uint32, sh *Shard) error {
 		if sh.Paused {
 			return refuseShard(ns, id, "shard_paused", "is paused already")
+		}
+		if sh.Quarantined() {
+			return quarantinedError(ns, id, sh)
 		}
 		if sh.MoveTo != "" {
 			moving = append(moving, id)

@@ -22,6 +22,8 @@ func (s *State) decideAssign(c Assign, nodes Nodes) ([]*eventsv1.Event, error) {
 				return refuseShard(ns, id, "shard_owned", "is owned by %s", sh.Owner)
 			case sh.Paused:
 				return refuseShard(ns, id, "shard_paused", "is paused")
+			case sh.Quarantined():
+				return quarantinedError(ns, id, sh)
 			}
 			return nil
 		}); err != nil {
@@ -112,6 +114,8 @@ func (s *State) decideMove(meta commands.Meta, c Move, nodes Nodes) ([]*eventsv1
 		switch {
 		case sh.Paused:
 			return refuseShard(ns, id, "shard_paused", "is paused")
+		case sh.Quarantined():
+			return quarantinedError(ns, id, sh)
 		case sh.Moving():
 			return refuseShard(ns, id, "shard_moving", "is moving to %s", sh.MoveTo)
 		case sh.Owner == c.To:
@@ -165,10 +169,16 @@ func (s *State) decideRebalance(meta commands.Meta, c Rebalance, nodes Nodes) ([
 		return nil, err
 	}
 	e := &eventsv1.ShardMoveStarted{Namespace: c.Namespace, Cause: eventsv1.ShardCause_SHARD_CAUSE_BALANCE, DeadlineMs: deadline(meta), Stage: eventsv1.MoveStage_MOVE_STAGE_PREPARE}
+	if c.Drain {
+		e.Cause = eventsv1.ShardCause_SHARD_CAUSE_DRAIN
+	}
 	taken := map[uint32]bool{}
 	for _, m := range c.Moves {
 		if err := nodes.Assignable(m.To, ns.Spec.EligibleRole); err != nil {
 			return nil, err
+		}
+		if c.Drain && !nodes.Draining(m.From) {
+			return nil, commands.Refuse("node_not_draining", "node %q is not being drained", m.From)
 		}
 		ids, err := ns.selection(m.Shards, func(id uint32, sh *Shard) error {
 			switch {
@@ -180,7 +190,9 @@ func (s *State) decideRebalance(meta commands.Meta, c Rebalance, nodes Nodes) ([
 				return refuseSilent(ns, id, sh)
 			case sh.Paused:
 				return refuseShard(ns, id, "shard_paused", "is paused")
-			case sh.HeldUntil > meta.Time:
+			case sh.Quarantined():
+				return quarantinedError(ns, id, sh)
+			case sh.HeldUntil > meta.Time && !c.Drain:
 				return refuseShard(ns, id, "shard_held", "is held until %s", time.Unix(0, sh.HeldUntil).UTC().Format(time.RFC3339))
 			}
 			taken[id] = true
@@ -271,7 +283,7 @@ func assignReleased(ns *Namespace, nodes Nodes, ids []uint32, fallback []Target,
 		if sh.MoveTo == "" || b.assignable(h.node, h.session) != nil {
 			h = holder{where[id].NodeID, where[id].Session}
 		}
-		if sh.Paused && h.node != sh.Owner || h.node == "" || b.assignable(h.node, h.session) != nil {
+		if sh.Quarantined() || sh.Paused && h.node != sh.Owner || h.node == "" || b.assignable(h.node, h.session) != nil {
 			continue
 		}
 		if groups[h] == nil {
@@ -326,14 +338,20 @@ func (s *State) decideCancelMoves(c CancelMoves, nodes Nodes) ([]*eventsv1.Event
 		if c.TargetLost && nodes.Assignable(sh.MoveTo, ns.Spec.EligibleRole) == nil {
 			return refuseShard(ns, id, "target_still_eligible", "moves to %s, which is eligible", sh.MoveTo)
 		}
+		if c.DrainOver && (sh.MoveCause != eventsv1.ShardCause_SHARD_CAUSE_DRAIN || nodes.Draining(sh.Owner)) {
+			return refuseShard(ns, id, "drain_goes_on", "moves for another reason, or %s is being drained", sh.Owner)
+		}
 		return nil
 	})
 	if err != nil {
 		return nil, err
 	}
 	cause := eventsv1.ShardCause_SHARD_CAUSE_OPERATOR
-	if c.TargetLost {
+	switch {
+	case c.TargetLost:
 		cause = eventsv1.ShardCause_SHARD_CAUSE_TARGET_LOST
+	case c.DrainOver:
+		cause = eventsv1.ShardCause_SHARD_CAUSE_DRAIN
 	}
 	return []*eventsv1.Event{moveCancelled(c.Namespace, ids, cause)}, nil
 }

@@ -63,6 +63,8 @@ func (s *State) decideRebind(c Rebind, nodes Nodes) ([]*eventsv1.Event, error) {
 		switch {
 		case sh.Owner != c.NodeID || sh.Session != c.From || !sh.Silent:
 			return refuseShard(ns, id, "not_owner", "is not owned by the ended session %d of %s", c.From, c.NodeID)
+		case sh.Quarantined():
+			return quarantinedError(ns, id, sh)
 		case sh.Forced():
 			return refuseShard(ns, id, "move_forced", "is taken from %s", c.NodeID)
 		}
@@ -129,6 +131,8 @@ func (s *State) decideForcedMove(meta commands.Meta, ns *Namespace, c Move, node
 		switch {
 		case sh.Paused:
 			return refuseShard(ns, id, "shard_paused", "is paused")
+		case sh.Quarantined():
+			return quarantinedError(ns, id, sh)
 		case sh.Owner == c.To:
 			return refuseShard(ns, id, "already_owner", "is owned by %s", sh.Owner)
 		case sh.Forced() && sh.MoveTo == c.To:

@@ -18,7 +18,8 @@
 //     session, of the same data directory.
 //  4. A paused shard keeps its owner, is not moved, and, unowned, is not
 //     placed (S10). A held shard is not moved for balance until the hold ends
-//     (S9).
+//     (S9), but for the drain of its owner. Moves of a drain are taken back when
+//     its owner is not draining any more.
 //  5. A namespace is deleted by two facts: NamespaceDeleting, after which
 //     owners release, and NamespaceDeleted, when none owns any more.
 //  6. The version of a shard rises by one with each event that touches it (S4).
@@ -26,12 +27,18 @@
 //     ended (NamespaceCreated says with which it begins; in logs of before it is
 //     1), so that a condition on the one does not fit the other.
 //  7. All namespaces together have at most [MaxTotal] shards.
+//  8. A shard whose owners die within the window of their assignments, one after
+//     the other ([Quarantine]), is quarantined by the decision that closes the
+//     last one's session: unowned, not placed and not moved, until an operator
+//     releases it. An owner that survives the window clears the count; one
+//     that was silent before it was given the shard proves nothing. A close that would quarantine more than MaxAtOnce shards quarantines none.
 //
 // Rejections: namespace_exists, namespace_not_found, namespace_deleting,
 // namespace_in_use, strategy_unknown, ownership_unsupported,
 // shard_count_shrinks, shards_exhausted, shard_not_found, shard_owned, shard_paused,
 // shard_not_paused, shard_moving, shard_not_moving, shard_held, already_owner,
-// not_owner, owner_silent, move_forced, ownership_sticky, node_not_found,
-// node_cordoned, node_not_eligible, session_not_found, session_closing, session_open, deadline_not_reached, target_still_eligible, too_large,
+// shard_quarantined, shard_not_quarantined, not_owner, owner_silent, move_forced, ownership_sticky, node_not_found,
+// node_cordoned, node_draining, node_drained, node_not_eligible, node_not_draining, drain_goes_on,
+// session_not_found, session_closing, session_open, deadline_not_reached, target_still_eligible, too_large,
 // invalid_field, version_mismatch.
 package shard

@@ -11,7 +11,7 @@ import (
 
 // Evolve applies a recorded event; those of other contexts change nothing, but
 // for SessionClosed, which releases what the session owned as the ownership modes
-// say.
+// say, and the policy of quarantine, which says what counts against a shard.
 func (s *State) Evolve(r events.Recorded) {
 	switch e := r.Event.Kind.(type) {
 	case *eventsv1.Event_NamespaceCreated:
@@ -27,7 +27,7 @@ func (s *State) Evolve(r events.Recorded) {
 	case *eventsv1.Event_ShardsAssigned:
 		s.assigned(r, e.ShardsAssigned)
 	case *eventsv1.Event_ShardsReleased:
-		s.released(e.ShardsReleased)
+		s.released(r.Time, e.ShardsReleased)
 	case *eventsv1.Event_ShardMoveStarted:
 		s.moveStarted(e.ShardMoveStarted)
 	case *eventsv1.Event_ShardMoveReleasing:
@@ -39,6 +39,7 @@ func (s *State) Evolve(r events.Recorded) {
 		s.each(e.ShardMoveFailed.Namespace, e.ShardMoveFailed.Shards, func(sh *Shard) {
 			sh.endMove()
 			sh.HeldUntil = held
+			sh.Stuck = e.ShardMoveFailed.Cause
 		})
 	case *eventsv1.Event_ShardMoveCancelled:
 		s.each(e.ShardMoveCancelled.Namespace, e.ShardMoveCancelled.Shards, (*Shard).endMove)
@@ -46,10 +47,19 @@ func (s *State) Evolve(r events.Recorded) {
 		s.each(e.ShardsPaused.Namespace, e.ShardsPaused.Shards, func(sh *Shard) { sh.Paused = true })
 	case *eventsv1.Event_ShardsResumed:
 		s.each(e.ShardsResumed.Namespace, e.ShardsResumed.Shards, func(sh *Shard) { sh.Paused = false })
+	case *eventsv1.Event_ShardsQuarantined:
+		s.each(e.ShardsQuarantined.Namespace, e.ShardsQuarantined.Shards, func(sh *Shard) {
+			sh.endMove()
+			sh.QuarantinedAt = r.Time
+		})
+	case *eventsv1.Event_ShardsUnquarantined:
+		s.each(e.ShardsUnquarantined.Namespace, e.ShardsUnquarantined.Shards, func(sh *Shard) { sh.QuarantinedAt, sh.Deaths = 0, 0 })
+	case *eventsv1.Event_PolicySet:
+		s.policySet(e.PolicySet)
 	case *eventsv1.Event_SessionClosed:
-		s.sessionClosed(e.SessionClosed)
+		s.sessionClosed(r.Time, e.SessionClosed)
 	case *eventsv1.Event_OwnershipExpired:
-		s.ownershipExpired(e.OwnershipExpired)
+		s.ownershipExpired(r.Time, e.OwnershipExpired)
 	}
 }
 
@@ -58,7 +68,7 @@ func (sh *Shard) endMove() {
 }
 
 func (sh *Shard) unown() {
-	sh.LastOwner, sh.Owner, sh.Session, sh.Silent = sh.Owner, "", 0, false
+	sh.LastOwner, sh.Owner, sh.Session, sh.Silent, sh.Stuck = sh.Owner, "", 0, false, 0
 }
 
 func (s *State) each(name string, set *eventsv1.ShardSet, fn func(*Shard)) {
@@ -147,6 +157,7 @@ func (s *State) assigned(r events.Recorded, e *eventsv1.ShardsAssigned) {
 				sh.own(a.NodeId, events.Position(a.Session), r)
 				return
 			}
+			sh.let(r.Time, s.quarantine)
 			sh.bind(a.NodeId, events.Position(a.Session), r)
 		})
 	}
@@ -161,6 +172,9 @@ func (sh *Shard) bind(node string, session events.Position, r events.Recorded) {
 
 func (sh *Shard) own(node string, session events.Position, r events.Recorded) {
 	sh.Owner, sh.Session, sh.Fence, sh.LastOwner, sh.Silent = node, session, r.Position, "", false
+	if sh.AssignedAt == 0 { // else the same node has had it all the time
+		sh.AssignedAt = r.Time
+	}
 }
 
 // hold begins with an assignment that a move asked for, ends with one to another
@@ -174,9 +188,12 @@ func (sh *Shard) hold(node string, now int64) {
 	}
 }
 
-func (s *State) released(e *eventsv1.ShardsReleased) {
+func (s *State) released(now int64, e *eventsv1.ShardsReleased) {
 	for _, a := range e.Releases {
-		s.each(e.Namespace, a.Shards, (*Shard).unown)
+		s.each(e.Namespace, a.Shards, func(sh *Shard) {
+			sh.let(now, s.quarantine)
+			sh.unown()
+		})
 	}
 }
 

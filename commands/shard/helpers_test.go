@@ -15,7 +15,9 @@ import (
 
 // The reasons for which a node may not be given shards are told by the model,
 // which asks membership for this context.
-func TestReasons(t *testing.T) { commandtest.CheckReasons(t, "*.go", "../model/nodes.go") }
+func TestReasons(t *testing.T) {
+	commandtest.CheckReasons(t, "*.go", "../model/nodes.go", "../model/closed.go")
+}
 
 const (
 	placement = eventsv1.ShardCause_SHARD_CAUSE_PLACEMENT

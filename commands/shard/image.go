@@ -58,9 +58,13 @@ func (s *State) Image() []NamespaceImage {
 	return images
 }
 
-// FromImage is the state that had these images.
-func FromImage(images []NamespaceImage, ended EndedImage) *State {
+// Rule is when shards are quarantined.
+func (s *State) Rule() Quarantine { return s.quarantine }
+
+// FromImage is the state that had these images, and this rule of quarantine.
+func FromImage(images []NamespaceImage, ended EndedImage, rule Quarantine) *State {
 	s := NewState()
+	s.quarantine = rule
 	s.floor = ended.Floor
 	for _, one := range ended.Versions {
 		s.ended.Set(one.Name, one.Version)

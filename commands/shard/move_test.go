@@ -226,3 +226,27 @@ func TestHoldStaysWithItsNode(t *testing.T) {
 		t.Errorf("shard 7 is %+v", sh)
 	}
 }
+
+// TestDrainMoves: the drain of its owner moves a shard that is held, and nothing
+// but a drain does; when it is over the moves that are not released are taken back.
+func TestDrainMoves(t *testing.T) {
+	s, m := owned(t)
+	s.When(shard.Move{Namespace: ns, Shards: []uint32{7}, To: "n1"}).ThenDone() // held
+	move := shard.Rebalance{Namespace: ns, Drain: true, Moves: []shard.Relocation{{From: "n1", To: "n3", Shards: []uint32{0, 7}}}}
+	s.When(move).ThenRejected("node_not_draining")
+	s.Given(&eventsv1.NodeDrainStarted{NodeId: "n1"})
+	s.When(move).ThenDone()
+	d, _ := m.Shard.Namespace(ns)
+	if sh := d.Shard(7); sh.MoveTo != "n3" || sh.MoveCause != eventsv1.ShardCause_SHARD_CAUSE_DRAIN {
+		t.Errorf("the held shard is %+v", *sh)
+	}
+	back := shard.CancelMoves{Namespace: ns, Shards: []uint32{0}, DrainOver: true}
+	s.When(back).ThenRejected("drain_goes_on")
+	s.When(shard.Move{Namespace: ns, Shards: []uint32{4}, To: "n3"}).ThenDone()
+	s.When(shard.CancelMoves{Namespace: ns, Shards: []uint32{4}, DrainOver: true}).ThenRejected("drain_goes_on")
+	s.Given(&eventsv1.NodeDrainCancelled{NodeId: "n1"})
+	s.When(back).Then(&eventsv1.ShardMoveCancelled{Namespace: ns, Shards: pack(0), Cause: eventsv1.ShardCause_SHARD_CAUSE_DRAIN})
+	s.Given(&eventsv1.NodeCordoned{NodeId: "n2"}).When(shard.Move{Namespace: ns, Shards: []uint32{1}, To: "n2"}).ThenRejected("node_cordoned")
+	s.Given(&eventsv1.NodeDrainStarted{NodeId: "n2"}).When(shard.Move{Namespace: ns, Shards: []uint32{1}, To: "n2"}).ThenRejected("node_draining")
+	s.Given(&eventsv1.NodeDrained{NodeId: "n2"}).When(shard.Move{Namespace: ns, Shards: []uint32{1}, To: "n2"}).ThenRejected("node_drained")
+}

@@ -103,8 +103,16 @@ func (ns *Namespace) each(of holder, fn func(id uint32, sh *Shard)) {
 	}
 }
 
-// sessionClosed releases what ends with the session; the rest goes on without it.
-func (s *State) sessionClosed(e *eventsv1.SessionClosed) {
+// kills reports whether the close of its owner's session counts as a death of a
+// shard. Silence does not where it does not end the ownership either: who owns may
+// live.
+func (ns *Namespace) kills(sh *Shard, cause eventsv1.SessionCloseCause) bool {
+	return deadly(cause) && (ns.endsWith(sh, cause) || cause == eventsv1.SessionCloseCause_SESSION_CLOSE_CAUSE_RESTARTED)
+}
+
+// sessionClosed releases what ends with the session; the rest goes on without it. A
+// death counts against what it took down with it.
+func (s *State) sessionClosed(now int64, e *eventsv1.SessionClosed) {
 	of := holder{e.NodeId, events.Position(e.Session)}
 	var names []string
 	s.EachNamespace(func(ns *Namespace) bool {
@@ -116,20 +124,34 @@ func (s *State) sessionClosed(e *eventsv1.SessionClosed) {
 	for _, name := range names {
 		ns := s.writable(name)
 		ns.each(of, func(id uint32, sh *Shard) {
-			if ns.endsWith(sh, e.Cause) {
-				ns.edit(id, (*Shard).unown)
-			} else {
-				ns.edit(id, func(sh *Shard) { sh.Silent = true })
-			}
+			ends, killed := ns.endsWith(sh, e.Cause), ns.kills(sh, e.Cause)
+			ns.edit(id, func(sh *Shard) {
+				switch {
+				case killed:
+					sh.died(now, s.quarantine, e.Cause)
+				case ends:
+					sh.let(now, s.quarantine)
+				}
+				if ends {
+					sh.unown()
+				} else {
+					sh.Silent = true
+				}
+			})
 		})
 	}
 }
 
-func (s *State) ownershipExpired(e *eventsv1.OwnershipExpired) {
+func (s *State) ownershipExpired(now int64, e *eventsv1.OwnershipExpired) {
 	of := holder{e.NodeId, events.Position(e.Session)}
 	for _, name := range e.Namespaces {
 		if ns := s.writable(name); ns != nil {
-			ns.each(of, func(id uint32, _ *Shard) { ns.edit(id, (*Shard).unown) })
+			ns.each(of, func(id uint32, _ *Shard) {
+				ns.edit(id, func(sh *Shard) {
+					sh.let(now, s.quarantine)
+					sh.unown()
+				})
+			})
 		}
 	}
 }

@@ -30,10 +30,20 @@ type Shard struct {
 	HeldUntil int64  `cbor:"8,keyasint,omitempty"`
 	Paused    bool   `cbor:"9,keyasint,omitempty"`
 	Version   uint64 `cbor:"10,keyasint"`
+	// Deaths of owners in a row, each within the window of its assignment.
+	Deaths uint8 `cbor:"12,keyasint,omitempty" json:"-"`
+	// AssignedAt is when the owner was given the shard, Unix nanoseconds; 0 while
+	// it is unowned.
+	AssignedAt int64 `cbor:"13,keyasint,omitempty" json:"-"`
+	// QuarantinedAt is since when it is quarantined, Unix nanoseconds; 0 is not.
+	QuarantinedAt int64 `cbor:"14,keyasint,omitempty" json:",omitempty"`
 	// MoveStage is how far the move in flight has come.
 	MoveStage eventsv1.MoveStage `cbor:"15,keyasint,omitempty" json:",omitempty"`
 	// Silent: the owner's session is closed, and the ownership goes on.
 	Silent bool `cbor:"20,keyasint,omitempty" json:",omitempty"`
+	// Stuck is why its last move failed, 0 when it did not: the owner did not release
+	// it, or the target did not prepare. HeldUntil is when it may be asked for again.
+	Stuck eventsv1.ShardCause `cbor:"40,keyasint,omitempty" json:",omitempty"`
 }
 
 // Moving reports whether a move from an owner is in flight.
@@ -77,6 +87,8 @@ type Namespace struct {
 	moving  int
 	// silent counts the silent shards of each ended session, by holderKey.
 	silent btree.Map[string, int]
+	// quarantined are among the unowned.
+	quarantined int
 }
 
 // State holds the namespaces. Use [NewState]. It has one owner.
@@ -88,19 +100,22 @@ type State struct {
 	// of those before, floor is the highest of all.
 	ended btree.Map[string, uint64]
 	floor uint64
+	// quarantine is the rule in force.
+	quarantine Quarantine
 }
 
 // maxEnded bounds the names that are remembered one by one.
 const maxEnded = 10_000
 
 // NewState returns the state of an empty log.
-func NewState() *State { return &State{token: &token{}} }
+func NewState() *State { return &State{token: &token{}, quarantine: DefaultQuarantine()} }
 
 // Clone returns an independent state that shares what neither changes. The
 // original is frozen from then on: it may be read, by anyone, and Evolve
 // panics.
 func (s *State) Clone() *State {
-	c := &State{token: &token{}, namespaces: *s.namespaces.Copy(), total: s.total, ended: *s.ended.Copy(), floor: s.floor}
+	c := &State{token: &token{}, namespaces: *s.namespaces.Copy(), total: s.total, ended: *s.ended.Copy(), floor: s.floor,
+		quarantine: s.quarantine}
 	s.token = nil
 	return c
 }
@@ -168,6 +183,10 @@ func (ns *Namespace) Owned(node string) int {
 // Unowned is the number of shards without an owner.
 func (ns *Namespace) Unowned() int { return ns.unowned }
 
+// Quarantined is the number of unowned shards that stay so until an operator
+// releases them.
+func (ns *Namespace) Quarantined() int { return ns.quarantined }
+
 // Moving is the number of shards of which a move from an owner is in flight.
 func (ns *Namespace) Moving() int { return ns.moving }
 
@@ -187,7 +206,7 @@ func (s *State) writable(name string) *Namespace {
 	c := &Namespace{
 		Name: ns.Name, Spec: ns.Spec, Version: ns.Version, Deleting: ns.Deleting,
 		token: s.token, pages: append([]*page(nil), ns.pages...),
-		owned: *ns.owned.Copy(), unowned: ns.unowned, moving: ns.moving, silent: *ns.silent.Copy(),
+		owned: *ns.owned.Copy(), unowned: ns.unowned, moving: ns.moving, silent: *ns.silent.Copy(), quarantined: ns.quarantined,
 	}
 	s.namespaces.Set(name, c)
 	return c
@@ -217,6 +236,9 @@ func (ns *Namespace) count(sh *Shard, by int) {
 	}
 	if sh.Owner == "" {
 		ns.unowned += by
+		if sh.Quarantined() {
+			ns.quarantined += by
+		}
 		return
 	}
 	add(&ns.owned, sh.Owner, by)

@@ -39,7 +39,7 @@ func TestTotal(t *testing.T) {
 		if err := do(cmd); err != nil || s.Total() != total {
 			t.Errorf("%+v: %v; %d shards in all, want %d", cmd, err, s.Total(), total)
 		}
-		if again := FromImage(s.Image(), s.Ended()); again.Total() != total {
+		if again := FromImage(s.Image(), s.Ended(), s.Rule()); again.Total() != total {
 			t.Errorf("%+v: the image has %d shards, want %d", cmd, again.Total(), total)
 		}
 	}

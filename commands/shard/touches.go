@@ -39,6 +39,10 @@ func (s *State) Touches(e *eventsv1.Event) int {
 		return named(k.ShardsPaused)
 	case *eventsv1.Event_ShardsResumed:
 		return named(k.ShardsResumed)
+	case *eventsv1.Event_ShardsQuarantined:
+		return named(k.ShardsQuarantined)
+	case *eventsv1.Event_ShardsUnquarantined:
+		return named(k.ShardsUnquarantined)
 	}
 	return 0
 }

@@ -276,7 +276,6 @@ func (x *Meta) GetRequestHash() []byte {
 // Event is one fact. Field numbers are for ever; each context has its block:
 // control 10, policy 30, membership 40, leadership 70, shard 100, plan 150,
 // cluster 200, identity 250, schedule 300. Kept free for their own issues:
-// 31 PolicyRemoved.
 type Event struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Types that are valid to be assigned to Kind:
@@ -288,6 +287,7 @@ type Event struct {
 	//	*Event_LogTailHealed
 	//	*Event_ReplicaReplaced
 	//	*Event_PolicySet
+	//	*Event_PolicyRemoved
 	//	*Event_NodeJoined
 	//	*Event_NodeUpdated
 	//	*Event_NodeLeft
@@ -298,6 +298,10 @@ type Event struct {
 	//	*Event_SessionClosed
 	//	*Event_ServerLost
 	//	*Event_ServerReturned
+	//	*Event_NodeDrainStarted
+	//	*Event_NodeDrainCancelled
+	//	*Event_NodeDrained
+	//	*Event_NodeDrainStalled
 	//	*Event_CandidacyDeclared
 	//	*Event_CandidacyWithdrawn
 	//	*Event_LeadershipGranted
@@ -317,6 +321,13 @@ type Event struct {
 	//	*Event_OwnershipExpired
 	//	*Event_ShardMoveReleasing
 	//	*Event_ShardsHandedOver
+	//	*Event_ShardsQuarantined
+	//	*Event_ShardsUnquarantined
+	//	*Event_ScheduleCreated
+	//	*Event_ScheduleRemoved
+	//	*Event_ScheduleFired
+	//	*Event_SchedulePaused
+	//	*Event_ScheduleResumed
 	Kind          isEvent_Kind `protobuf_oneof:"kind"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -422,6 +433,15 @@ func (x *Event) GetPolicySet() *PolicySet {
 	return nil
 }
 
+func (x *Event) GetPolicyRemoved() *PolicyRemoved {
+	if x != nil {
+		if x, ok := x.Kind.(*Event_PolicyRemoved); ok {
+			return x.PolicyRemoved
+		}
+	}
+	return nil
+}
+
 func (x *Event) GetNodeJoined() *NodeJoined {
 	if x != nil {
 		if x, ok := x.Kind.(*Event_NodeJoined); ok {
@@ -507,6 +527,42 @@ func (x *Event) GetServerReturned() *ServerReturned {
 	if x != nil {
 		if x, ok := x.Kind.(*Event_ServerReturned); ok {
 			return x.ServerReturned
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetNodeDrainStarted() *NodeDrainStarted {
+	if x != nil {
+		if x, ok := x.Kind.(*Event_NodeDrainStarted); ok {
+			return x.NodeDrainStarted
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetNodeDrainCancelled() *NodeDrainCancelled {
+	if x != nil {
+		if x, ok := x.Kind.(*Event_NodeDrainCancelled); ok {
+			return x.NodeDrainCancelled
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetNodeDrained() *NodeDrained {
+	if x != nil {
+		if x, ok := x.Kind.(*Event_NodeDrained); ok {
+			return x.NodeDrained
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetNodeDrainStalled() *NodeDrainStalled {
+	if x != nil {
+		if x, ok := x.Kind.(*Event_NodeDrainStalled); ok {
+			return x.NodeDrainStalled
 		}
 	}
 	return nil
@@ -683,6 +739,69 @@ func (x *Event) GetShardsHandedOver() *ShardsHandedOver {
 	return nil
 }
 
+func (x *Event) GetShardsQuarantined() *ShardsQuarantined {
+	if x != nil {
+		if x, ok := x.Kind.(*Event_ShardsQuarantined); ok {
+			return x.ShardsQuarantined
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetShardsUnquarantined() *ShardsUnquarantined {
+	if x != nil {
+		if x, ok := x.Kind.(*Event_ShardsUnquarantined); ok {
+			return x.ShardsUnquarantined
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetScheduleCreated() *ScheduleCreated {
+	if x != nil {
+		if x, ok := x.Kind.(*Event_ScheduleCreated); ok {
+			return x.ScheduleCreated
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetScheduleRemoved() *ScheduleRemoved {
+	if x != nil {
+		if x, ok := x.Kind.(*Event_ScheduleRemoved); ok {
+			return x.ScheduleRemoved
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetScheduleFired() *ScheduleFired {
+	if x != nil {
+		if x, ok := x.Kind.(*Event_ScheduleFired); ok {
+			return x.ScheduleFired
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetSchedulePaused() *SchedulePaused {
+	if x != nil {
+		if x, ok := x.Kind.(*Event_SchedulePaused); ok {
+			return x.SchedulePaused
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetScheduleResumed() *ScheduleResumed {
+	if x != nil {
+		if x, ok := x.Kind.(*Event_ScheduleResumed); ok {
+			return x.ScheduleResumed
+		}
+	}
+	return nil
+}
+
 type isEvent_Kind interface {
 	isEvent_Kind()
 }
@@ -713,6 +832,10 @@ type Event_ReplicaReplaced struct {
 
 type Event_PolicySet struct {
 	PolicySet *PolicySet `protobuf:"bytes,30,opt,name=policy_set,json=policySet,proto3,oneof"`
+}
+
+type Event_PolicyRemoved struct {
+	PolicyRemoved *PolicyRemoved `protobuf:"bytes,31,opt,name=policy_removed,json=policyRemoved,proto3,oneof"`
 }
 
 type Event_NodeJoined struct {
@@ -753,6 +876,22 @@ type Event_ServerLost struct {
 
 type Event_ServerReturned struct {
 	ServerReturned *ServerReturned `protobuf:"bytes,49,opt,name=server_returned,json=serverReturned,proto3,oneof"`
+}
+
+type Event_NodeDrainStarted struct {
+	NodeDrainStarted *NodeDrainStarted `protobuf:"bytes,50,opt,name=node_drain_started,json=nodeDrainStarted,proto3,oneof"`
+}
+
+type Event_NodeDrainCancelled struct {
+	NodeDrainCancelled *NodeDrainCancelled `protobuf:"bytes,51,opt,name=node_drain_cancelled,json=nodeDrainCancelled,proto3,oneof"`
+}
+
+type Event_NodeDrained struct {
+	NodeDrained *NodeDrained `protobuf:"bytes,52,opt,name=node_drained,json=nodeDrained,proto3,oneof"`
+}
+
+type Event_NodeDrainStalled struct {
+	NodeDrainStalled *NodeDrainStalled `protobuf:"bytes,53,opt,name=node_drain_stalled,json=nodeDrainStalled,proto3,oneof"`
 }
 
 type Event_CandidacyDeclared struct {
@@ -831,6 +970,34 @@ type Event_ShardsHandedOver struct {
 	ShardsHandedOver *ShardsHandedOver `protobuf:"bytes,113,opt,name=shards_handed_over,json=shardsHandedOver,proto3,oneof"`
 }
 
+type Event_ShardsQuarantined struct {
+	ShardsQuarantined *ShardsQuarantined `protobuf:"bytes,114,opt,name=shards_quarantined,json=shardsQuarantined,proto3,oneof"`
+}
+
+type Event_ShardsUnquarantined struct {
+	ShardsUnquarantined *ShardsUnquarantined `protobuf:"bytes,115,opt,name=shards_unquarantined,json=shardsUnquarantined,proto3,oneof"`
+}
+
+type Event_ScheduleCreated struct {
+	ScheduleCreated *ScheduleCreated `protobuf:"bytes,300,opt,name=schedule_created,json=scheduleCreated,proto3,oneof"`
+}
+
+type Event_ScheduleRemoved struct {
+	ScheduleRemoved *ScheduleRemoved `protobuf:"bytes,301,opt,name=schedule_removed,json=scheduleRemoved,proto3,oneof"`
+}
+
+type Event_ScheduleFired struct {
+	ScheduleFired *ScheduleFired `protobuf:"bytes,302,opt,name=schedule_fired,json=scheduleFired,proto3,oneof"`
+}
+
+type Event_SchedulePaused struct {
+	SchedulePaused *SchedulePaused `protobuf:"bytes,303,opt,name=schedule_paused,json=schedulePaused,proto3,oneof"`
+}
+
+type Event_ScheduleResumed struct {
+	ScheduleResumed *ScheduleResumed `protobuf:"bytes,304,opt,name=schedule_resumed,json=scheduleResumed,proto3,oneof"`
+}
+
 func (*Event_EraStarted) isEvent_Kind() {}
 
 func (*Event_LogSealed) isEvent_Kind() {}
@@ -844,6 +1011,8 @@ func (*Event_LogTailHealed) isEvent_Kind() {}
 func (*Event_ReplicaReplaced) isEvent_Kind() {}
 
 func (*Event_PolicySet) isEvent_Kind() {}
+
+func (*Event_PolicyRemoved) isEvent_Kind() {}
 
 func (*Event_NodeJoined) isEvent_Kind() {}
 
@@ -864,6 +1033,14 @@ func (*Event_SessionClosed) isEvent_Kind() {}
 func (*Event_ServerLost) isEvent_Kind() {}
 
 func (*Event_ServerReturned) isEvent_Kind() {}
+
+func (*Event_NodeDrainStarted) isEvent_Kind() {}
+
+func (*Event_NodeDrainCancelled) isEvent_Kind() {}
+
+func (*Event_NodeDrained) isEvent_Kind() {}
+
+func (*Event_NodeDrainStalled) isEvent_Kind() {}
 
 func (*Event_CandidacyDeclared) isEvent_Kind() {}
 
@@ -903,11 +1080,25 @@ func (*Event_ShardMoveReleasing) isEvent_Kind() {}
 
 func (*Event_ShardsHandedOver) isEvent_Kind() {}
 
+func (*Event_ShardsQuarantined) isEvent_Kind() {}
+
+func (*Event_ShardsUnquarantined) isEvent_Kind() {}
+
+func (*Event_ScheduleCreated) isEvent_Kind() {}
+
+func (*Event_ScheduleRemoved) isEvent_Kind() {}
+
+func (*Event_ScheduleFired) isEvent_Kind() {}
+
+func (*Event_SchedulePaused) isEvent_Kind() {}
+
+func (*Event_ScheduleResumed) isEvent_Kind() {}
+
 var File_events_v1_frame_proto protoreflect.FileDescriptor
 
 const file_events_v1_frame_proto_rawDesc = "" +
 	"\n" +
-	"\x15events/v1/frame.proto\x12\x13omnirelay.events.v1\x1a\x17events/v1/control.proto\x1a\x1aevents/v1/leadership.proto\x1a\x1aevents/v1/membership.proto\x1a\x16events/v1/policy.proto\x1a\x15events/v1/shard.proto\"\xb4\x01\n" +
+	"\x15events/v1/frame.proto\x12\x13omnirelay.events.v1\x1a\x17events/v1/control.proto\x1a\x1aevents/v1/leadership.proto\x1a\x1aevents/v1/membership.proto\x1a\x16events/v1/policy.proto\x1a\x18events/v1/schedule.proto\x1a\x15events/v1/shard.proto\"\xb4\x01\n" +
 	"\x05Frame\x12\x15\n" +
 	"\x06log_id\x18\x01 \x01(\fR\x05logId\x12\x10\n" +
 	"\x03era\x18\x02 \x01(\x04R\x03era\x12\x14\n" +
@@ -926,7 +1117,7 @@ const file_events_v1_frame_proto_rawDesc = "" +
 	"\fcausation_id\x18\x05 \x01(\tR\vcausationId\x12\x18\n" +
 	"\acommand\x18\x06 \x01(\tR\acommand\x12'\n" +
 	"\x0fidempotency_key\x18\a \x01(\fR\x0eidempotencyKey\x12!\n" +
-	"\frequest_hash\x18\b \x01(\fR\vrequestHash\"\xc6\x16\n" +
+	"\frequest_hash\x18\b \x01(\fR\vrequestHash\"\xb8\x1e\n" +
 	"\x05Event\x12B\n" +
 	"\vera_started\x18\n" +
 	" \x01(\v2\x1f.omnirelay.events.v1.EraStartedH\x00R\n" +
@@ -940,7 +1131,8 @@ const file_events_v1_frame_proto_rawDesc = "" +
 	"\x0flog_tail_healed\x18\x0e \x01(\v2\".omnirelay.events.v1.LogTailHealedH\x00R\rlogTailHealed\x12Q\n" +
 	"\x10replica_replaced\x18\x0f \x01(\v2$.omnirelay.events.v1.ReplicaReplacedH\x00R\x0freplicaReplaced\x12?\n" +
 	"\n" +
-	"policy_set\x18\x1e \x01(\v2\x1e.omnirelay.events.v1.PolicySetH\x00R\tpolicySet\x12B\n" +
+	"policy_set\x18\x1e \x01(\v2\x1e.omnirelay.events.v1.PolicySetH\x00R\tpolicySet\x12K\n" +
+	"\x0epolicy_removed\x18\x1f \x01(\v2\".omnirelay.events.v1.PolicyRemovedH\x00R\rpolicyRemoved\x12B\n" +
 	"\vnode_joined\x18( \x01(\v2\x1f.omnirelay.events.v1.NodeJoinedH\x00R\n" +
 	"nodeJoined\x12E\n" +
 	"\fnode_updated\x18) \x01(\v2 .omnirelay.events.v1.NodeUpdatedH\x00R\vnodeUpdated\x12<\n" +
@@ -952,7 +1144,11 @@ const file_events_v1_frame_proto_rawDesc = "" +
 	"\x0esession_closed\x18/ \x01(\v2\".omnirelay.events.v1.SessionClosedH\x00R\rsessionClosed\x12B\n" +
 	"\vserver_lost\x180 \x01(\v2\x1f.omnirelay.events.v1.ServerLostH\x00R\n" +
 	"serverLost\x12N\n" +
-	"\x0fserver_returned\x181 \x01(\v2#.omnirelay.events.v1.ServerReturnedH\x00R\x0eserverReturned\x12W\n" +
+	"\x0fserver_returned\x181 \x01(\v2#.omnirelay.events.v1.ServerReturnedH\x00R\x0eserverReturned\x12U\n" +
+	"\x12node_drain_started\x182 \x01(\v2%.omnirelay.events.v1.NodeDrainStartedH\x00R\x10nodeDrainStarted\x12[\n" +
+	"\x14node_drain_cancelled\x183 \x01(\v2'.omnirelay.events.v1.NodeDrainCancelledH\x00R\x12nodeDrainCancelled\x12E\n" +
+	"\fnode_drained\x184 \x01(\v2 .omnirelay.events.v1.NodeDrainedH\x00R\vnodeDrained\x12U\n" +
+	"\x12node_drain_stalled\x185 \x01(\v2%.omnirelay.events.v1.NodeDrainStalledH\x00R\x10nodeDrainStalled\x12W\n" +
 	"\x12candidacy_declared\x18F \x01(\v2&.omnirelay.events.v1.CandidacyDeclaredH\x00R\x11candidacyDeclared\x12Z\n" +
 	"\x13candidacy_withdrawn\x18G \x01(\v2'.omnirelay.events.v1.CandidacyWithdrawnH\x00R\x12candidacyWithdrawn\x12W\n" +
 	"\x12leadership_granted\x18H \x01(\v2&.omnirelay.events.v1.LeadershipGrantedH\x00R\x11leadershipGranted\x12Z\n" +
@@ -971,7 +1167,14 @@ const file_events_v1_frame_proto_rawDesc = "" +
 	"\x0eshards_resumed\x18n \x01(\v2\".omnirelay.events.v1.ShardsResumedH\x00R\rshardsResumed\x12T\n" +
 	"\x11ownership_expired\x18o \x01(\v2%.omnirelay.events.v1.OwnershipExpiredH\x00R\x10ownershipExpired\x12[\n" +
 	"\x14shard_move_releasing\x18p \x01(\v2'.omnirelay.events.v1.ShardMoveReleasingH\x00R\x12shardMoveReleasing\x12U\n" +
-	"\x12shards_handed_over\x18q \x01(\v2%.omnirelay.events.v1.ShardsHandedOverH\x00R\x10shardsHandedOverB\x06\n" +
+	"\x12shards_handed_over\x18q \x01(\v2%.omnirelay.events.v1.ShardsHandedOverH\x00R\x10shardsHandedOver\x12W\n" +
+	"\x12shards_quarantined\x18r \x01(\v2&.omnirelay.events.v1.ShardsQuarantinedH\x00R\x11shardsQuarantined\x12]\n" +
+	"\x14shards_unquarantined\x18s \x01(\v2(.omnirelay.events.v1.ShardsUnquarantinedH\x00R\x13shardsUnquarantined\x12R\n" +
+	"\x10schedule_created\x18\xac\x02 \x01(\v2$.omnirelay.events.v1.ScheduleCreatedH\x00R\x0fscheduleCreated\x12R\n" +
+	"\x10schedule_removed\x18\xad\x02 \x01(\v2$.omnirelay.events.v1.ScheduleRemovedH\x00R\x0fscheduleRemoved\x12L\n" +
+	"\x0eschedule_fired\x18\xae\x02 \x01(\v2\".omnirelay.events.v1.ScheduleFiredH\x00R\rscheduleFired\x12O\n" +
+	"\x0fschedule_paused\x18\xaf\x02 \x01(\v2#.omnirelay.events.v1.SchedulePausedH\x00R\x0eschedulePaused\x12R\n" +
+	"\x10schedule_resumed\x18\xb0\x02 \x01(\v2$.omnirelay.events.v1.ScheduleResumedH\x00R\x0fscheduleResumedB\x06\n" +
 	"\x04kindB3Z1github.com/omnirelay/omnirelay/events/v1;eventsv1b\x06proto3"
 
 var (
@@ -988,46 +1191,58 @@ func file_events_v1_frame_proto_rawDescGZIP() []byte {
 
 var file_events_v1_frame_proto_msgTypes = make([]protoimpl.MessageInfo, 4)
 var file_events_v1_frame_proto_goTypes = []any{
-	(*Frame)(nil),              // 0: omnirelay.events.v1.Frame
-	(*Decision)(nil),           // 1: omnirelay.events.v1.Decision
-	(*Meta)(nil),               // 2: omnirelay.events.v1.Meta
-	(*Event)(nil),              // 3: omnirelay.events.v1.Event
-	(*EraStarted)(nil),         // 4: omnirelay.events.v1.EraStarted
-	(*LogSealed)(nil),          // 5: omnirelay.events.v1.LogSealed
-	(*LogResumed)(nil),         // 6: omnirelay.events.v1.LogResumed
-	(*EraSettled)(nil),         // 7: omnirelay.events.v1.EraSettled
-	(*LogTailHealed)(nil),      // 8: omnirelay.events.v1.LogTailHealed
-	(*ReplicaReplaced)(nil),    // 9: omnirelay.events.v1.ReplicaReplaced
-	(*PolicySet)(nil),          // 10: omnirelay.events.v1.PolicySet
-	(*NodeJoined)(nil),         // 11: omnirelay.events.v1.NodeJoined
-	(*NodeUpdated)(nil),        // 12: omnirelay.events.v1.NodeUpdated
-	(*NodeLeft)(nil),           // 13: omnirelay.events.v1.NodeLeft
-	(*NodeCordoned)(nil),       // 14: omnirelay.events.v1.NodeCordoned
-	(*NodeUncordoned)(nil),     // 15: omnirelay.events.v1.NodeUncordoned
-	(*SessionOpened)(nil),      // 16: omnirelay.events.v1.SessionOpened
-	(*SessionClosing)(nil),     // 17: omnirelay.events.v1.SessionClosing
-	(*SessionClosed)(nil),      // 18: omnirelay.events.v1.SessionClosed
-	(*ServerLost)(nil),         // 19: omnirelay.events.v1.ServerLost
-	(*ServerReturned)(nil),     // 20: omnirelay.events.v1.ServerReturned
-	(*CandidacyDeclared)(nil),  // 21: omnirelay.events.v1.CandidacyDeclared
-	(*CandidacyWithdrawn)(nil), // 22: omnirelay.events.v1.CandidacyWithdrawn
-	(*LeadershipGranted)(nil),  // 23: omnirelay.events.v1.LeadershipGranted
-	(*LeadershipResigned)(nil), // 24: omnirelay.events.v1.LeadershipResigned
-	(*LeadershipExpired)(nil),  // 25: omnirelay.events.v1.LeadershipExpired
-	(*NamespaceCreated)(nil),   // 26: omnirelay.events.v1.NamespaceCreated
-	(*NamespaceUpdated)(nil),   // 27: omnirelay.events.v1.NamespaceUpdated
-	(*NamespaceDeleting)(nil),  // 28: omnirelay.events.v1.NamespaceDeleting
-	(*NamespaceDeleted)(nil),   // 29: omnirelay.events.v1.NamespaceDeleted
-	(*ShardsAssigned)(nil),     // 30: omnirelay.events.v1.ShardsAssigned
-	(*ShardsReleased)(nil),     // 31: omnirelay.events.v1.ShardsReleased
-	(*ShardMoveStarted)(nil),   // 32: omnirelay.events.v1.ShardMoveStarted
-	(*ShardMoveFailed)(nil),    // 33: omnirelay.events.v1.ShardMoveFailed
-	(*ShardMoveCancelled)(nil), // 34: omnirelay.events.v1.ShardMoveCancelled
-	(*ShardsPaused)(nil),       // 35: omnirelay.events.v1.ShardsPaused
-	(*ShardsResumed)(nil),      // 36: omnirelay.events.v1.ShardsResumed
-	(*OwnershipExpired)(nil),   // 37: omnirelay.events.v1.OwnershipExpired
-	(*ShardMoveReleasing)(nil), // 38: omnirelay.events.v1.ShardMoveReleasing
-	(*ShardsHandedOver)(nil),   // 39: omnirelay.events.v1.ShardsHandedOver
+	(*Frame)(nil),               // 0: omnirelay.events.v1.Frame
+	(*Decision)(nil),            // 1: omnirelay.events.v1.Decision
+	(*Meta)(nil),                // 2: omnirelay.events.v1.Meta
+	(*Event)(nil),               // 3: omnirelay.events.v1.Event
+	(*EraStarted)(nil),          // 4: omnirelay.events.v1.EraStarted
+	(*LogSealed)(nil),           // 5: omnirelay.events.v1.LogSealed
+	(*LogResumed)(nil),          // 6: omnirelay.events.v1.LogResumed
+	(*EraSettled)(nil),          // 7: omnirelay.events.v1.EraSettled
+	(*LogTailHealed)(nil),       // 8: omnirelay.events.v1.LogTailHealed
+	(*ReplicaReplaced)(nil),     // 9: omnirelay.events.v1.ReplicaReplaced
+	(*PolicySet)(nil),           // 10: omnirelay.events.v1.PolicySet
+	(*PolicyRemoved)(nil),       // 11: omnirelay.events.v1.PolicyRemoved
+	(*NodeJoined)(nil),          // 12: omnirelay.events.v1.NodeJoined
+	(*NodeUpdated)(nil),         // 13: omnirelay.events.v1.NodeUpdated
+	(*NodeLeft)(nil),            // 14: omnirelay.events.v1.NodeLeft
+	(*NodeCordoned)(nil),        // 15: omnirelay.events.v1.NodeCordoned
+	(*NodeUncordoned)(nil),      // 16: omnirelay.events.v1.NodeUncordoned
+	(*SessionOpened)(nil),       // 17: omnirelay.events.v1.SessionOpened
+	(*SessionClosing)(nil),      // 18: omnirelay.events.v1.SessionClosing
+	(*SessionClosed)(nil),       // 19: omnirelay.events.v1.SessionClosed
+	(*ServerLost)(nil),          // 20: omnirelay.events.v1.ServerLost
+	(*ServerReturned)(nil),      // 21: omnirelay.events.v1.ServerReturned
+	(*NodeDrainStarted)(nil),    // 22: omnirelay.events.v1.NodeDrainStarted
+	(*NodeDrainCancelled)(nil),  // 23: omnirelay.events.v1.NodeDrainCancelled
+	(*NodeDrained)(nil),         // 24: omnirelay.events.v1.NodeDrained
+	(*NodeDrainStalled)(nil),    // 25: omnirelay.events.v1.NodeDrainStalled
+	(*CandidacyDeclared)(nil),   // 26: omnirelay.events.v1.CandidacyDeclared
+	(*CandidacyWithdrawn)(nil),  // 27: omnirelay.events.v1.CandidacyWithdrawn
+	(*LeadershipGranted)(nil),   // 28: omnirelay.events.v1.LeadershipGranted
+	(*LeadershipResigned)(nil),  // 29: omnirelay.events.v1.LeadershipResigned
+	(*LeadershipExpired)(nil),   // 30: omnirelay.events.v1.LeadershipExpired
+	(*NamespaceCreated)(nil),    // 31: omnirelay.events.v1.NamespaceCreated
+	(*NamespaceUpdated)(nil),    // 32: omnirelay.events.v1.NamespaceUpdated
+	(*NamespaceDeleting)(nil),   // 33: omnirelay.events.v1.NamespaceDeleting
+	(*NamespaceDeleted)(nil),    // 34: omnirelay.events.v1.NamespaceDeleted
+	(*ShardsAssigned)(nil),      // 35: omnirelay.events.v1.ShardsAssigned
+	(*ShardsReleased)(nil),      // 36: omnirelay.events.v1.ShardsReleased
+	(*ShardMoveStarted)(nil),    // 37: omnirelay.events.v1.ShardMoveStarted
+	(*ShardMoveFailed)(nil),     // 38: omnirelay.events.v1.ShardMoveFailed
+	(*ShardMoveCancelled)(nil),  // 39: omnirelay.events.v1.ShardMoveCancelled
+	(*ShardsPaused)(nil),        // 40: omnirelay.events.v1.ShardsPaused
+	(*ShardsResumed)(nil),       // 41: omnirelay.events.v1.ShardsResumed
+	(*OwnershipExpired)(nil),    // 42: omnirelay.events.v1.OwnershipExpired
+	(*ShardMoveReleasing)(nil),  // 43: omnirelay.events.v1.ShardMoveReleasing
+	(*ShardsHandedOver)(nil),    // 44: omnirelay.events.v1.ShardsHandedOver
+	(*ShardsQuarantined)(nil),   // 45: omnirelay.events.v1.ShardsQuarantined
+	(*ShardsUnquarantined)(nil), // 46: omnirelay.events.v1.ShardsUnquarantined
+	(*ScheduleCreated)(nil),     // 47: omnirelay.events.v1.ScheduleCreated
+	(*ScheduleRemoved)(nil),     // 48: omnirelay.events.v1.ScheduleRemoved
+	(*ScheduleFired)(nil),       // 49: omnirelay.events.v1.ScheduleFired
+	(*SchedulePaused)(nil),      // 50: omnirelay.events.v1.SchedulePaused
+	(*ScheduleResumed)(nil),     // 51: omnirelay.events.v1.ScheduleResumed
 }
 var file_events_v1_frame_proto_depIdxs = []int32{
 	1,  // 0: omnirelay.events.v1.Frame.decisions:type_name -> omnirelay.events.v1.Decision
@@ -1040,40 +1255,52 @@ var file_events_v1_frame_proto_depIdxs = []int32{
 	8,  // 7: omnirelay.events.v1.Event.log_tail_healed:type_name -> omnirelay.events.v1.LogTailHealed
 	9,  // 8: omnirelay.events.v1.Event.replica_replaced:type_name -> omnirelay.events.v1.ReplicaReplaced
 	10, // 9: omnirelay.events.v1.Event.policy_set:type_name -> omnirelay.events.v1.PolicySet
-	11, // 10: omnirelay.events.v1.Event.node_joined:type_name -> omnirelay.events.v1.NodeJoined
-	12, // 11: omnirelay.events.v1.Event.node_updated:type_name -> omnirelay.events.v1.NodeUpdated
-	13, // 12: omnirelay.events.v1.Event.node_left:type_name -> omnirelay.events.v1.NodeLeft
-	14, // 13: omnirelay.events.v1.Event.node_cordoned:type_name -> omnirelay.events.v1.NodeCordoned
-	15, // 14: omnirelay.events.v1.Event.node_uncordoned:type_name -> omnirelay.events.v1.NodeUncordoned
-	16, // 15: omnirelay.events.v1.Event.session_opened:type_name -> omnirelay.events.v1.SessionOpened
-	17, // 16: omnirelay.events.v1.Event.session_closing:type_name -> omnirelay.events.v1.SessionClosing
-	18, // 17: omnirelay.events.v1.Event.session_closed:type_name -> omnirelay.events.v1.SessionClosed
-	19, // 18: omnirelay.events.v1.Event.server_lost:type_name -> omnirelay.events.v1.ServerLost
-	20, // 19: omnirelay.events.v1.Event.server_returned:type_name -> omnirelay.events.v1.ServerReturned
-	21, // 20: omnirelay.events.v1.Event.candidacy_declared:type_name -> omnirelay.events.v1.CandidacyDeclared
-	22, // 21: omnirelay.events.v1.Event.candidacy_withdrawn:type_name -> omnirelay.events.v1.CandidacyWithdrawn
-	23, // 22: omnirelay.events.v1.Event.leadership_granted:type_name -> omnirelay.events.v1.LeadershipGranted
-	24, // 23: omnirelay.events.v1.Event.leadership_resigned:type_name -> omnirelay.events.v1.LeadershipResigned
-	25, // 24: omnirelay.events.v1.Event.leadership_expired:type_name -> omnirelay.events.v1.LeadershipExpired
-	26, // 25: omnirelay.events.v1.Event.namespace_created:type_name -> omnirelay.events.v1.NamespaceCreated
-	27, // 26: omnirelay.events.v1.Event.namespace_updated:type_name -> omnirelay.events.v1.NamespaceUpdated
-	28, // 27: omnirelay.events.v1.Event.namespace_deleting:type_name -> omnirelay.events.v1.NamespaceDeleting
-	29, // 28: omnirelay.events.v1.Event.namespace_deleted:type_name -> omnirelay.events.v1.NamespaceDeleted
-	30, // 29: omnirelay.events.v1.Event.shards_assigned:type_name -> omnirelay.events.v1.ShardsAssigned
-	31, // 30: omnirelay.events.v1.Event.shards_released:type_name -> omnirelay.events.v1.ShardsReleased
-	32, // 31: omnirelay.events.v1.Event.shard_move_started:type_name -> omnirelay.events.v1.ShardMoveStarted
-	33, // 32: omnirelay.events.v1.Event.shard_move_failed:type_name -> omnirelay.events.v1.ShardMoveFailed
-	34, // 33: omnirelay.events.v1.Event.shard_move_cancelled:type_name -> omnirelay.events.v1.ShardMoveCancelled
-	35, // 34: omnirelay.events.v1.Event.shards_paused:type_name -> omnirelay.events.v1.ShardsPaused
-	36, // 35: omnirelay.events.v1.Event.shards_resumed:type_name -> omnirelay.events.v1.ShardsResumed
-	37, // 36: omnirelay.events.v1.Event.ownership_expired:type_name -> omnirelay.events.v1.OwnershipExpired
-	38, // 37: omnirelay.events.v1.Event.shard_move_releasing:type_name -> omnirelay.events.v1.ShardMoveReleasing
-	39, // 38: omnirelay.events.v1.Event.shards_handed_over:type_name -> omnirelay.events.v1.ShardsHandedOver
-	39, // [39:39] is the sub-list for method output_type
-	39, // [39:39] is the sub-list for method input_type
-	39, // [39:39] is the sub-list for extension type_name
-	39, // [39:39] is the sub-list for extension extendee
-	0,  // [0:39] is the sub-list for field type_name
+	11, // 10: omnirelay.events.v1.Event.policy_removed:type_name -> omnirelay.events.v1.PolicyRemoved
+	12, // 11: omnirelay.events.v1.Event.node_joined:type_name -> omnirelay.events.v1.NodeJoined
+	13, // 12: omnirelay.events.v1.Event.node_updated:type_name -> omnirelay.events.v1.NodeUpdated
+	14, // 13: omnirelay.events.v1.Event.node_left:type_name -> omnirelay.events.v1.NodeLeft
+	15, // 14: omnirelay.events.v1.Event.node_cordoned:type_name -> omnirelay.events.v1.NodeCordoned
+	16, // 15: omnirelay.events.v1.Event.node_uncordoned:type_name -> omnirelay.events.v1.NodeUncordoned
+	17, // 16: omnirelay.events.v1.Event.session_opened:type_name -> omnirelay.events.v1.SessionOpened
+	18, // 17: omnirelay.events.v1.Event.session_closing:type_name -> omnirelay.events.v1.SessionClosing
+	19, // 18: omnirelay.events.v1.Event.session_closed:type_name -> omnirelay.events.v1.SessionClosed
+	20, // 19: omnirelay.events.v1.Event.server_lost:type_name -> omnirelay.events.v1.ServerLost
+	21, // 20: omnirelay.events.v1.Event.server_returned:type_name -> omnirelay.events.v1.ServerReturned
+	22, // 21: omnirelay.events.v1.Event.node_drain_started:type_name -> omnirelay.events.v1.NodeDrainStarted
+	23, // 22: omnirelay.events.v1.Event.node_drain_cancelled:type_name -> omnirelay.events.v1.NodeDrainCancelled
+	24, // 23: omnirelay.events.v1.Event.node_drained:type_name -> omnirelay.events.v1.NodeDrained
+	25, // 24: omnirelay.events.v1.Event.node_drain_stalled:type_name -> omnirelay.events.v1.NodeDrainStalled
+	26, // 25: omnirelay.events.v1.Event.candidacy_declared:type_name -> omnirelay.events.v1.CandidacyDeclared
+	27, // 26: omnirelay.events.v1.Event.candidacy_withdrawn:type_name -> omnirelay.events.v1.CandidacyWithdrawn
+	28, // 27: omnirelay.events.v1.Event.leadership_granted:type_name -> omnirelay.events.v1.LeadershipGranted
+	29, // 28: omnirelay.events.v1.Event.leadership_resigned:type_name -> omnirelay.events.v1.LeadershipResigned
+	30, // 29: omnirelay.events.v1.Event.leadership_expired:type_name -> omnirelay.events.v1.LeadershipExpired
+	31, // 30: omnirelay.events.v1.Event.namespace_created:type_name -> omnirelay.events.v1.NamespaceCreated
+	32, // 31: omnirelay.events.v1.Event.namespace_updated:type_name -> omnirelay.events.v1.NamespaceUpdated
+	33, // 32: omnirelay.events.v1.Event.namespace_deleting:type_name -> omnirelay.events.v1.NamespaceDeleting
+	34, // 33: omnirelay.events.v1.Event.namespace_deleted:type_name -> omnirelay.events.v1.NamespaceDeleted
+	35, // 34: omnirelay.events.v1.Event.shards_assigned:type_name -> omnirelay.events.v1.ShardsAssigned
+	36, // 35: omnirelay.events.v1.Event.shards_released:type_name -> omnirelay.events.v1.ShardsReleased
+	37, // 36: omnirelay.events.v1.Event.shard_move_started:type_name -> omnirelay.events.v1.ShardMoveStarted
+	38, // 37: omnirelay.events.v1.Event.shard_move_failed:type_name -> omnirelay.events.v1.ShardMoveFailed
+	39, // 38: omnirelay.events.v1.Event.shard_move_cancelled:type_name -> omnirelay.events.v1.ShardMoveCancelled
+	40, // 39: omnirelay.events.v1.Event.shards_paused:type_name -> omnirelay.events.v1.ShardsPaused
+	41, // 40: omnirelay.events.v1.Event.shards_resumed:type_name -> omnirelay.events.v1.ShardsResumed
+	42, // 41: omnirelay.events.v1.Event.ownership_expired:type_name -> omnirelay.events.v1.OwnershipExpired
+	43, // 42: omnirelay.events.v1.Event.shard_move_releasing:type_name -> omnirelay.events.v1.ShardMoveReleasing
+	44, // 43: omnirelay.events.v1.Event.shards_handed_over:type_name -> omnirelay.events.v1.ShardsHandedOver
+	45, // 44: omnirelay.events.v1.Event.shards_quarantined:type_name -> omnirelay.events.v1.ShardsQuarantined
+	46, // 45: omnirelay.events.v1.Event.shards_unquarantined:type_name -> omnirelay.events.v1.ShardsUnquarantined
+	47, // 46: omnirelay.events.v1.Event.schedule_created:type_name -> omnirelay.events.v1.ScheduleCreated
+	48, // 47: omnirelay.events.v1.Event.schedule_removed:type_name -> omnirelay.events.v1.ScheduleRemoved
+	49, // 48: omnirelay.events.v1.Event.schedule_fired:type_name -> omnirelay.events.v1.ScheduleFired
+	50, // 49: omnirelay.events.v1.Event.schedule_paused:type_name -> omnirelay.events.v1.SchedulePaused
+	51, // 50: omnirelay.events.v1.Event.schedule_resumed:type_name -> omnirelay.events.v1.ScheduleResumed
+	51, // [51:51] is the sub-list for method output_type
+	51, // [51:51] is the sub-list for method input_type
+	51, // [51:51] is the sub-list for extension type_name
+	51, // [51:51] is the sub-list for extension extendee
+	0,  // [0:51] is the sub-list for field type_name
 }
 
 func init() { file_events_v1_frame_proto_init() }
@@ -1085,6 +1312,7 @@ func file_events_v1_frame_proto_init() {
 	file_events_v1_leadership_proto_init()
 	file_events_v1_membership_proto_init()
 	file_events_v1_policy_proto_init()
+	file_events_v1_schedule_proto_init()
 	file_events_v1_shard_proto_init()
 	file_events_v1_frame_proto_msgTypes[3].OneofWrappers = []any{
 		(*Event_EraStarted)(nil),
@@ -1094,6 +1322,7 @@ func file_events_v1_frame_proto_init() {
 		(*Event_LogTailHealed)(nil),
 		(*Event_ReplicaReplaced)(nil),
 		(*Event_PolicySet)(nil),
+		(*Event_PolicyRemoved)(nil),
 		(*Event_NodeJoined)(nil),
 		(*Event_NodeUpdated)(nil),
 		(*Event_NodeLeft)(nil),
@@ -1104,6 +1333,10 @@ func file_events_v1_frame_proto_init() {
 		(*Event_SessionClosed)(nil),
 		(*Event_ServerLost)(nil),
 		(*Event_ServerReturned)(nil),
+		(*Event_NodeDrainStarted)(nil),
+		(*Event_NodeDrainCancelled)(nil),
+		(*Event_NodeDrained)(nil),
+		(*Event_NodeDrainStalled)(nil),
 		(*Event_CandidacyDeclared)(nil),
 		(*Event_CandidacyWithdrawn)(nil),
 		(*Event_LeadershipGranted)(nil),
@@ -1123,6 +1356,13 @@ func file_events_v1_frame_proto_init() {
 		(*Event_OwnershipExpired)(nil),
 		(*Event_ShardMoveReleasing)(nil),
 		(*Event_ShardsHandedOver)(nil),
+		(*Event_ShardsQuarantined)(nil),
+		(*Event_ShardsUnquarantined)(nil),
+		(*Event_ScheduleCreated)(nil),
+		(*Event_ScheduleRemoved)(nil),
+		(*Event_ScheduleFired)(nil),
+		(*Event_SchedulePaused)(nil),
+		(*Event_ScheduleResumed)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{

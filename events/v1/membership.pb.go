@@ -379,8 +379,10 @@ func (x *NodeLeft) GetNodeId() string {
 }
 
 type NodeCordoned struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	NodeId        string                 `protobuf:"bytes,1,opt,name=node_id,json=nodeId,proto3" json:"node_id,omitempty"`
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	NodeId string                 `protobuf:"bytes,1,opt,name=node_id,json=nodeId,proto3" json:"node_id,omitempty"`
+	// Name of the maintenance window that asked for it; empty when an operator did.
+	Window        string `protobuf:"bytes,2,opt,name=window,proto3" json:"window,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -422,9 +424,19 @@ func (x *NodeCordoned) GetNodeId() string {
 	return ""
 }
 
+func (x *NodeCordoned) GetWindow() string {
+	if x != nil {
+		return x.Window
+	}
+	return ""
+}
+
+// NodeUncordoned: a cordoned or drained node takes shards and leaderships again.
 type NodeUncordoned struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	NodeId        string                 `protobuf:"bytes,1,opt,name=node_id,json=nodeId,proto3" json:"node_id,omitempty"`
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	NodeId string                 `protobuf:"bytes,1,opt,name=node_id,json=nodeId,proto3" json:"node_id,omitempty"`
+	// Name of the maintenance window that is over; empty when an operator asked.
+	Window        string `protobuf:"bytes,2,opt,name=window,proto3" json:"window,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -466,6 +478,303 @@ func (x *NodeUncordoned) GetNodeId() string {
 	return ""
 }
 
+func (x *NodeUncordoned) GetWindow() string {
+	if x != nil {
+		return x.Window
+	}
+	return ""
+}
+
+// NodeDrainStarted: the node takes nothing new, and what it has moves away. For a
+// node that is draining already it gives a new deadline.
+type NodeDrainStarted struct {
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	NodeId string                 `protobuf:"bytes,1,opt,name=node_id,json=nodeId,proto3" json:"node_id,omitempty"`
+	// Unix milliseconds. The drain goes on after it; what blocks it is noted then.
+	DeadlineMs int64 `protobuf:"varint,2,opt,name=deadline_ms,json=deadlineMs,proto3" json:"deadline_ms,omitempty"`
+	// Name of the maintenance window that asked for it; empty when an operator did.
+	Window        string `protobuf:"bytes,3,opt,name=window,proto3" json:"window,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *NodeDrainStarted) Reset() {
+	*x = NodeDrainStarted{}
+	mi := &file_events_v1_membership_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *NodeDrainStarted) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*NodeDrainStarted) ProtoMessage() {}
+
+func (x *NodeDrainStarted) ProtoReflect() protoreflect.Message {
+	mi := &file_events_v1_membership_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use NodeDrainStarted.ProtoReflect.Descriptor instead.
+func (*NodeDrainStarted) Descriptor() ([]byte, []int) {
+	return file_events_v1_membership_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *NodeDrainStarted) GetNodeId() string {
+	if x != nil {
+		return x.NodeId
+	}
+	return ""
+}
+
+func (x *NodeDrainStarted) GetDeadlineMs() int64 {
+	if x != nil {
+		return x.DeadlineMs
+	}
+	return 0
+}
+
+func (x *NodeDrainStarted) GetWindow() string {
+	if x != nil {
+		return x.Window
+	}
+	return ""
+}
+
+// NodeDrainCancelled: the node is active again and keeps what it still has.
+type NodeDrainCancelled struct {
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	NodeId string                 `protobuf:"bytes,1,opt,name=node_id,json=nodeId,proto3" json:"node_id,omitempty"`
+	// Name of the maintenance window that is over; empty when an operator asked.
+	Window        string `protobuf:"bytes,2,opt,name=window,proto3" json:"window,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *NodeDrainCancelled) Reset() {
+	*x = NodeDrainCancelled{}
+	mi := &file_events_v1_membership_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *NodeDrainCancelled) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*NodeDrainCancelled) ProtoMessage() {}
+
+func (x *NodeDrainCancelled) ProtoReflect() protoreflect.Message {
+	mi := &file_events_v1_membership_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use NodeDrainCancelled.ProtoReflect.Descriptor instead.
+func (*NodeDrainCancelled) Descriptor() ([]byte, []int) {
+	return file_events_v1_membership_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *NodeDrainCancelled) GetNodeId() string {
+	if x != nil {
+		return x.NodeId
+	}
+	return ""
+}
+
+func (x *NodeDrainCancelled) GetWindow() string {
+	if x != nil {
+		return x.Window
+	}
+	return ""
+}
+
+// NodeDrained: the node owns nothing, leads nothing, and has nothing in flight.
+type NodeDrained struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	NodeId        string                 `protobuf:"bytes,1,opt,name=node_id,json=nodeId,proto3" json:"node_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *NodeDrained) Reset() {
+	*x = NodeDrained{}
+	mi := &file_events_v1_membership_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *NodeDrained) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*NodeDrained) ProtoMessage() {}
+
+func (x *NodeDrained) ProtoReflect() protoreflect.Message {
+	mi := &file_events_v1_membership_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use NodeDrained.ProtoReflect.Descriptor instead.
+func (*NodeDrained) Descriptor() ([]byte, []int) {
+	return file_events_v1_membership_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *NodeDrained) GetNodeId() string {
+	if x != nil {
+		return x.NodeId
+	}
+	return ""
+}
+
+// NodeDrainStalled: the deadline of a drain passed. The drain goes on.
+type NodeDrainStalled struct {
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	NodeId string                 `protobuf:"bytes,1,opt,name=node_id,json=nodeId,proto3" json:"node_id,omitempty"`
+	// What was left then, at most 32; what blocks stands before what is on its way.
+	Blockers []*DrainBlocker `protobuf:"bytes,2,rep,name=blockers,proto3" json:"blockers,omitempty"`
+	// How many more there were.
+	More          uint32 `protobuf:"varint,3,opt,name=more,proto3" json:"more,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *NodeDrainStalled) Reset() {
+	*x = NodeDrainStalled{}
+	mi := &file_events_v1_membership_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *NodeDrainStalled) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*NodeDrainStalled) ProtoMessage() {}
+
+func (x *NodeDrainStalled) ProtoReflect() protoreflect.Message {
+	mi := &file_events_v1_membership_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use NodeDrainStalled.ProtoReflect.Descriptor instead.
+func (*NodeDrainStalled) Descriptor() ([]byte, []int) {
+	return file_events_v1_membership_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *NodeDrainStalled) GetNodeId() string {
+	if x != nil {
+		return x.NodeId
+	}
+	return ""
+}
+
+func (x *NodeDrainStalled) GetBlockers() []*DrainBlocker {
+	if x != nil {
+		return x.Blockers
+	}
+	return nil
+}
+
+func (x *NodeDrainStalled) GetMore() uint32 {
+	if x != nil {
+		return x.More
+	}
+	return 0
+}
+
+// DrainBlocker is one thing that keeps a node from being drained.
+type DrainBlocker struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// "shard", "leadership", "hold" (what the node says that it runs) or "node".
+	Kind string `protobuf:"bytes,1,opt,name=kind,proto3" json:"kind,omitempty"`
+	// "ns/shard", a scope, or a node id.
+	Reference string `protobuf:"bytes,2,opt,name=reference,proto3" json:"reference,omitempty"`
+	// One word, for example "paused" or "owner_not_releasing".
+	Reason        string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DrainBlocker) Reset() {
+	*x = DrainBlocker{}
+	mi := &file_events_v1_membership_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DrainBlocker) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DrainBlocker) ProtoMessage() {}
+
+func (x *DrainBlocker) ProtoReflect() protoreflect.Message {
+	mi := &file_events_v1_membership_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DrainBlocker.ProtoReflect.Descriptor instead.
+func (*DrainBlocker) Descriptor() ([]byte, []int) {
+	return file_events_v1_membership_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *DrainBlocker) GetKind() string {
+	if x != nil {
+		return x.Kind
+	}
+	return ""
+}
+
+func (x *DrainBlocker) GetReference() string {
+	if x != nil {
+		return x.Reference
+	}
+	return ""
+}
+
+func (x *DrainBlocker) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
 // ServerLost: a server of the control plane does not take part any more. It
 // stays a member of its cluster, and its name stays taken.
 type ServerLost struct {
@@ -478,7 +787,7 @@ type ServerLost struct {
 
 func (x *ServerLost) Reset() {
 	*x = ServerLost{}
-	mi := &file_events_v1_membership_proto_msgTypes[6]
+	mi := &file_events_v1_membership_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -490,7 +799,7 @@ func (x *ServerLost) String() string {
 func (*ServerLost) ProtoMessage() {}
 
 func (x *ServerLost) ProtoReflect() protoreflect.Message {
-	mi := &file_events_v1_membership_proto_msgTypes[6]
+	mi := &file_events_v1_membership_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -503,7 +812,7 @@ func (x *ServerLost) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ServerLost.ProtoReflect.Descriptor instead.
 func (*ServerLost) Descriptor() ([]byte, []int) {
-	return file_events_v1_membership_proto_rawDescGZIP(), []int{6}
+	return file_events_v1_membership_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *ServerLost) GetNodeId() string {
@@ -530,7 +839,7 @@ type ServerReturned struct {
 
 func (x *ServerReturned) Reset() {
 	*x = ServerReturned{}
-	mi := &file_events_v1_membership_proto_msgTypes[7]
+	mi := &file_events_v1_membership_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -542,7 +851,7 @@ func (x *ServerReturned) String() string {
 func (*ServerReturned) ProtoMessage() {}
 
 func (x *ServerReturned) ProtoReflect() protoreflect.Message {
-	mi := &file_events_v1_membership_proto_msgTypes[7]
+	mi := &file_events_v1_membership_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -555,7 +864,7 @@ func (x *ServerReturned) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ServerReturned.ProtoReflect.Descriptor instead.
 func (*ServerReturned) Descriptor() ([]byte, []int) {
-	return file_events_v1_membership_proto_rawDescGZIP(), []int{7}
+	return file_events_v1_membership_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *ServerReturned) GetNodeId() string {
@@ -584,7 +893,7 @@ type SessionOpened struct {
 
 func (x *SessionOpened) Reset() {
 	*x = SessionOpened{}
-	mi := &file_events_v1_membership_proto_msgTypes[8]
+	mi := &file_events_v1_membership_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -596,7 +905,7 @@ func (x *SessionOpened) String() string {
 func (*SessionOpened) ProtoMessage() {}
 
 func (x *SessionOpened) ProtoReflect() protoreflect.Message {
-	mi := &file_events_v1_membership_proto_msgTypes[8]
+	mi := &file_events_v1_membership_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -609,7 +918,7 @@ func (x *SessionOpened) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionOpened.ProtoReflect.Descriptor instead.
 func (*SessionOpened) Descriptor() ([]byte, []int) {
-	return file_events_v1_membership_proto_rawDescGZIP(), []int{8}
+	return file_events_v1_membership_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *SessionOpened) GetNodeId() string {
@@ -654,7 +963,7 @@ type SessionClosing struct {
 
 func (x *SessionClosing) Reset() {
 	*x = SessionClosing{}
-	mi := &file_events_v1_membership_proto_msgTypes[9]
+	mi := &file_events_v1_membership_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -666,7 +975,7 @@ func (x *SessionClosing) String() string {
 func (*SessionClosing) ProtoMessage() {}
 
 func (x *SessionClosing) ProtoReflect() protoreflect.Message {
-	mi := &file_events_v1_membership_proto_msgTypes[9]
+	mi := &file_events_v1_membership_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -679,7 +988,7 @@ func (x *SessionClosing) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionClosing.ProtoReflect.Descriptor instead.
 func (*SessionClosing) Descriptor() ([]byte, []int) {
-	return file_events_v1_membership_proto_rawDescGZIP(), []int{9}
+	return file_events_v1_membership_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *SessionClosing) GetNodeId() string {
@@ -717,7 +1026,7 @@ type SessionClosed struct {
 
 func (x *SessionClosed) Reset() {
 	*x = SessionClosed{}
-	mi := &file_events_v1_membership_proto_msgTypes[10]
+	mi := &file_events_v1_membership_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -729,7 +1038,7 @@ func (x *SessionClosed) String() string {
 func (*SessionClosed) ProtoMessage() {}
 
 func (x *SessionClosed) ProtoReflect() protoreflect.Message {
-	mi := &file_events_v1_membership_proto_msgTypes[10]
+	mi := &file_events_v1_membership_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -742,7 +1051,7 @@ func (x *SessionClosed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionClosed.ProtoReflect.Descriptor instead.
 func (*SessionClosed) Descriptor() ([]byte, []int) {
-	return file_events_v1_membership_proto_rawDescGZIP(), []int{10}
+	return file_events_v1_membership_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *SessionClosed) GetNodeId() string {
@@ -791,11 +1100,31 @@ const file_events_v1_membership_proto_rawDesc = "" +
 	"\vNodeUpdated\x127\n" +
 	"\x04node\x18\x01 \x01(\v2#.omnirelay.events.v1.NodeDescriptorR\x04node\"#\n" +
 	"\bNodeLeft\x12\x17\n" +
-	"\anode_id\x18\x01 \x01(\tR\x06nodeId\"'\n" +
+	"\anode_id\x18\x01 \x01(\tR\x06nodeId\"?\n" +
 	"\fNodeCordoned\x12\x17\n" +
-	"\anode_id\x18\x01 \x01(\tR\x06nodeId\")\n" +
+	"\anode_id\x18\x01 \x01(\tR\x06nodeId\x12\x16\n" +
+	"\x06window\x18\x02 \x01(\tR\x06window\"A\n" +
 	"\x0eNodeUncordoned\x12\x17\n" +
-	"\anode_id\x18\x01 \x01(\tR\x06nodeId\"a\n" +
+	"\anode_id\x18\x01 \x01(\tR\x06nodeId\x12\x16\n" +
+	"\x06window\x18\x02 \x01(\tR\x06window\"d\n" +
+	"\x10NodeDrainStarted\x12\x17\n" +
+	"\anode_id\x18\x01 \x01(\tR\x06nodeId\x12\x1f\n" +
+	"\vdeadline_ms\x18\x02 \x01(\x03R\n" +
+	"deadlineMs\x12\x16\n" +
+	"\x06window\x18\x03 \x01(\tR\x06window\"E\n" +
+	"\x12NodeDrainCancelled\x12\x17\n" +
+	"\anode_id\x18\x01 \x01(\tR\x06nodeId\x12\x16\n" +
+	"\x06window\x18\x02 \x01(\tR\x06window\"&\n" +
+	"\vNodeDrained\x12\x17\n" +
+	"\anode_id\x18\x01 \x01(\tR\x06nodeId\"~\n" +
+	"\x10NodeDrainStalled\x12\x17\n" +
+	"\anode_id\x18\x01 \x01(\tR\x06nodeId\x12=\n" +
+	"\bblockers\x18\x02 \x03(\v2!.omnirelay.events.v1.DrainBlockerR\bblockers\x12\x12\n" +
+	"\x04more\x18\x03 \x01(\rR\x04more\"X\n" +
+	"\fDrainBlocker\x12\x12\n" +
+	"\x04kind\x18\x01 \x01(\tR\x04kind\x12\x1c\n" +
+	"\treference\x18\x02 \x01(\tR\treference\x12\x16\n" +
+	"\x06reason\x18\x03 \x01(\tR\x06reason\"a\n" +
 	"\n" +
 	"ServerLost\x12\x17\n" +
 	"\anode_id\x18\x01 \x01(\tR\x06nodeId\x12:\n" +
@@ -840,35 +1169,41 @@ func file_events_v1_membership_proto_rawDescGZIP() []byte {
 }
 
 var file_events_v1_membership_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_events_v1_membership_proto_msgTypes = make([]protoimpl.MessageInfo, 12)
+var file_events_v1_membership_proto_msgTypes = make([]protoimpl.MessageInfo, 17)
 var file_events_v1_membership_proto_goTypes = []any{
-	(ServerLossCause)(0),   // 0: omnirelay.events.v1.ServerLossCause
-	(SessionCloseCause)(0), // 1: omnirelay.events.v1.SessionCloseCause
-	(*NodeDescriptor)(nil), // 2: omnirelay.events.v1.NodeDescriptor
-	(*NodeJoined)(nil),     // 3: omnirelay.events.v1.NodeJoined
-	(*NodeUpdated)(nil),    // 4: omnirelay.events.v1.NodeUpdated
-	(*NodeLeft)(nil),       // 5: omnirelay.events.v1.NodeLeft
-	(*NodeCordoned)(nil),   // 6: omnirelay.events.v1.NodeCordoned
-	(*NodeUncordoned)(nil), // 7: omnirelay.events.v1.NodeUncordoned
-	(*ServerLost)(nil),     // 8: omnirelay.events.v1.ServerLost
-	(*ServerReturned)(nil), // 9: omnirelay.events.v1.ServerReturned
-	(*SessionOpened)(nil),  // 10: omnirelay.events.v1.SessionOpened
-	(*SessionClosing)(nil), // 11: omnirelay.events.v1.SessionClosing
-	(*SessionClosed)(nil),  // 12: omnirelay.events.v1.SessionClosed
-	nil,                    // 13: omnirelay.events.v1.NodeDescriptor.LabelsEntry
+	(ServerLossCause)(0),       // 0: omnirelay.events.v1.ServerLossCause
+	(SessionCloseCause)(0),     // 1: omnirelay.events.v1.SessionCloseCause
+	(*NodeDescriptor)(nil),     // 2: omnirelay.events.v1.NodeDescriptor
+	(*NodeJoined)(nil),         // 3: omnirelay.events.v1.NodeJoined
+	(*NodeUpdated)(nil),        // 4: omnirelay.events.v1.NodeUpdated
+	(*NodeLeft)(nil),           // 5: omnirelay.events.v1.NodeLeft
+	(*NodeCordoned)(nil),       // 6: omnirelay.events.v1.NodeCordoned
+	(*NodeUncordoned)(nil),     // 7: omnirelay.events.v1.NodeUncordoned
+	(*NodeDrainStarted)(nil),   // 8: omnirelay.events.v1.NodeDrainStarted
+	(*NodeDrainCancelled)(nil), // 9: omnirelay.events.v1.NodeDrainCancelled
+	(*NodeDrained)(nil),        // 10: omnirelay.events.v1.NodeDrained
+	(*NodeDrainStalled)(nil),   // 11: omnirelay.events.v1.NodeDrainStalled
+	(*DrainBlocker)(nil),       // 12: omnirelay.events.v1.DrainBlocker
+	(*ServerLost)(nil),         // 13: omnirelay.events.v1.ServerLost
+	(*ServerReturned)(nil),     // 14: omnirelay.events.v1.ServerReturned
+	(*SessionOpened)(nil),      // 15: omnirelay.events.v1.SessionOpened
+	(*SessionClosing)(nil),     // 16: omnirelay.events.v1.SessionClosing
+	(*SessionClosed)(nil),      // 17: omnirelay.events.v1.SessionClosed
+	nil,                        // 18: omnirelay.events.v1.NodeDescriptor.LabelsEntry
 }
 var file_events_v1_membership_proto_depIdxs = []int32{
-	13, // 0: omnirelay.events.v1.NodeDescriptor.labels:type_name -> omnirelay.events.v1.NodeDescriptor.LabelsEntry
+	18, // 0: omnirelay.events.v1.NodeDescriptor.labels:type_name -> omnirelay.events.v1.NodeDescriptor.LabelsEntry
 	2,  // 1: omnirelay.events.v1.NodeJoined.node:type_name -> omnirelay.events.v1.NodeDescriptor
 	2,  // 2: omnirelay.events.v1.NodeUpdated.node:type_name -> omnirelay.events.v1.NodeDescriptor
-	0,  // 3: omnirelay.events.v1.ServerLost.cause:type_name -> omnirelay.events.v1.ServerLossCause
-	1,  // 4: omnirelay.events.v1.SessionClosing.cause:type_name -> omnirelay.events.v1.SessionCloseCause
-	1,  // 5: omnirelay.events.v1.SessionClosed.cause:type_name -> omnirelay.events.v1.SessionCloseCause
-	6,  // [6:6] is the sub-list for method output_type
-	6,  // [6:6] is the sub-list for method input_type
-	6,  // [6:6] is the sub-list for extension type_name
-	6,  // [6:6] is the sub-list for extension extendee
-	0,  // [0:6] is the sub-list for field type_name
+	12, // 3: omnirelay.events.v1.NodeDrainStalled.blockers:type_name -> omnirelay.events.v1.DrainBlocker
+	0,  // 4: omnirelay.events.v1.ServerLost.cause:type_name -> omnirelay.events.v1.ServerLossCause
+	1,  // 5: omnirelay.events.v1.SessionClosing.cause:type_name -> omnirelay.events.v1.SessionCloseCause
+	1,  // 6: omnirelay.events.v1.SessionClosed.cause:type_name -> omnirelay.events.v1.SessionCloseCause
+	7,  // [7:7] is the sub-list for method output_type
+	7,  // [7:7] is the sub-list for method input_type
+	7,  // [7:7] is the sub-list for extension type_name
+	7,  // [7:7] is the sub-list for extension extendee
+	0,  // [0:7] is the sub-list for field type_name
 }
 
 func init() { file_events_v1_membership_proto_init() }
@@ -882,7 +1217,7 @@ func file_events_v1_membership_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_events_v1_membership_proto_rawDesc), len(file_events_v1_membership_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   12,
+			NumMessages:   17,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -21,6 +21,59 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+type MaintenanceImpact int32
+
+const (
+	MaintenanceImpact_MAINTENANCE_IMPACT_UNSPECIFIED MaintenanceImpact = 0
+	// Nothing is done: the window is for people to know.
+	MaintenanceImpact_MAINTENANCE_IMPACT_NONE   MaintenanceImpact = 1
+	MaintenanceImpact_MAINTENANCE_IMPACT_CORDON MaintenanceImpact = 2
+	MaintenanceImpact_MAINTENANCE_IMPACT_DRAIN  MaintenanceImpact = 3
+)
+
+// Enum value maps for MaintenanceImpact.
+var (
+	MaintenanceImpact_name = map[int32]string{
+		0: "MAINTENANCE_IMPACT_UNSPECIFIED",
+		1: "MAINTENANCE_IMPACT_NONE",
+		2: "MAINTENANCE_IMPACT_CORDON",
+		3: "MAINTENANCE_IMPACT_DRAIN",
+	}
+	MaintenanceImpact_value = map[string]int32{
+		"MAINTENANCE_IMPACT_UNSPECIFIED": 0,
+		"MAINTENANCE_IMPACT_NONE":        1,
+		"MAINTENANCE_IMPACT_CORDON":      2,
+		"MAINTENANCE_IMPACT_DRAIN":       3,
+	}
+)
+
+func (x MaintenanceImpact) Enum() *MaintenanceImpact {
+	p := new(MaintenanceImpact)
+	*p = x
+	return p
+}
+
+func (x MaintenanceImpact) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (MaintenanceImpact) Descriptor() protoreflect.EnumDescriptor {
+	return file_events_v1_policy_proto_enumTypes[0].Descriptor()
+}
+
+func (MaintenanceImpact) Type() protoreflect.EnumType {
+	return &file_events_v1_policy_proto_enumTypes[0]
+}
+
+func (x MaintenanceImpact) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use MaintenanceImpact.Descriptor instead.
+func (MaintenanceImpact) EnumDescriptor() ([]byte, []int) {
+	return file_events_v1_policy_proto_rawDescGZIP(), []int{0}
+}
+
 // PolicySet sets a policy of any kind; what must agree across nodes is a
 // policy, hence an event, and never a setting of one server.
 type PolicySet struct {
@@ -34,6 +87,8 @@ type PolicySet struct {
 	// Types that are valid to be assigned to Spec:
 	//
 	//	*PolicySet_Session
+	//	*PolicySet_Maintenance
+	//	*PolicySet_Quarantine
 	Spec          isPolicySet_Spec `protobuf_oneof:"spec"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -106,6 +161,24 @@ func (x *PolicySet) GetSession() *SessionPolicy {
 	return nil
 }
 
+func (x *PolicySet) GetMaintenance() *MaintenancePolicy {
+	if x != nil {
+		if x, ok := x.Spec.(*PolicySet_Maintenance); ok {
+			return x.Maintenance
+		}
+	}
+	return nil
+}
+
+func (x *PolicySet) GetQuarantine() *QuarantinePolicy {
+	if x != nil {
+		if x, ok := x.Spec.(*PolicySet_Quarantine); ok {
+			return x.Quarantine
+		}
+	}
+	return nil
+}
+
 type isPolicySet_Spec interface {
 	isPolicySet_Spec()
 }
@@ -114,7 +187,179 @@ type PolicySet_Session struct {
 	Session *SessionPolicy `protobuf:"bytes,10,opt,name=session,proto3,oneof"`
 }
 
+type PolicySet_Maintenance struct {
+	Maintenance *MaintenancePolicy `protobuf:"bytes,11,opt,name=maintenance,proto3,oneof"`
+}
+
+type PolicySet_Quarantine struct {
+	Quarantine *QuarantinePolicy `protobuf:"bytes,12,opt,name=quarantine,proto3,oneof"`
+}
+
 func (*PolicySet_Session) isPolicySet_Spec() {}
+
+func (*PolicySet_Maintenance) isPolicySet_Spec() {}
+
+func (*PolicySet_Quarantine) isPolicySet_Spec() {}
+
+// PolicyRemoved takes a policy away. Its name is free again; versions go on.
+type PolicyRemoved struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Kind  string                 `protobuf:"bytes,1,opt,name=kind,proto3" json:"kind,omitempty"`
+	Name  string                 `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
+	// The version that it had.
+	Version       uint64 `protobuf:"varint,3,opt,name=version,proto3" json:"version,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PolicyRemoved) Reset() {
+	*x = PolicyRemoved{}
+	mi := &file_events_v1_policy_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PolicyRemoved) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PolicyRemoved) ProtoMessage() {}
+
+func (x *PolicyRemoved) ProtoReflect() protoreflect.Message {
+	mi := &file_events_v1_policy_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PolicyRemoved.ProtoReflect.Descriptor instead.
+func (*PolicyRemoved) Descriptor() ([]byte, []int) {
+	return file_events_v1_policy_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *PolicyRemoved) GetKind() string {
+	if x != nil {
+		return x.Kind
+	}
+	return ""
+}
+
+func (x *PolicyRemoved) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *PolicyRemoved) GetVersion() uint64 {
+	if x != nil {
+		return x.Version
+	}
+	return 0
+}
+
+// MaintenancePolicy is kind "maintenance", named as its window: the nodes that it
+// is about are in the state of its impact from its start to its end.
+type MaintenancePolicy struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Nodes by id.
+	NodeIds []string `protobuf:"bytes,1,rep,name=node_ids,json=nodeIds,proto3" json:"node_ids,omitempty"`
+	// And nodes whose labels match all of these, "key=value" or "key".
+	Selectors []string `protobuf:"bytes,2,rep,name=selectors,proto3" json:"selectors,omitempty"`
+	// Unix milliseconds; the end is the first moment after the window.
+	StartMs int64             `protobuf:"varint,3,opt,name=start_ms,json=startMs,proto3" json:"start_ms,omitempty"`
+	EndMs   int64             `protobuf:"varint,4,opt,name=end_ms,json=endMs,proto3" json:"end_ms,omitempty"`
+	Impact  MaintenanceImpact `protobuf:"varint,5,opt,name=impact,proto3,enum=omnirelay.events.v1.MaintenanceImpact" json:"impact,omitempty"`
+	Reason  string            `protobuf:"bytes,6,opt,name=reason,proto3" json:"reason,omitempty"`
+	// How long each node has to be drained, milliseconds.
+	DrainDeadlineMs uint32 `protobuf:"varint,7,opt,name=drain_deadline_ms,json=drainDeadlineMs,proto3" json:"drain_deadline_ms,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
+}
+
+func (x *MaintenancePolicy) Reset() {
+	*x = MaintenancePolicy{}
+	mi := &file_events_v1_policy_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MaintenancePolicy) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MaintenancePolicy) ProtoMessage() {}
+
+func (x *MaintenancePolicy) ProtoReflect() protoreflect.Message {
+	mi := &file_events_v1_policy_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MaintenancePolicy.ProtoReflect.Descriptor instead.
+func (*MaintenancePolicy) Descriptor() ([]byte, []int) {
+	return file_events_v1_policy_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *MaintenancePolicy) GetNodeIds() []string {
+	if x != nil {
+		return x.NodeIds
+	}
+	return nil
+}
+
+func (x *MaintenancePolicy) GetSelectors() []string {
+	if x != nil {
+		return x.Selectors
+	}
+	return nil
+}
+
+func (x *MaintenancePolicy) GetStartMs() int64 {
+	if x != nil {
+		return x.StartMs
+	}
+	return 0
+}
+
+func (x *MaintenancePolicy) GetEndMs() int64 {
+	if x != nil {
+		return x.EndMs
+	}
+	return 0
+}
+
+func (x *MaintenancePolicy) GetImpact() MaintenanceImpact {
+	if x != nil {
+		return x.Impact
+	}
+	return MaintenanceImpact_MAINTENANCE_IMPACT_UNSPECIFIED
+}
+
+func (x *MaintenancePolicy) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *MaintenancePolicy) GetDrainDeadlineMs() uint32 {
+	if x != nil {
+		return x.DrainDeadlineMs
+	}
+	return 0
+}
 
 // SessionPolicy is kind "session".
 type SessionPolicy struct {
@@ -127,7 +372,7 @@ type SessionPolicy struct {
 
 func (x *SessionPolicy) Reset() {
 	*x = SessionPolicy{}
-	mi := &file_events_v1_policy_proto_msgTypes[1]
+	mi := &file_events_v1_policy_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -139,7 +384,7 @@ func (x *SessionPolicy) String() string {
 func (*SessionPolicy) ProtoMessage() {}
 
 func (x *SessionPolicy) ProtoReflect() protoreflect.Message {
-	mi := &file_events_v1_policy_proto_msgTypes[1]
+	mi := &file_events_v1_policy_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -152,7 +397,7 @@ func (x *SessionPolicy) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionPolicy.ProtoReflect.Descriptor instead.
 func (*SessionPolicy) Descriptor() ([]byte, []int) {
-	return file_events_v1_policy_proto_rawDescGZIP(), []int{1}
+	return file_events_v1_policy_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *SessionPolicy) GetTtlMs() uint32 {
@@ -162,20 +407,121 @@ func (x *SessionPolicy) GetTtlMs() uint32 {
 	return 0
 }
 
+// QuarantinePolicy is kind "quarantine": when a shard is taken out of service
+// because its owners die of it.
+type QuarantinePolicy struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Deaths of owners in a row, each within the window of its assignment.
+	Deaths uint32 `protobuf:"varint,1,opt,name=deaths,proto3" json:"deaths,omitempty"`
+	// Milliseconds from an assignment; who lives longer has survived the shard.
+	WindowMs uint64 `protobuf:"varint,2,opt,name=window_ms,json=windowMs,proto3" json:"window_ms,omitempty"`
+	// A close that would quarantine more shards than this, over all namespaces,
+	// quarantines none: its evidence singles out none.
+	MaxAtOnce uint32 `protobuf:"varint,3,opt,name=max_at_once,json=maxAtOnce,proto3" json:"max_at_once,omitempty"`
+	// Nothing is quarantined.
+	Disabled      bool `protobuf:"varint,4,opt,name=disabled,proto3" json:"disabled,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *QuarantinePolicy) Reset() {
+	*x = QuarantinePolicy{}
+	mi := &file_events_v1_policy_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *QuarantinePolicy) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*QuarantinePolicy) ProtoMessage() {}
+
+func (x *QuarantinePolicy) ProtoReflect() protoreflect.Message {
+	mi := &file_events_v1_policy_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use QuarantinePolicy.ProtoReflect.Descriptor instead.
+func (*QuarantinePolicy) Descriptor() ([]byte, []int) {
+	return file_events_v1_policy_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *QuarantinePolicy) GetDeaths() uint32 {
+	if x != nil {
+		return x.Deaths
+	}
+	return 0
+}
+
+func (x *QuarantinePolicy) GetWindowMs() uint64 {
+	if x != nil {
+		return x.WindowMs
+	}
+	return 0
+}
+
+func (x *QuarantinePolicy) GetMaxAtOnce() uint32 {
+	if x != nil {
+		return x.MaxAtOnce
+	}
+	return 0
+}
+
+func (x *QuarantinePolicy) GetDisabled() bool {
+	if x != nil {
+		return x.Disabled
+	}
+	return false
+}
+
 var File_events_v1_policy_proto protoreflect.FileDescriptor
 
 const file_events_v1_policy_proto_rawDesc = "" +
 	"\n" +
-	"\x16events/v1/policy.proto\x12\x13omnirelay.events.v1\"\x95\x01\n" +
+	"\x16events/v1/policy.proto\x12\x13omnirelay.events.v1\"\xaa\x02\n" +
 	"\tPolicySet\x12\x12\n" +
 	"\x04kind\x18\x01 \x01(\tR\x04kind\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x18\n" +
 	"\aversion\x18\x03 \x01(\x04R\aversion\x12>\n" +
 	"\asession\x18\n" +
-	" \x01(\v2\".omnirelay.events.v1.SessionPolicyH\x00R\asessionB\x06\n" +
-	"\x04spec\"&\n" +
+	" \x01(\v2\".omnirelay.events.v1.SessionPolicyH\x00R\asession\x12J\n" +
+	"\vmaintenance\x18\v \x01(\v2&.omnirelay.events.v1.MaintenancePolicyH\x00R\vmaintenance\x12G\n" +
+	"\n" +
+	"quarantine\x18\f \x01(\v2%.omnirelay.events.v1.QuarantinePolicyH\x00R\n" +
+	"quarantineB\x06\n" +
+	"\x04spec\"Q\n" +
+	"\rPolicyRemoved\x12\x12\n" +
+	"\x04kind\x18\x01 \x01(\tR\x04kind\x12\x12\n" +
+	"\x04name\x18\x02 \x01(\tR\x04name\x12\x18\n" +
+	"\aversion\x18\x03 \x01(\x04R\aversion\"\x82\x02\n" +
+	"\x11MaintenancePolicy\x12\x19\n" +
+	"\bnode_ids\x18\x01 \x03(\tR\anodeIds\x12\x1c\n" +
+	"\tselectors\x18\x02 \x03(\tR\tselectors\x12\x19\n" +
+	"\bstart_ms\x18\x03 \x01(\x03R\astartMs\x12\x15\n" +
+	"\x06end_ms\x18\x04 \x01(\x03R\x05endMs\x12>\n" +
+	"\x06impact\x18\x05 \x01(\x0e2&.omnirelay.events.v1.MaintenanceImpactR\x06impact\x12\x16\n" +
+	"\x06reason\x18\x06 \x01(\tR\x06reason\x12*\n" +
+	"\x11drain_deadline_ms\x18\a \x01(\rR\x0fdrainDeadlineMs\"&\n" +
 	"\rSessionPolicy\x12\x15\n" +
-	"\x06ttl_ms\x18\x01 \x01(\rR\x05ttlMsB3Z1github.com/omnirelay/omnirelay/events/v1;eventsv1b\x06proto3"
+	"\x06ttl_ms\x18\x01 \x01(\rR\x05ttlMs\"\x83\x01\n" +
+	"\x10QuarantinePolicy\x12\x16\n" +
+	"\x06deaths\x18\x01 \x01(\rR\x06deaths\x12\x1b\n" +
+	"\twindow_ms\x18\x02 \x01(\x04R\bwindowMs\x12\x1e\n" +
+	"\vmax_at_once\x18\x03 \x01(\rR\tmaxAtOnce\x12\x1a\n" +
+	"\bdisabled\x18\x04 \x01(\bR\bdisabled*\x91\x01\n" +
+	"\x11MaintenanceImpact\x12\"\n" +
+	"\x1eMAINTENANCE_IMPACT_UNSPECIFIED\x10\x00\x12\x1b\n" +
+	"\x17MAINTENANCE_IMPACT_NONE\x10\x01\x12\x1d\n" +
+	"\x19MAINTENANCE_IMPACT_CORDON\x10\x02\x12\x1c\n" +
+	"\x18MAINTENANCE_IMPACT_DRAIN\x10\x03B3Z1github.com/omnirelay/omnirelay/events/v1;eventsv1b\x06proto3"
 
 var (
 	file_events_v1_policy_proto_rawDescOnce sync.Once
@@ -189,18 +535,26 @@ func file_events_v1_policy_proto_rawDescGZIP() []byte {
 	return file_events_v1_policy_proto_rawDescData
 }
 
-var file_events_v1_policy_proto_msgTypes = make([]protoimpl.MessageInfo, 2)
+var file_events_v1_policy_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
+var file_events_v1_policy_proto_msgTypes = make([]protoimpl.MessageInfo, 5)
 var file_events_v1_policy_proto_goTypes = []any{
-	(*PolicySet)(nil),     // 0: omnirelay.events.v1.PolicySet
-	(*SessionPolicy)(nil), // 1: omnirelay.events.v1.SessionPolicy
+	(MaintenanceImpact)(0),    // 0: omnirelay.events.v1.MaintenanceImpact
+	(*PolicySet)(nil),         // 1: omnirelay.events.v1.PolicySet
+	(*PolicyRemoved)(nil),     // 2: omnirelay.events.v1.PolicyRemoved
+	(*MaintenancePolicy)(nil), // 3: omnirelay.events.v1.MaintenancePolicy
+	(*SessionPolicy)(nil),     // 4: omnirelay.events.v1.SessionPolicy
+	(*QuarantinePolicy)(nil),  // 5: omnirelay.events.v1.QuarantinePolicy
 }
 var file_events_v1_policy_proto_depIdxs = []int32{
-	1, // 0: omnirelay.events.v1.PolicySet.session:type_name -> omnirelay.events.v1.SessionPolicy
-	1, // [1:1] is the sub-list for method output_type
-	1, // [1:1] is the sub-list for method input_type
-	1, // [1:1] is the sub-list for extension type_name
-	1, // [1:1] is the sub-list for extension extendee
-	0, // [0:1] is the sub-list for field type_name
+	4, // 0: omnirelay.events.v1.PolicySet.session:type_name -> omnirelay.events.v1.SessionPolicy
+	3, // 1: omnirelay.events.v1.PolicySet.maintenance:type_name -> omnirelay.events.v1.MaintenancePolicy
+	5, // 2: omnirelay.events.v1.PolicySet.quarantine:type_name -> omnirelay.events.v1.QuarantinePolicy
+	0, // 3: omnirelay.events.v1.MaintenancePolicy.impact:type_name -> omnirelay.events.v1.MaintenanceImpact
+	4, // [4:4] is the sub-list for method output_type
+	4, // [4:4] is the sub-list for method input_type
+	4, // [4:4] is the sub-list for extension type_name
+	4, // [4:4] is the sub-list for extension extendee
+	0, // [0:4] is the sub-list for field type_name
 }
 
 func init() { file_events_v1_policy_proto_init() }
@@ -210,19 +564,22 @@ func file_events_v1_policy_proto_init() {
 	}
 	file_events_v1_policy_proto_msgTypes[0].OneofWrappers = []any{
 		(*PolicySet_Session)(nil),
+		(*PolicySet_Maintenance)(nil),
+		(*PolicySet_Quarantine)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_events_v1_policy_proto_rawDesc), len(file_events_v1_policy_proto_rawDesc)),
-			NumEnums:      0,
-			NumMessages:   2,
+			NumEnums:      1,
+			NumMessages:   5,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
 		GoTypes:           file_events_v1_policy_proto_goTypes,
 		DependencyIndexes: file_events_v1_policy_proto_depIdxs,
+		EnumInfos:         file_events_v1_policy_proto_enumTypes,
 		MessageInfos:      file_events_v1_policy_proto_msgTypes,
 	}.Build()
 	File_events_v1_policy_proto = out.File

@@ -1410,6 +1410,132 @@ func (x *OwnershipExpired) GetNamespaces() []string {
 	return nil
 }
 
+// ShardsQuarantined is in the decision that closes the session of the last owner:
+// the shards stay unowned until an operator releases them.
+type ShardsQuarantined struct {
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	Namespace string                 `protobuf:"bytes,1,opt,name=namespace,proto3" json:"namespace,omitempty"`
+	Shards    *ShardSet              `protobuf:"bytes,2,opt,name=shards,proto3" json:"shards,omitempty"`
+	// The owner that died last.
+	NodeId string `protobuf:"bytes,3,opt,name=node_id,json=nodeId,proto3" json:"node_id,omitempty"`
+	// Owners of each of these shards that died in a row.
+	Deaths        uint32 `protobuf:"varint,4,opt,name=deaths,proto3" json:"deaths,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ShardsQuarantined) Reset() {
+	*x = ShardsQuarantined{}
+	mi := &file_events_v1_shard_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ShardsQuarantined) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ShardsQuarantined) ProtoMessage() {}
+
+func (x *ShardsQuarantined) ProtoReflect() protoreflect.Message {
+	mi := &file_events_v1_shard_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ShardsQuarantined.ProtoReflect.Descriptor instead.
+func (*ShardsQuarantined) Descriptor() ([]byte, []int) {
+	return file_events_v1_shard_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *ShardsQuarantined) GetNamespace() string {
+	if x != nil {
+		return x.Namespace
+	}
+	return ""
+}
+
+func (x *ShardsQuarantined) GetShards() *ShardSet {
+	if x != nil {
+		return x.Shards
+	}
+	return nil
+}
+
+func (x *ShardsQuarantined) GetNodeId() string {
+	if x != nil {
+		return x.NodeId
+	}
+	return ""
+}
+
+func (x *ShardsQuarantined) GetDeaths() uint32 {
+	if x != nil {
+		return x.Deaths
+	}
+	return 0
+}
+
+// ShardsUnquarantined: the shards are placed again, and no death counts against
+// them.
+type ShardsUnquarantined struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Namespace     string                 `protobuf:"bytes,1,opt,name=namespace,proto3" json:"namespace,omitempty"`
+	Shards        *ShardSet              `protobuf:"bytes,2,opt,name=shards,proto3" json:"shards,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ShardsUnquarantined) Reset() {
+	*x = ShardsUnquarantined{}
+	mi := &file_events_v1_shard_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ShardsUnquarantined) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ShardsUnquarantined) ProtoMessage() {}
+
+func (x *ShardsUnquarantined) ProtoReflect() protoreflect.Message {
+	mi := &file_events_v1_shard_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ShardsUnquarantined.ProtoReflect.Descriptor instead.
+func (*ShardsUnquarantined) Descriptor() ([]byte, []int) {
+	return file_events_v1_shard_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *ShardsUnquarantined) GetNamespace() string {
+	if x != nil {
+		return x.Namespace
+	}
+	return ""
+}
+
+func (x *ShardsUnquarantined) GetShards() *ShardSet {
+	if x != nil {
+		return x.Shards
+	}
+	return nil
+}
+
 var File_events_v1_shard_proto protoreflect.FileDescriptor
 
 const file_events_v1_shard_proto_rawDesc = "" +
@@ -1499,7 +1625,15 @@ const file_events_v1_shard_proto_rawDesc = "" +
 	"\asession\x18\x02 \x01(\x04R\asession\x12\x1e\n" +
 	"\n" +
 	"namespaces\x18\x03 \x03(\tR\n" +
-	"namespaces*g\n" +
+	"namespaces\"\x99\x01\n" +
+	"\x11ShardsQuarantined\x12\x1c\n" +
+	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x125\n" +
+	"\x06shards\x18\x02 \x01(\v2\x1d.omnirelay.events.v1.ShardSetR\x06shards\x12\x17\n" +
+	"\anode_id\x18\x03 \x01(\tR\x06nodeId\x12\x16\n" +
+	"\x06deaths\x18\x04 \x01(\rR\x06deaths\"j\n" +
+	"\x13ShardsUnquarantined\x12\x1c\n" +
+	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x125\n" +
+	"\x06shards\x18\x02 \x01(\v2\x1d.omnirelay.events.v1.ShardSetR\x06shards*g\n" +
 	"\tOwnership\x12\x19\n" +
 	"\x15OWNERSHIP_UNSPECIFIED\x10\x00\x12\x13\n" +
 	"\x0fOWNERSHIP_LEASE\x10\x01\x12\x14\n" +
@@ -1538,30 +1672,32 @@ func file_events_v1_shard_proto_rawDescGZIP() []byte {
 }
 
 var file_events_v1_shard_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_events_v1_shard_proto_msgTypes = make([]protoimpl.MessageInfo, 19)
+var file_events_v1_shard_proto_msgTypes = make([]protoimpl.MessageInfo, 21)
 var file_events_v1_shard_proto_goTypes = []any{
-	(Ownership)(0),             // 0: omnirelay.events.v1.Ownership
-	(ShardCause)(0),            // 1: omnirelay.events.v1.ShardCause
-	(MoveStage)(0),             // 2: omnirelay.events.v1.MoveStage
-	(*NamespaceSpec)(nil),      // 3: omnirelay.events.v1.NamespaceSpec
-	(*NamespaceCreated)(nil),   // 4: omnirelay.events.v1.NamespaceCreated
-	(*NamespaceUpdated)(nil),   // 5: omnirelay.events.v1.NamespaceUpdated
-	(*NamespaceDeleting)(nil),  // 6: omnirelay.events.v1.NamespaceDeleting
-	(*NamespaceDeleted)(nil),   // 7: omnirelay.events.v1.NamespaceDeleted
-	(*ShardSet)(nil),           // 8: omnirelay.events.v1.ShardSet
-	(*ShardsAssigned)(nil),     // 9: omnirelay.events.v1.ShardsAssigned
-	(*ShardAssignment)(nil),    // 10: omnirelay.events.v1.ShardAssignment
-	(*ShardsReleased)(nil),     // 11: omnirelay.events.v1.ShardsReleased
-	(*ShardMoveStarted)(nil),   // 12: omnirelay.events.v1.ShardMoveStarted
-	(*ShardMoveReleasing)(nil), // 13: omnirelay.events.v1.ShardMoveReleasing
-	(*ShardsHandedOver)(nil),   // 14: omnirelay.events.v1.ShardsHandedOver
-	(*ShardHandover)(nil),      // 15: omnirelay.events.v1.ShardHandover
-	(*ShardMove)(nil),          // 16: omnirelay.events.v1.ShardMove
-	(*ShardMoveFailed)(nil),    // 17: omnirelay.events.v1.ShardMoveFailed
-	(*ShardMoveCancelled)(nil), // 18: omnirelay.events.v1.ShardMoveCancelled
-	(*ShardsPaused)(nil),       // 19: omnirelay.events.v1.ShardsPaused
-	(*ShardsResumed)(nil),      // 20: omnirelay.events.v1.ShardsResumed
-	(*OwnershipExpired)(nil),   // 21: omnirelay.events.v1.OwnershipExpired
+	(Ownership)(0),              // 0: omnirelay.events.v1.Ownership
+	(ShardCause)(0),             // 1: omnirelay.events.v1.ShardCause
+	(MoveStage)(0),              // 2: omnirelay.events.v1.MoveStage
+	(*NamespaceSpec)(nil),       // 3: omnirelay.events.v1.NamespaceSpec
+	(*NamespaceCreated)(nil),    // 4: omnirelay.events.v1.NamespaceCreated
+	(*NamespaceUpdated)(nil),    // 5: omnirelay.events.v1.NamespaceUpdated
+	(*NamespaceDeleting)(nil),   // 6: omnirelay.events.v1.NamespaceDeleting
+	(*NamespaceDeleted)(nil),    // 7: omnirelay.events.v1.NamespaceDeleted
+	(*ShardSet)(nil),            // 8: omnirelay.events.v1.ShardSet
+	(*ShardsAssigned)(nil),      // 9: omnirelay.events.v1.ShardsAssigned
+	(*ShardAssignment)(nil),     // 10: omnirelay.events.v1.ShardAssignment
+	(*ShardsReleased)(nil),      // 11: omnirelay.events.v1.ShardsReleased
+	(*ShardMoveStarted)(nil),    // 12: omnirelay.events.v1.ShardMoveStarted
+	(*ShardMoveReleasing)(nil),  // 13: omnirelay.events.v1.ShardMoveReleasing
+	(*ShardsHandedOver)(nil),    // 14: omnirelay.events.v1.ShardsHandedOver
+	(*ShardHandover)(nil),       // 15: omnirelay.events.v1.ShardHandover
+	(*ShardMove)(nil),           // 16: omnirelay.events.v1.ShardMove
+	(*ShardMoveFailed)(nil),     // 17: omnirelay.events.v1.ShardMoveFailed
+	(*ShardMoveCancelled)(nil),  // 18: omnirelay.events.v1.ShardMoveCancelled
+	(*ShardsPaused)(nil),        // 19: omnirelay.events.v1.ShardsPaused
+	(*ShardsResumed)(nil),       // 20: omnirelay.events.v1.ShardsResumed
+	(*OwnershipExpired)(nil),    // 21: omnirelay.events.v1.OwnershipExpired
+	(*ShardsQuarantined)(nil),   // 22: omnirelay.events.v1.ShardsQuarantined
+	(*ShardsUnquarantined)(nil), // 23: omnirelay.events.v1.ShardsUnquarantined
 }
 var file_events_v1_shard_proto_depIdxs = []int32{
 	0,  // 0: omnirelay.events.v1.NamespaceSpec.ownership:type_name -> omnirelay.events.v1.Ownership
@@ -1587,11 +1723,13 @@ var file_events_v1_shard_proto_depIdxs = []int32{
 	1,  // 20: omnirelay.events.v1.ShardMoveCancelled.cause:type_name -> omnirelay.events.v1.ShardCause
 	8,  // 21: omnirelay.events.v1.ShardsPaused.shards:type_name -> omnirelay.events.v1.ShardSet
 	8,  // 22: omnirelay.events.v1.ShardsResumed.shards:type_name -> omnirelay.events.v1.ShardSet
-	23, // [23:23] is the sub-list for method output_type
-	23, // [23:23] is the sub-list for method input_type
-	23, // [23:23] is the sub-list for extension type_name
-	23, // [23:23] is the sub-list for extension extendee
-	0,  // [0:23] is the sub-list for field type_name
+	8,  // 23: omnirelay.events.v1.ShardsQuarantined.shards:type_name -> omnirelay.events.v1.ShardSet
+	8,  // 24: omnirelay.events.v1.ShardsUnquarantined.shards:type_name -> omnirelay.events.v1.ShardSet
+	25, // [25:25] is the sub-list for method output_type
+	25, // [25:25] is the sub-list for method input_type
+	25, // [25:25] is the sub-list for extension type_name
+	25, // [25:25] is the sub-list for extension extendee
+	0,  // [0:25] is the sub-list for field type_name
 }
 
 func init() { file_events_v1_shard_proto_init() }
@@ -1605,7 +1743,7 @@ func file_events_v1_shard_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_events_v1_shard_proto_rawDesc), len(file_events_v1_shard_proto_rawDesc)),
 			NumEnums:      3,
-			NumMessages:   19,
+			NumMessages:   21,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

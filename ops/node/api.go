@@ -26,7 +26,7 @@ func (s *server) startAPI(context.Context) error {
 		Submitter: s.submitter(), Views: s.rows, Feeds: feeds, Log: s.store, Heartbeats: beats{s.relay},
 		Authenticator: auth.Insecure{User: osUser()}, Refusals: s.refused,
 		Leading: s.seq.HasAuthority, Ready: s.waitingFor, Others: s.otherServers(), Replicas: s.replicas(),
-		Head:       s.head,
+		Head: s.head, Drain: s.drainProgress,
 		Registerer: s.opts.Registry, MetricsHandler: telemetry.Handler(s.opts.Registry),
 		Logger: s.log.With("component", "api"),
 	})

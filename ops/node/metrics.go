@@ -27,7 +27,7 @@ type census struct {
 
 func newCensus(view func() sequencer.View) *census {
 	return &census{view: view, desc: prometheus.NewDesc("mesh_shards",
-		"Shards by namespace and status: owned, moving (owned, and asked to go elsewhere), unowned.", []string{"namespace", "status"}, nil)}
+		"Shards by namespace and status: owned, moving (owned, and asked to go elsewhere), unowned, quarantined (unowned until an operator releases them).", []string{"namespace", "status"}, nil)}
 }
 
 // Describe implements prometheus.Collector.
@@ -35,25 +35,26 @@ func (c *census) Describe(out chan<- *prometheus.Desc) { out <- c.desc }
 
 // Collect implements prometheus.Collector.
 func (c *census) Collect(out chan<- prometheus.Metric) {
-	type counts struct{ owned, moving, unowned int }
+	type counts struct{ owned, moving, unowned, quarantined int }
 	var others counts
 	n := 0
 	send := func(name string, x counts) {
 		for _, s := range []struct {
 			status string
 			n      int
-		}{{"owned", x.owned}, {"moving", x.moving}, {"unowned", x.unowned}} {
+		}{{"owned", x.owned}, {"moving", x.moving}, {"unowned", x.unowned}, {"quarantined", x.quarantined}} {
 			out <- prometheus.MustNewConstMetric(c.desc, prometheus.GaugeValue, float64(s.n), name, s.status)
 		}
 	}
 	c.view().Model.Shard.EachNamespace(func(ns *shard.Namespace) bool {
-		x := counts{moving: ns.Moving(), unowned: ns.Unowned()}
-		x.owned = int(ns.Len()) - x.moving - x.unowned
+		x := counts{moving: ns.Moving(), unowned: ns.Unowned() - ns.Quarantined(), quarantined: ns.Quarantined()}
+		x.owned = int(ns.Len()) - x.moving - x.unowned - x.quarantined
 		if n++; n <= maxLabelled {
 			send(ns.Name, x)
 			return true
 		}
-		others.owned, others.moving, others.unowned = others.owned+x.owned, others.moving+x.moving, others.unowned+x.unowned
+		others.owned, others.moving = others.owned+x.owned, others.moving+x.moving
+		others.unowned, others.quarantined = others.unowned+x.unowned, others.quarantined+x.quarantined
 		return true
 	})
 	if n > maxLabelled {

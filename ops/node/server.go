@@ -15,13 +15,16 @@ import (
 
 	"github.com/omnirelay/omnirelay/commands/sequencer"
 	"github.com/omnirelay/omnirelay/events"
+	"github.com/omnirelay/omnirelay/ops/drainer"
 	"github.com/omnirelay/omnirelay/ops/election"
 	"github.com/omnirelay/omnirelay/ops/failuredetector"
 	"github.com/omnirelay/omnirelay/ops/handoff"
 	"github.com/omnirelay/omnirelay/ops/loop"
+	"github.com/omnirelay/omnirelay/ops/maintenance"
 	"github.com/omnirelay/omnirelay/ops/placer"
 	"github.com/omnirelay/omnirelay/ops/rebinder"
 	"github.com/omnirelay/omnirelay/ops/refusals"
+	"github.com/omnirelay/omnirelay/ops/scheduler"
 	"github.com/omnirelay/omnirelay/ops/sessions"
 	"github.com/omnirelay/omnirelay/ops/succession"
 	"github.com/omnirelay/omnirelay/ops/telemetry"
@@ -286,8 +289,8 @@ func (s *server) newSequencer(snapshot sequencer.View) error {
 	s.runner = loop.New(loop.Config{
 		Server: s.cfg.Name, Sequencer: s.seq, Clock: loop.Clock(s.opts.Clock), Logger: s.log, Metrics: s.opts.Registry,
 	},
-		s.keeper, placer.New(), succession.New(), failuredetector.New(s.cfg.Name, s.seq, heard{s}),
-		rebinder.New(),
+		s.keeper, rebinder.New(), placer.New(), succession.New(), drainer.New(s.keeper), maintenance.New(), scheduler.New(),
+		failuredetector.New(s.cfg.Name, s.seq, heard{s}),
 		loop.WokenBy(handoff.New(s.keeper), s.keeper.News()),
 	)
 	return s.newCluster()
@@ -307,7 +310,8 @@ func (s *server) stored(v sequencer.View) {
 func (s *server) openRows(ctx context.Context) error {
 	cfg := projections.DefaultConfig(s.dir.rowsDir(),
 		shardmap.Table{}, registry.Peers{}, registry.Leaders{}, registry.Namespaces{},
-		registry.Candidates{}, registry.Policies{}, registry.Eras{}, registry.LogStates{}, audit.Table{})
+		registry.Candidates{}, registry.Policies{}, registry.Eras{}, registry.LogStates{},
+		registry.Maintenance{}, registry.Schedules{}, audit.Table{})
 	cfg.Metrics, cfg.Logger = s.opts.Registry, s.log.With("component", "projection")
 	rows, err := projections.Open(ctx, s.store, cfg)
 	if err != nil {

@@ -29,6 +29,7 @@ type Placer struct {
 type settled struct {
 	namespace *shard.Namespace
 	nodes     []Node
+	leaving   []leaver
 	until     int64 // log time at which the next hold ends; 0 is never
 }
 
@@ -45,6 +46,7 @@ func (p *Placer) Step(v sequencer.View, now sequencer.Now) ([]commands.Command, 
 	}
 	p.last = now.Boot
 	byRole := map[string][]Node{}
+	leaving := leavers(v.Model)
 	var cmds []commands.Command
 	until := int64(0)
 	v.Model.Shard.EachNamespace(func(ns *shard.Namespace) bool {
@@ -54,7 +56,7 @@ func (p *Placer) Step(v sequencer.View, now sequencer.Now) ([]commands.Command, 
 			nodes = eligibleNodes(v.Model, role)
 			byRole[role] = nodes
 		}
-		c, next := p.namespace(ns, nodes, now.Wall)
+		c, next := p.namespace(ns, nodes, leaving, now.Wall)
 		cmds = append(cmds, c...)
 		if next != 0 && (until == 0 || next < until) {
 			until = next
@@ -91,16 +93,16 @@ func eligibleNodes(m *model.Model, role string) []Node {
 
 // namespace plans one namespace, unless its inputs are those that it found
 // settled.
-func (p *Placer) namespace(ns *shard.Namespace, nodes []Node, logTime int64) ([]commands.Command, int64) {
+func (p *Placer) namespace(ns *shard.Namespace, nodes []Node, leaving *leaving, logTime int64) ([]commands.Command, int64) {
 	old, ok := p.settled[ns.Name]
-	if ok && old.namespace == ns && slices.Equal(old.nodes, nodes) && (old.until == 0 || logTime < old.until) {
+	if ok && old.namespace == ns && slices.Equal(old.nodes, nodes) && slices.Equal(old.leaving, leaving.all()) && (old.until == 0 || logTime < old.until) {
 		return nil, old.until
 	}
-	cmds := Plan(ns, nodes, logTime)
+	cmds, waits := plan(ns, nodes, leaving, logTime)
 	delete(p.settled, ns.Name)
 	until := holdEnd(ns, logTime)
-	if len(cmds) == 0 {
-		p.settled[ns.Name] = settled{namespace: ns, nodes: nodes, until: until}
+	if len(cmds) == 0 && !waits {
+		p.settled[ns.Name] = settled{namespace: ns, nodes: nodes, leaving: leaving.all(), until: until}
 	}
 	return cmds, until
 }
@@ -124,25 +126,34 @@ type Node struct {
 }
 
 // Plan returns the commands that bring a namespace to its strategy's placement,
-// none when it is there. It is pure.
+// none when it is there, while no node is being drained. It is pure.
 func Plan(ns *shard.Namespace, nodes []Node, logTime int64) []commands.Command {
+	cmds, _ := plan(ns, nodes, nil, logTime)
+	return cmds
+}
+
+// plan is Plan beside nodes that are being drained. waits: a shard of one of them
+// has a place to go to, and no room to move yet.
+func plan(ns *shard.Namespace, nodes []Node, leaving *leaving, logTime int64) (cmds []commands.Command, waits bool) {
 	if ns.Deleting || len(nodes) == 0 {
-		return nil
+		return nil, false
 	}
-	in, err := Input(ns, nodes, logTime)
+	in, err := input(ns, nodes, leaving, logTime)
 	if err != nil {
-		return nil // more nodes or weight than placement takes: nothing moves
+		return nil, false // more nodes or weight than placement takes: nothing moves
 	}
 	strategy, err := placement.Named(ns.Spec.Strategy)
 	if err != nil {
-		return nil // the decider let only known strategies in
+		return nil, false // the decider let only known strategies in
 	}
-	return diff(ns, nodes, in, strategy(in))
+	r := strategy(in)
+	drains, waits := leaving.moves(ns, r, logTime)
+	return append(diff(ns, nodes, in, r, leaving, logTime), drains...), waits
 }
 
-// Input is the question that the namespace asks its strategy: who has what, and
-// what stays where it is.
-func Input(ns *shard.Namespace, nodes []Node, logTime int64) (*placement.Input, error) {
+// input is the question that the namespace asks its strategy: who has what, and
+// what stays where it is. What leaves a node that is being drained has no owner.
+func input(ns *shard.Namespace, nodes []Node, leaving *leaving, logTime int64) (*placement.Input, error) {
 	plain := make([]placement.Node, len(nodes))
 	for i, n := range nodes {
 		plain[i] = n.Node
@@ -163,6 +174,12 @@ func Input(ns *shard.Namespace, nodes []Node, logTime int64) (*placement.Input, 
 	}
 	ns.Each(func(id uint32, sh *shard.Shard) bool {
 		where, fixed := standing(sh, at, logTime)
+		switch {
+		case sh.MoveTo == "" && leaving.gives(sh, logTime):
+			where, fixed = placement.NoOwner, false
+		case moved(sh) && at(sh.Owner) != placement.NoOwner:
+			where = at(sh.Owner)
+		}
 		in.Own(int(id), 1, where)
 		if fixed {
 			in.Fix(int(id), 1)
@@ -174,6 +191,9 @@ func Input(ns *shard.Namespace, nodes []Node, logTime int64) (*placement.Input, 
 
 // standing says on which node a shard counts, and whether it stays there.
 func standing(sh *shard.Shard, at func(string) int32, logTime int64) (where int32, fixed bool) {
+	if sh.Quarantined() { // nobody's, and on nobody's account
+		return placement.NoOwner, true
+	}
 	if sh.Owner == "" {
 		if where = at(sh.MoveTo); where == placement.NoOwner {
 			return at(sh.LastOwner), sh.Paused
@@ -189,7 +209,7 @@ func standing(sh *shard.Shard, at func(string) int32, logTime int64) (where int3
 
 // diff turns the difference between what is and what should be into commands of
 // at most events.MaxAssigned shards each.
-func diff(ns *shard.Namespace, nodes []Node, in *placement.Input, r placement.Result) []commands.Command {
+func diff(ns *shard.Namespace, nodes []Node, in *placement.Input, r placement.Result, leaving *leaving, logTime int64) []commands.Command {
 	sessions := make(map[string]events.Position, len(nodes))
 	for _, n := range nodes {
 		sessions[n.ID] = n.Session
@@ -199,11 +219,11 @@ func diff(ns *shard.Namespace, nodes []Node, in *placement.Input, r placement.Re
 	ns.Each(func(id uint32, sh *shard.Shard) bool {
 		to := r.Owner[id]
 		switch {
-		case to == placement.NoOwner || sh.Paused:
+		case to == placement.NoOwner || sh.Paused || sh.Quarantined():
 		case sh.Owner == "":
 			assign[to] = append(assign[to], id)
 		case sh.Silent: // its owner can release nothing before it is bound again
-		case sh.MoveTo == "" && !in.Fixed(int(id)) && in.Current(int(id)) != to:
+		case sh.MoveTo == "" && !in.Fixed(int(id)) && in.Current(int(id)) != to && !leaving.gives(sh, logTime):
 			key := [2]int32{in.Current(int(id)), to}
 			move[key] = append(move[key], id)
 		}

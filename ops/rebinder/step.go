@@ -32,7 +32,9 @@ func (Rebinder) Step(v sequencer.View, _ sequencer.Now) ([]commands.Command, tim
 }
 
 func rebinds(ns *shard.Namespace, node string, from, heir events.Position) []commands.Command {
-	ids := slices.DeleteFunc(ns.SilentShards(node, from), func(id uint32) bool { return ns.Shard(id).Forced() })
+	ids := slices.DeleteFunc(ns.SilentShards(node, from), func(id uint32) bool {
+		return ns.Shard(id).Forced() || ns.Shard(id).Quarantined()
+	})
 	var cmds []commands.Command
 	for part := range slices.Chunk(ids, events.MaxAssigned) {
 		cmds = append(cmds, shard.Rebind{Namespace: ns.Name, NodeID: node, From: from, Session: heir, Shards: part})

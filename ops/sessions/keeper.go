@@ -127,6 +127,16 @@ func (k *Keeper) EachPrepared(node string, session events.Position, fn func(stri
 	k.leases.EachPrepared(node, session, fn)
 }
 
+// EachHeld implements drainer.Reports. Who does not lead has not heard.
+func (k *Keeper) EachHeld(node string, session events.Position, fn func(string, uint32, events.Position)) bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if _, _, leads := k.authority(k.clock().Boot); !leads {
+		return false
+	}
+	return k.leases.EachHeld(node, session, fn)
+}
+
 // LastSeen is when a node's heartbeat was last answered by this server, while it
 // leads: what it knows of before is old.
 func (k *Keeper) LastSeen(node string) (time.Time, bool) {

@@ -301,3 +301,49 @@ func TestMarkEndsWithItsGrant(t *testing.T) {
 	s.passes(1)
 	s.step([]string{"n1"})
 }
+
+// TestNewTermHasHeardNothing: what a node said to an earlier grant says nothing of
+// what it holds now. It is asked for all of it again.
+func TestNewTermHasHeardNothing(t *testing.T) {
+	s := tell(t, "n1")
+	beat := func(held []sessions.Held, full bool) sessions.Answer {
+		digest := sessions.Digest(held)
+		hb := sessions.Heartbeat{NodeID: "n1", Session: 1, Secret: events.HashOf([]byte("n1")), Digest: digest[:], Held: held, Full: full}
+		a, err := s.keeper.Beat(context.Background(), hb)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return a
+	}
+	heard := func() (n int, ok bool) {
+		ok = s.keeper.EachHeld("n1", 1, func(string, uint32, events.Position) { n++ })
+		return n, ok
+	}
+	if _, ok := heard(); ok {
+		t.Error("heard before it said anything")
+	}
+	held := []sessions.Held{{Namespace: "demo", Shard: 3, Fence: 9, State: sessions.Owning}}
+	if a := beat(held, false); !a.WantFull {
+		t.Error("it is not asked for all")
+	}
+	beat(held, true)
+	if n, ok := heard(); n != 1 || !ok {
+		t.Errorf("it holds %d, heard %t", n, ok)
+	}
+	s.given.Given(&eventsv1.LeadershipGranted{Scope: events.GlobalScope, NodeId: "s1"})
+	s.gains()
+	if _, ok := heard(); ok {
+		t.Error("under a new grant it is heard by its old word")
+	}
+	if a := beat(held, false); !a.WantFull {
+		t.Error("it is not asked again")
+	}
+	beat(held, true)
+	if n, ok := heard(); n != 1 || !ok {
+		t.Errorf("it holds %d, heard %t", n, ok)
+	}
+	s.lapses()
+	if _, ok := heard(); ok {
+		t.Error("without authority it is heard")
+	}
+}

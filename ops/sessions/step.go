@@ -165,8 +165,8 @@ func (l *Leases) Sync(m *model.Model, gained uint64, now int64) {
 			l.byNode[n.NodeID] = x
 		case anew:
 			x.deadline = now + int64(n.TTL+Grace)
-			if granted {
-				x.expiring, x.unsure = false, false
+			if granted { // what was said to an earlier term is old
+				x.expiring, x.unsure, x.heard = false, false, false
 			}
 		}
 		l.byNode[n.NodeID].closing = n.Closing
@@ -367,6 +367,19 @@ func (l *Leases) each(state State, node string, session events.Position, fn func
 			fn(h.Namespace, h.Shard, h.Fence)
 		}
 	}
+}
+
+// EachHeld calls fn for every shard that the node's session said it holds, and
+// reports whether it said so since this leader was granted its term.
+func (l *Leases) EachHeld(node string, session events.Position, fn func(string, uint32, events.Position)) bool {
+	x := l.byNode[node]
+	if x == nil || x.session != session || !x.heard {
+		return false
+	}
+	for _, h := range x.held {
+		fn(h.Namespace, h.Shard, h.Fence)
+	}
+	return true
 }
 
 // LastSeen is the boot time of the last answered heartbeat of a node.

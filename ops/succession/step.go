@@ -5,6 +5,7 @@ import (
 
 	"github.com/omnirelay/omnirelay/commands"
 	"github.com/omnirelay/omnirelay/commands/leadership"
+	"github.com/omnirelay/omnirelay/commands/membership"
 	"github.com/omnirelay/omnirelay/commands/model"
 	"github.com/omnirelay/omnirelay/commands/sequencer"
 	"github.com/omnirelay/omnirelay/events"
@@ -53,7 +54,7 @@ func (*Succession) Step(v sequencer.View, _ sequencer.Now) ([]commands.Command, 
 // can win would be asking for ever.
 func electable(m *model.Model, sc leadership.Scope) bool {
 	for _, c := range sc.Candidates {
-		if n, _ := m.Membership.Node(c.NodeID); m.SessionLives(c.NodeID, c.Session) && !n.Cordoned {
+		if n, _ := m.Membership.Node(c.NodeID); m.SessionLives(c.NodeID, c.Session) && n.Lifecycle == membership.Active {
 			return true
 		}
 	}

@@ -26,7 +26,7 @@ func (Table) Apply(rows *projections.Rows, rec events.Recorded) {
 // EntityOf is the id of what an event is about, as events.Describe gives it,
 // without the cost of a sentence for people. A test holds the two equal.
 func EntityOf(e *eventsv1.Event) string {
-	for _, of := range []func(*eventsv1.Event) string{shardsOf, nodeOf, scopeOf, settingOf} {
+	for _, of := range []func(*eventsv1.Event) string{shardsOf, nodeOf, scopeOf, settingOf, scheduleOf} {
 		if id := of(e); id != "" {
 			return id
 		}
@@ -45,6 +45,8 @@ func settingOf(e *eventsv1.Event) string {
 		return k.ReplicaReplaced.Server
 	case *eventsv1.Event_PolicySet:
 		return k.PolicySet.Kind + "/" + k.PolicySet.Name
+	case *eventsv1.Event_PolicyRemoved:
+		return k.PolicyRemoved.Kind + "/" + k.PolicyRemoved.Name
 	}
 	return ""
 }
@@ -61,6 +63,14 @@ func nodeOf(e *eventsv1.Event) string {
 		return k.NodeCordoned.NodeId
 	case *eventsv1.Event_NodeUncordoned:
 		return k.NodeUncordoned.NodeId
+	case *eventsv1.Event_NodeDrainStarted:
+		return k.NodeDrainStarted.NodeId
+	case *eventsv1.Event_NodeDrainCancelled:
+		return k.NodeDrainCancelled.NodeId
+	case *eventsv1.Event_NodeDrained:
+		return k.NodeDrained.NodeId
+	case *eventsv1.Event_NodeDrainStalled:
+		return k.NodeDrainStalled.NodeId
 	case *eventsv1.Event_ServerLost:
 		return k.ServerLost.NodeId
 	case *eventsv1.Event_ServerReturned:
@@ -73,6 +83,22 @@ func nodeOf(e *eventsv1.Event) string {
 		return k.SessionClosed.NodeId
 	case *eventsv1.Event_OwnershipExpired:
 		return k.OwnershipExpired.NodeId
+	}
+	return ""
+}
+
+func scheduleOf(e *eventsv1.Event) string {
+	switch k := e.GetKind().(type) {
+	case *eventsv1.Event_ScheduleCreated:
+		return events.ScheduleEntity(k.ScheduleCreated.Name)
+	case *eventsv1.Event_ScheduleRemoved:
+		return events.ScheduleEntity(k.ScheduleRemoved.Name)
+	case *eventsv1.Event_ScheduleFired:
+		return events.ScheduleEntity(k.ScheduleFired.Name)
+	case *eventsv1.Event_SchedulePaused:
+		return events.ScheduleEntity(k.SchedulePaused.Name)
+	case *eventsv1.Event_ScheduleResumed:
+		return events.ScheduleEntity(k.ScheduleResumed.Name)
 	}
 	return ""
 }
@@ -121,6 +147,10 @@ func shardsOf(e *eventsv1.Event) string {
 		return shards(k.ShardsPaused.Namespace, k.ShardsPaused.Shards)
 	case *eventsv1.Event_ShardsResumed:
 		return shards(k.ShardsResumed.Namespace, k.ShardsResumed.Shards)
+	case *eventsv1.Event_ShardsQuarantined:
+		return shards(k.ShardsQuarantined.Namespace, k.ShardsQuarantined.Shards)
+	case *eventsv1.Event_ShardsUnquarantined:
+		return shards(k.ShardsUnquarantined.Namespace, k.ShardsUnquarantined.Shards)
 	}
 	return ""
 }

@@ -99,7 +99,7 @@ func (s *Sim) assign() []*eventsv1.Event {
 		return nil
 	}
 	ns := s.namespaces[name]
-	ids := s.some(ns.ids(func(sh simShard) bool { return sh.owner == "" && !sh.paused }))
+	ids := s.some(ns.ids(func(sh simShard) bool { return sh.owner == "" && !sh.paused && !sh.out }))
 	if len(ids) == 0 {
 		return nil
 	}
@@ -254,7 +254,7 @@ func (s *Sim) pause() []*eventsv1.Event {
 	}
 	ns := s.namespaces[name]
 	pause := s.Draw(2) == 0
-	ids := s.some(ns.ids(func(sh simShard) bool { return sh.paused != pause }))
+	ids := s.some(ns.ids(func(sh simShard) bool { return sh.paused != pause && !sh.out }))
 	for _, id := range ids {
 		ns.shards[id].paused = pause
 	}

@@ -21,12 +21,14 @@ type Sim struct {
 	namespaces map[string]*simNamespace
 	holders    map[string]string // scope → node
 	servers    map[string]bool   // whether they are lost
+	schedules  map[string]bool   // whether they are paused
 }
 
 type simNode struct {
 	session  uint64
 	cordoned bool
 	closing  bool
+	drain    int // where in its drain it is
 }
 
 type simNamespace struct {
@@ -45,13 +47,14 @@ type simShard struct {
 	forced  bool
 	paused  bool
 	silent  bool
+	out     bool // quarantined
 }
 
 // NewSim returns a simulation of an empty mesh.
 func NewSim(draw func(n int) int, maxShards int) *Sim {
 	return &Sim{
 		Draw: draw, MaxShards: maxShards,
-		nodes: map[string]*simNode{}, namespaces: map[string]*simNamespace{}, holders: map[string]string{}, servers: map[string]bool{},
+		nodes: map[string]*simNode{}, namespaces: map[string]*simNamespace{}, holders: map[string]string{}, servers: map[string]bool{}, schedules: map[string]bool{},
 	}
 }
 
@@ -72,7 +75,8 @@ func (s *Sim) Frame(tb TB, l *Log) {
 func (s *Sim) step() []*eventsv1.Event {
 	actions := []func() []*eventsv1.Event{
 		s.join, s.createNamespace, s.assign, s.assign, s.move, s.askRelease, s.finishMove, s.endMove, s.pause,
-		s.expire, s.restart, s.leave, s.closing, s.goesOn, s.cordon, s.server, s.campaign, s.resign, s.updateNamespace, s.deleteNamespace, s.policy,
+		s.expire, s.restart, s.leave, s.closing, s.goesOn, s.cordon, s.drain, s.maintenance, s.server, s.campaign, s.resign, s.updateNamespace, s.deleteNamespace, s.policy,
+		s.quarantine, s.schedule,
 	}
 	for range 8 {
 		if es := actions[s.Draw(len(actions))](); len(es) > 0 {
@@ -172,6 +176,40 @@ func (s *Sim) cordon() []*eventsv1.Event {
 		return []*eventsv1.Event{{Kind: &eventsv1.Event_NodeCordoned{NodeCordoned: &eventsv1.NodeCordoned{NodeId: id}}}}
 	}
 	return []*eventsv1.Event{{Kind: &eventsv1.Event_NodeUncordoned{NodeUncordoned: &eventsv1.NodeUncordoned{NodeId: id}}}}
+}
+
+// drain steps a node through its drain.
+func (s *Sim) drain() []*eventsv1.Event {
+	id, ok := s.live()
+	if !ok {
+		return nil
+	}
+	n := s.nodes[id]
+	n.cordoned = false
+	switch n.drain = (n.drain + 1 + s.Draw(2)) % 5; n.drain {
+	case 1:
+		return []*eventsv1.Event{{Kind: &eventsv1.Event_NodeDrainStarted{NodeDrainStarted: &eventsv1.NodeDrainStarted{NodeId: id, DeadlineMs: 1, Window: []string{"", "w0"}[s.Draw(2)]}}}}
+	case 2:
+		return []*eventsv1.Event{{Kind: &eventsv1.Event_NodeDrainStalled{NodeDrainStalled: &eventsv1.NodeDrainStalled{NodeId: id}}}}
+	case 3:
+		return []*eventsv1.Event{{Kind: &eventsv1.Event_NodeDrained{NodeDrained: &eventsv1.NodeDrained{NodeId: id}}}}
+	case 4:
+		return []*eventsv1.Event{{Kind: &eventsv1.Event_NodeDrainCancelled{NodeDrainCancelled: &eventsv1.NodeDrainCancelled{NodeId: id}}}}
+	}
+	return []*eventsv1.Event{{Kind: &eventsv1.Event_NodeUncordoned{NodeUncordoned: &eventsv1.NodeUncordoned{NodeId: id}}}}
+}
+
+// maintenance sets or removes a window.
+func (s *Sim) maintenance() []*eventsv1.Event {
+	name := fmt.Sprintf("w%d", s.Draw(3))
+	if s.Draw(3) == 0 {
+		return []*eventsv1.Event{{Kind: &eventsv1.Event_PolicyRemoved{PolicyRemoved: &eventsv1.PolicyRemoved{Kind: "maintenance", Name: name, Version: s.next}}}}
+	}
+	return []*eventsv1.Event{{Kind: &eventsv1.Event_PolicySet{PolicySet: &eventsv1.PolicySet{
+		Kind: "maintenance", Name: name, Version: s.next, Spec: &eventsv1.PolicySet_Maintenance{Maintenance: &eventsv1.MaintenancePolicy{
+			NodeIds: []string{"n0", "n1"}, StartMs: int64(s.Draw(9)), EndMs: 10, Impact: eventsv1.MaintenanceImpact(1 + s.Draw(3)),
+		}},
+	}}}}
 }
 
 // server joins a server, or loses and returns it in turn.

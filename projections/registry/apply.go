@@ -30,9 +30,26 @@ func (Peers) Apply(rows *projections.Rows, rec events.Recorded) {
 	case *eventsv1.Event_NodeLeft:
 		changePeer(rows, rec, e.NodeLeft.NodeId, func(p *controlv1.Peer) { p.Status = controlv1.PeerStatus_PEER_STATUS_LEFT })
 	case *eventsv1.Event_NodeCordoned:
-		changePeer(rows, rec, e.NodeCordoned.NodeId, func(p *controlv1.Peer) { p.Lifecycle = controlv1.PeerLifecycle_PEER_LIFECYCLE_CORDONED })
+		changeLifecycle(rows, rec, e.NodeCordoned.NodeId, controlv1.PeerLifecycle_PEER_LIFECYCLE_CORDONED, e.NodeCordoned.Window)
 	case *eventsv1.Event_NodeUncordoned:
-		changePeer(rows, rec, e.NodeUncordoned.NodeId, func(p *controlv1.Peer) { p.Lifecycle = controlv1.PeerLifecycle_PEER_LIFECYCLE_ACTIVE })
+		changeLifecycle(rows, rec, e.NodeUncordoned.NodeId, controlv1.PeerLifecycle_PEER_LIFECYCLE_ACTIVE, "")
+	case *eventsv1.Event_NodeDrainStarted:
+		drain := &controlv1.PeerDrain{StartedAt: timestamp(rec.Time), Deadline: timestamp(e.NodeDrainStarted.DeadlineMs * int64(time.Millisecond))}
+		changePeer(rows, rec, e.NodeDrainStarted.NodeId, func(p *controlv1.Peer) {
+			p.Lifecycle, p.Maintenance, p.Drain = controlv1.PeerLifecycle_PEER_LIFECYCLE_DRAINING, e.NodeDrainStarted.Window, drain
+		})
+	case *eventsv1.Event_NodeDrainCancelled:
+		changeLifecycle(rows, rec, e.NodeDrainCancelled.NodeId, controlv1.PeerLifecycle_PEER_LIFECYCLE_ACTIVE, "")
+	case *eventsv1.Event_NodeDrained:
+		changePeer(rows, rec, e.NodeDrained.NodeId, func(p *controlv1.Peer) {
+			p.Lifecycle, p.Drain = controlv1.PeerLifecycle_PEER_LIFECYCLE_DRAINED, nil
+		})
+	case *eventsv1.Event_NodeDrainStalled:
+		changePeer(rows, rec, e.NodeDrainStalled.NodeId, func(p *controlv1.Peer) {
+			if p.Drain != nil {
+				p.Drain.StalledAt = timestamp(rec.Time)
+			}
+		})
 	case *eventsv1.Event_ServerLost:
 		changePeer(rows, rec, e.ServerLost.NodeId, func(p *controlv1.Peer) { p.Status = lostStatus(e.ServerLost.Cause) })
 	case *eventsv1.Event_ServerReturned:
@@ -50,6 +67,11 @@ func (Peers) Apply(rows *projections.Rows, rec events.Recorded) {
 	case *eventsv1.Event_SessionClosed:
 		changePeer(rows, rec, e.SessionClosed.NodeId, func(p *controlv1.Peer) { sessionClosed(p, e.SessionClosed) })
 	}
+}
+
+// changeLifecycle ends a drain, whatever the lifecycle is now.
+func changeLifecycle(rows *projections.Rows, rec events.Recorded, id string, to controlv1.PeerLifecycle, window string) {
+	changePeer(rows, rec, id, func(p *controlv1.Peer) { p.Lifecycle, p.Maintenance, p.Drain = to, window, nil })
 }
 
 func changePeer(rows *projections.Rows, rec events.Recorded, id string, fn func(*controlv1.Peer)) {
@@ -260,8 +282,13 @@ func specify(n *controlv1.Namespace, s *eventsv1.NamespaceSpec) {
 
 // Apply implements [projections.Table].
 func (Policies) Apply(rows *projections.Rows, rec events.Recorded) {
-	if e := rec.Event.GetPolicySet(); e != nil {
+	switch k := rec.Event.GetKind().(type) {
+	case *eventsv1.Event_PolicySet:
+		e := k.PolicySet
 		projections.Update(rows, policyCodec(), policyKey(e.Kind, e.Name), func(*eventsv1.PolicySet) *eventsv1.PolicySet { return e })
+	case *eventsv1.Event_PolicyRemoved:
+		e := k.PolicyRemoved
+		projections.Update(rows, policyCodec(), policyKey(e.Kind, e.Name), func(*eventsv1.PolicySet) *eventsv1.PolicySet { return nil })
 	}
 }
 
@@ -301,3 +328,23 @@ func changeLogState(rows *projections.Rows, fn func(*controlv1.LogState)) {
 }
 
 func logStateKey() kv.Key { return nameKey("log") }
+
+// Apply implements [projections.Table].
+func (Schedules) Apply(rows *projections.Rows, rec events.Recorded) {
+	switch e := rec.Event.GetKind().(type) {
+	case *eventsv1.Event_ScheduleCreated:
+		changeSchedule(rows, rec, e.ScheduleCreated.Name, func(*controlv1.Schedule) *controlv1.Schedule { return newSchedule(rec, e.ScheduleCreated) })
+	case *eventsv1.Event_ScheduleRemoved:
+		changeSchedule(rows, rec, e.ScheduleRemoved.Name, func(*controlv1.Schedule) *controlv1.Schedule { return nil })
+	case *eventsv1.Event_ScheduleFired:
+		changeSchedule(rows, rec, e.ScheduleFired.Name, func(s *controlv1.Schedule) *controlv1.Schedule { return fire(s, rec, e.ScheduleFired) })
+	case *eventsv1.Event_SchedulePaused:
+		changeSchedule(rows, rec, e.SchedulePaused.Name, func(s *controlv1.Schedule) *controlv1.Schedule {
+			return due(s, controlv1.ScheduleStatus_SCHEDULE_STATUS_PAUSED, 0)
+		})
+	case *eventsv1.Event_ScheduleResumed:
+		changeSchedule(rows, rec, e.ScheduleResumed.Name, func(s *controlv1.Schedule) *controlv1.Schedule {
+			return due(s, controlv1.ScheduleStatus_SCHEDULE_STATUS_ACTIVE, e.ScheduleResumed.NextMs)
+		})
+	}
+}

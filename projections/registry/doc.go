@@ -1,5 +1,5 @@
 // Package registry is the view of what is not a shard: peers, leaders,
-// candidates, namespaces, policies and eras.
+// candidates, namespaces, policies, eras and schedules.
 //
 // It promises:
 //
@@ -17,6 +17,9 @@
 //  4. A namespace has a [controlv1.Namespace] until NamespaceDeleted; a deleted
 //     name begins again at version 1.
 //  5. Policies and eras are kept as the events that made them.
+//  6. A schedule has a [controlv1.Schedule] until it is removed, with its last run;
+//     its history is that of the row. Its version is the position of the last event
+//     about it.
 //
 // Live decorations (Peer.last_seen, LeadershipToken.expires_at) are not on the
 // log, so they are not here. The status suspect is no fact either.

@@ -104,7 +104,7 @@ func EachEra(v *projections.View, at events.Position, fn func(*eventsv1.EraStart
 }
 
 // Changed is the last position that changed any row of a table that counts it
-// (peers, leaders, namespaces): the ETag of a list.
+// (peers, leaders, namespaces, schedules): the ETag of a list.
 func Changed(v *projections.View, table uint16) (events.Position, error) {
 	p, err := v.Counter(table, counterChanged)
 	return events.Position(p), err

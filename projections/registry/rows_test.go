@@ -218,3 +218,74 @@ func TestNamespaceLife(t *testing.T) {
 		t.Errorf("%d namespaces are counted, %v", n, err)
 	}
 }
+
+// TestDrainRows: a drain shows while it lasts, and what put a node where it is.
+func TestDrainRows(t *testing.T) {
+	e := func(k any) *eventsv1.Event {
+		switch k := k.(type) {
+		case *eventsv1.NodeDrainStarted:
+			return &eventsv1.Event{Kind: &eventsv1.Event_NodeDrainStarted{NodeDrainStarted: k}}
+		case *eventsv1.NodeDrainStalled:
+			return &eventsv1.Event{Kind: &eventsv1.Event_NodeDrainStalled{NodeDrainStalled: k}}
+		case *eventsv1.NodeDrained:
+			return &eventsv1.Event{Kind: &eventsv1.Event_NodeDrained{NodeDrained: k}}
+		case *eventsv1.NodeDrainCancelled:
+			return &eventsv1.Event{Kind: &eventsv1.Event_NodeDrainCancelled{NodeDrainCancelled: k}}
+		case *eventsv1.NodeCordoned:
+			return &eventsv1.Event{Kind: &eventsv1.Event_NodeCordoned{NodeCordoned: k}}
+		}
+		return &eventsv1.Event{Kind: &eventsv1.Event_NodeUncordoned{NodeUncordoned: &eventsv1.NodeUncordoned{NodeId: "n"}}}
+	}
+	ds := []*eventsv1.Decision{projectiontest.Decide("node/n", joined("n", "worker"))} // 2
+	for _, k := range []any{
+		&eventsv1.NodeDrainStarted{NodeId: "n", DeadlineMs: 5000, Window: "w"}, &eventsv1.NodeDrainStalled{NodeId: "n"}, // 3, 4
+		&eventsv1.NodeDrainStarted{NodeId: "n", DeadlineMs: 9000}, &eventsv1.NodeDrainCancelled{NodeId: "n"}, // 5, 6
+		&eventsv1.NodeCordoned{NodeId: "n", Window: "v"}, &eventsv1.NodeDrainStarted{NodeId: "n", Window: "v"}, // 7, 8
+		&eventsv1.NodeDrained{NodeId: "n"}, nil, // 9, 10
+	} {
+		ds = append(ds, projectiontest.Decide("user/a", e(k)))
+	}
+	v := build(t, ds...)
+	var got []string
+	for at := events.Position(2); at <= 10; at++ {
+		p, _, err := registry.Peer(v, "n", at)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got = append(got, fmt.Sprintf("%s %q deadline %d stalled %t", p.Lifecycle.String()[len("PEER_LIFECYCLE_"):], p.Maintenance,
+			p.GetDrain().GetDeadline().GetSeconds(), p.GetDrain().GetStalledAt() != nil))
+	}
+	want := []string{
+		`ACTIVE "" deadline 0 stalled false`, `DRAINING "w" deadline 5 stalled false`, `DRAINING "w" deadline 5 stalled true`,
+		`DRAINING "" deadline 9 stalled false`, `ACTIVE "" deadline 0 stalled false`, `CORDONED "v" deadline 0 stalled false`,
+		`DRAINING "v" deadline 0 stalled false`, `DRAINED "v" deadline 0 stalled false`, `ACTIVE "" deadline 0 stalled false`,
+	}
+	if d := cmp.Diff(want, got); d != "" {
+		t.Errorf("positions 2 to 10 (-want +got):\n%s", d)
+	}
+}
+
+// TestMaintenanceRows: a window keeps who made it; a removed one is gone, and was.
+func TestMaintenanceRows(t *testing.T) {
+	set := func(version uint64, end int64) *eventsv1.Event {
+		return &eventsv1.Event{Kind: &eventsv1.Event_PolicySet{PolicySet: &eventsv1.PolicySet{Kind: "maintenance", Name: "w", Version: version,
+			Spec: &eventsv1.PolicySet_Maintenance{Maintenance: &eventsv1.MaintenancePolicy{NodeIds: []string{"n"}, EndMs: end, Impact: eventsv1.MaintenanceImpact_MAINTENANCE_IMPACT_DRAIN}}}}}
+	}
+	v := build(t, projectiontest.Decide("user/ann", set(1, 9000)), projectiontest.Decide("user/bob", set(2, 5000)),
+		projectiontest.Decide("user/bob", &eventsv1.Event{Kind: &eventsv1.Event_PolicyRemoved{PolicyRemoved: &eventsv1.PolicyRemoved{Kind: "maintenance", Name: "w", Version: 2}}}))
+	var got []string
+	for at := events.Position(2); at <= 4; at++ {
+		w, ok, err := registry.MaintenanceWindow(v, "w", at)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, kept, err := registry.Policy(v, "maintenance", "w", at)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got = append(got, fmt.Sprintf("%t %t v%d by %s to %d", ok, kept, w.GetVersion(), w.GetCreatedBy(), w.GetEnd().GetSeconds()))
+	}
+	if d := cmp.Diff([]string{"true true v1 by user/ann to 9", "true true v2 by user/ann to 5", "false false v0 by  to 0"}, got); d != "" {
+		t.Errorf("positions 2 to 4 (-want +got):\n%s", d)
+	}
+}

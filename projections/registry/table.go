@@ -16,6 +16,9 @@ const (
 	PoliciesID   = 24
 	ErasID       = 25
 	LogStatesID  = 26
+	// MaintenanceID leaves a gap for tables that came at the same time.
+	MaintenanceID = 28
+	SchedulesID   = 29
 )
 
 // The tables of this view. Each has its own rows and can be rebuilt alone.
@@ -34,11 +37,15 @@ type (
 	Eras struct{}
 	// LogStates keeps one [controlv1.LogState].
 	LogStates struct{}
+	// Schedules keeps [controlv1.Schedule]s by name.
+	Schedules struct{}
 )
 
 // Tables are all tables of this view.
 func Tables() []projections.Table {
-	return []projections.Table{Peers{}, Leaders{}, Namespaces{}, Candidates{}, Policies{}, Eras{}, LogStates{}}
+	return []projections.Table{
+		Peers{}, Leaders{}, Namespaces{}, Candidates{}, Policies{}, Eras{}, LogStates{}, Maintenance{}, Schedules{},
+	}
 }
 
 // Spec implements [projections.Table].
@@ -62,6 +69,9 @@ func (Eras) Spec() kv.Table { return kv.Table{ID: ErasID, Name: "eras", Version:
 // Spec implements [projections.Table].
 func (LogStates) Spec() kv.Table { return kv.Table{ID: LogStatesID, Name: "logstates", Version: 1} }
 
+// Spec implements [projections.Table].
+func (Schedules) Spec() kv.Table { return kv.Table{ID: SchedulesID, Name: "schedules", Version: 1} }
+
 // PeerCodec is the form of rows of peers.
 func PeerCodec() projections.ProtoCodec[*controlv1.Peer] {
 	return projections.ProtoCodec[*controlv1.Peer]{New: func() *controlv1.Peer { return &controlv1.Peer{} }}
@@ -75,6 +85,10 @@ func LeaderCodec() projections.ProtoCodec[*controlv1.LeadershipToken] {
 // NamespaceCodec is the form of rows of namespaces.
 func NamespaceCodec() projections.ProtoCodec[*controlv1.Namespace] {
 	return projections.ProtoCodec[*controlv1.Namespace]{New: func() *controlv1.Namespace { return &controlv1.Namespace{} }}
+}
+
+func scheduleCodec() projections.ProtoCodec[*controlv1.Schedule] {
+	return projections.ProtoCodec[*controlv1.Schedule]{New: func() *controlv1.Schedule { return &controlv1.Schedule{} }}
 }
 
 func candidateCodec() projections.ProtoCodec[*eventsv1.CandidacyDeclared] {

@@ -62,6 +62,15 @@ func (Table) Apply(rows *projections.Rows, rec events.Recorded) {
 		a.set(e.ShardsPaused.Namespace, e.ShardsPaused.Shards, func(r *row) { r.Status = controlv1.ShardStatus_SHARD_STATUS_PAUSED })
 	case *eventsv1.Event_ShardsResumed:
 		a.set(e.ShardsResumed.Namespace, e.ShardsResumed.Shards, func(r *row) { r.Status = controlv1.ShardStatus_SHARD_STATUS_ACTIVE })
+	case *eventsv1.Event_ShardsQuarantined:
+		a.set(e.ShardsQuarantined.Namespace, e.ShardsQuarantined.Shards, func(r *row) {
+			disable(r)
+			r.QuarantinedAt, r.Deaths = a.now, e.ShardsQuarantined.Deaths
+		})
+	case *eventsv1.Event_ShardsUnquarantined:
+		a.set(e.ShardsUnquarantined.Namespace, e.ShardsUnquarantined.Shards, func(r *row) {
+			r.Status, r.QuarantinedAt, r.Deaths = controlv1.ShardStatus_SHARD_STATUS_ACTIVE, nil, 0
+		})
 	case *eventsv1.Event_SessionClosed:
 		a.sessionClosed(e.SessionClosed)
 	case *eventsv1.Event_OwnershipExpired:
@@ -257,5 +266,6 @@ func clone(r *row) *row {
 		MoveDeadline: r.MoveDeadline, HeldUntil: r.HeldUntil, MoveHoldMs: r.MoveHoldMs,
 		MovePhase: r.MovePhase, Overlap: r.Overlap,
 		OwnerSilent: r.OwnerSilent, Ownership: r.Ownership, OwnershipTtlMs: r.OwnershipTtlMs, MoveForced: r.MoveForced,
+		QuarantinedAt: r.QuarantinedAt, Deaths: r.Deaths,
 	}
 }

@@ -36,8 +36,8 @@ const (
 	fieldUpdated, fieldTicket                                            = 10, 11
 	fieldFence, fieldSession, fieldLastOwner, fieldMoveTo                = 100, 101, 102, 103
 	fieldDeadline, fieldHeldUntil, fieldMoveHold, fieldMovePhase         = 104, 105, 106, 107
-	fieldSilent, fieldOwnership, fieldOwnershipTTL                       = 110, 111, 112
-	fieldOverlap, fieldMoveForced                                        = 114, 118
+	fieldQuarantined, fieldSilent, fieldOwnership, fieldOwnershipTTL     = 108, 110, 111, 112
+	fieldDeaths, fieldOverlap, fieldMoveForced                           = 113, 114, 118
 )
 
 // Append implements [projections.Codec].
@@ -119,9 +119,11 @@ func appendTail(b []byte, r *controlv1.ShardRecord) []byte {
 	b = appendTime(b, fieldHeldUntil, r.HeldUntil)
 	b = appendVarint(b, fieldMoveHold, uint64(r.MoveHoldMs))
 	b = appendVarint(b, fieldMovePhase, uint64(r.MovePhase))
+	b = appendTime(b, fieldQuarantined, r.QuarantinedAt)
 	b = appendBool(b, fieldSilent, r.OwnerSilent)
 	b = appendVarint(b, fieldOwnership, uint64(r.Ownership))
 	b = appendVarint(b, fieldOwnershipTTL, uint64(r.OwnershipTtlMs))
+	b = appendVarint(b, fieldDeaths, uint64(r.Deaths))
 	b = appendBool(b, fieldOverlap, r.Overlap)
 	return appendBool(b, fieldMoveForced, r.MoveForced)
 }

@@ -54,6 +54,9 @@ func (a *applier) weigh(of *row, by int64, other *row) {
 	if moving(of) && (other == nil || !moving(other)) {
 		a.tally(of.Namespace, counterMoving, by)
 	}
+	if of.QuarantinedAt != nil && (other == nil || other.QuarantinedAt == nil) {
+		a.tally(of.Namespace, counterQuarantined, by)
+	}
 }
 
 // tally adds to a counter of a namespace and to the same of all.

@@ -26,6 +26,9 @@ func CountAt(v *projections.View, namespace string, at events.Position) (Counts,
 		if moving(r) {
 			c.Moving++
 		}
+		if r.QuarantinedAt != nil {
+			c.Quarantined++
+		}
 		return true
 	})
 	if err == nil {

@@ -15,7 +15,7 @@
 //     session that the owner is silent.
 //  5. A list, a diff and a history answer from one view; filters are exact.
 //  6. Counters say per namespace, and over all, how many shards there are, are
-//     unowned, are moving, and have each status. They are of the present.
+//     unowned, moving, quarantined, and have each status. They are of the present.
 //
 // It does not decide who may own what, and knows no nodes.
 package shardmap

@@ -52,16 +52,16 @@ func modelLines(s *shard.State) (out []string) {
 		ns.Each(func(id uint32, sh *shard.Shard) bool {
 			status := "active"
 			switch {
-			case ns.Deleting:
+			case ns.Deleting, sh.Quarantined():
 				status = "disabled"
 			case sh.Paused:
 				status = "paused"
 			case sh.Moving():
 				status = "draining"
 			}
-			out = append(out, fmt.Sprintf("%s/%d v%d %s owner=%s/%d fence=%d last=%s to=%s by=%d %s held=%d strategy=%s overlap=%t silent=%t forced=%t mode=%s/%s",
+			out = append(out, fmt.Sprintf("%s/%d v%d %s owner=%s/%d fence=%d last=%s to=%s by=%d %s held=%d strategy=%s overlap=%t silent=%t forced=%t mode=%s/%s out=%d",
 				ns.Name, id, sh.Version, status, sh.Owner, sh.Session, sh.Fence, sh.LastOwner, sh.MoveTo, sh.MoveDeadline/1e6, phase(sh), held(sh.HeldUntil), ns.Spec.Strategy, ns.Spec.Overlap,
-				sh.Silent, sh.Forced(), ns.Spec.Ownership, ns.Spec.OwnershipTTL))
+				sh.Silent, sh.Forced(), ns.Spec.Ownership, ns.Spec.OwnershipTTL, sh.QuarantinedAt))
 			return true
 		})
 		return true
@@ -101,10 +101,14 @@ func viewLines(t *rapid.T, v *projections.View) (out []string) {
 		if r.MoveDeadline != nil {
 			by = r.MoveDeadline.AsTime().UnixMilli()
 		}
+		since := int64(0)
+		if r.QuarantinedAt != nil {
+			since = r.QuarantinedAt.AsTime().UnixNano()
+		}
 		status := strings.ToLower(strings.TrimPrefix(r.Status.String(), "SHARD_STATUS_"))
-		out = append(out, fmt.Sprintf("%s/%s v%d %s owner=%s/%d fence=%d last=%s to=%s by=%d %s held=%d strategy=%s overlap=%t silent=%t forced=%t mode=%s/%s",
+		out = append(out, fmt.Sprintf("%s/%s v%d %s owner=%s/%d fence=%d last=%s to=%s by=%d %s held=%d strategy=%s overlap=%t silent=%t forced=%t mode=%s/%s out=%d",
 			r.Namespace, r.ShardId, r.Version, status, r.OwnerNodeId, r.SessionId, r.FenceToken, r.LastOwnerNodeId, r.MoveToNodeId, by, r.MovePhase, held(until), r.StrategyId, r.Overlap,
-			r.OwnerSilent, r.MoveForced, eventsv1.Ownership(r.Ownership), time.Duration(r.OwnershipTtlMs)*time.Millisecond))
+			r.OwnerSilent, r.MoveForced, eventsv1.Ownership(r.Ownership), time.Duration(r.OwnershipTtlMs)*time.Millisecond, since))
 	}
 	return out
 }

@@ -165,7 +165,10 @@ func scanNode(v *projections.View, f Filter, node string, after []byte, fn func(
 // Counts are numbers of shards at present.
 type Counts struct {
 	Total, Unowned, Moving int64
-	ByStatus               map[controlv1.ShardStatus]int64
+	// Quarantined are disabled and unowned; so are those of a namespace that is
+	// being deleted, which are not counted here.
+	Quarantined int64
+	ByStatus    map[controlv1.ShardStatus]int64
 	// Changed is the last position that changed any of them: the ETag of a list.
 	Changed events.Position
 }
@@ -180,6 +183,7 @@ func Count(v *projections.View, namespace string) (Counts, error) {
 		return n
 	}
 	c.Total, c.Unowned, c.Moving = read(counterTotal), read(counterUnowned), read(counterMoving)
+	c.Quarantined = read(counterQuarantined)
 	c.Changed = events.Position(read(counterChanged))
 	for number := range controlv1.ShardStatus_name {
 		status := controlv1.ShardStatus(number)

@@ -43,6 +43,8 @@ const (
 	counterMoving  = "moving"
 	counterStatus  = "status/"
 	counterChanged = "changed"
+
+	counterQuarantined = "quarantined"
 )
 
 func statusCounter(s controlv1.ShardStatus) string { return counterStatus + strconv.Itoa(int(s)) }

@@ -47,6 +47,9 @@ func counts(t projectiontest.TB, v *projections.View) string {
 			} else if r.MoveToNodeId != "" {
 				want.Moving++
 			}
+			if r.QuarantinedAt != nil {
+				want.Quarantined++
+			}
 		}
 		if d := cmp.Diff(want, got); d != "" {
 			t.Fatalf("counters of %q against rows (-want +got):\n%s", ns, d)

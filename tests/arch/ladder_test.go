@@ -55,7 +55,7 @@ func ladder() []place {
 		// them.
 		rung(4, parent("ops/loop"), "ops/sessions", "ops/placer", "ops/rebinder", "ops/handoff",
 			"ops/succession", "ops/election", "ops/failuredetector", "ops/rebalancer",
-			"ops/drain", "ops/failover", "ops/scheduler", "ops/chaos", "ops/alerting"),
+			"ops/drainer", "ops/maintenance", "ops/failover", "ops/scheduler", "ops/chaos", "ops/alerting"),
 
 		rung(5, nil, "ops/node", "cli", "api/member"),
 		rung(6, nil, "cmd/omnirelay"),
@@ -68,7 +68,7 @@ func ladder() []place {
 		// The simulator's checker reads the log of real servers, too.
 		rung(7, []string{"tests/harness", "tests/sim"}, "tests/linear"),
 		// Samples are programs of their own, as users write them.
-		rung(7, nil, "tests/e2e/sample/leader"),
+		rung(7, nil, "tests/e2e/sample/counter", "tests/e2e/sample/leader"),
 	)
 }
 

@@ -54,6 +54,9 @@ func react() map[string]map[string]string {
 			"leadership": "what a session led or wanted ends with it, without an event of its own",
 			"shard":      "what a session owned is released with it as its ownership mode says, without an event of its own",
 		},
+		"PolicySet": {
+			"shard": "which death of an owner counts against a shard is evolved, and the policy says which",
+		},
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -17,8 +18,10 @@ import (
 	"github.com/omnirelay/omnirelay/commands/membership"
 	"github.com/omnirelay/omnirelay/commands/model"
 	"github.com/omnirelay/omnirelay/commands/policy"
+	"github.com/omnirelay/omnirelay/commands/schedule"
 	"github.com/omnirelay/omnirelay/commands/shard"
 	"github.com/omnirelay/omnirelay/events"
+	eventsv1 "github.com/omnirelay/omnirelay/events/v1"
 )
 
 // releases have a log in testdata; each name is a version of the event schema.
@@ -97,8 +100,8 @@ func replay(t *testing.T, file []byte) *model.Model {
 // keep it.
 func state(t *testing.T, m *model.Model) []byte {
 	t.Helper()
-	var nodes []membership.Node
-	m.Membership.EachNode(func(n membership.Node) bool { nodes = append(nodes, n); return true })
+	var nodes []nodeForm
+	m.Membership.EachNode(func(n membership.Node) bool { nodes = append(nodes, formOf(n)); return true })
 	var scopes []leadership.Scope
 	m.Leadership.EachScope(func(s leadership.Scope) bool { scopes = append(scopes, s); return true })
 	var b bytes.Buffer
@@ -108,12 +111,42 @@ func state(t *testing.T, m *model.Model) []byte {
 		Position   events.Position
 		Time       int64
 		Policies   []policy.Policy
-		Nodes      []membership.Node
+		Nodes      []nodeForm
 		Scopes     []leadership.Scope
 		Namespaces []shard.NamespaceImage
-	}{m.Position, m.Time, m.Policy.Image(), nodes, scopes, m.Shard.Image()})
+		Schedules  []schedule.Schedule `json:",omitempty"`
+	}{m.Position, m.Time, m.Policy.Image(), nodes, scopes, m.Shard.Image(), m.Schedule.Image()})
 	if err != nil {
 		t.Fatal(err)
 	}
 	return b.Bytes()
+}
+
+// nodeForm is a node in the form of the first schema, and beside it what came later.
+type nodeForm struct {
+	membership.Descriptor
+	Version     uint64
+	Cordoned    bool
+	Left        bool
+	Session     events.Position
+	TTL         time.Duration
+	SecretHash  events.Hash
+	Incarnation uint64
+	Lost        eventsv1.ServerLossCause `json:",omitempty"`
+	Lifecycle   string                   `json:",omitempty"`
+	Window      string                   `json:",omitempty"`
+	Held        bool                     `json:",omitempty"`
+	Deadline    int64                    `json:",omitempty"`
+	Stalled     bool                     `json:",omitempty"`
+}
+
+func formOf(n membership.Node) nodeForm {
+	f := nodeForm{
+		Descriptor: n.Descriptor, Version: n.Version, Cordoned: n.Lifecycle == membership.Cordoned, Left: n.Left, Session: n.Session, TTL: n.TTL,
+		SecretHash: n.SecretHash, Incarnation: n.Incarnation, Lost: n.Lost, Window: n.Window, Held: n.Held, Deadline: n.DrainDeadline, Stalled: n.Stalled,
+	}
+	if n.Lifecycle > membership.Cordoned {
+		f.Lifecycle = n.Lifecycle.String()
+	}
+	return f
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/omnirelay/omnirelay/commands/membership"
 	"github.com/omnirelay/omnirelay/commands/model"
 	"github.com/omnirelay/omnirelay/commands/policy"
+	"github.com/omnirelay/omnirelay/commands/schedule"
 	"github.com/omnirelay/omnirelay/commands/sequencer"
 	"github.com/omnirelay/omnirelay/commands/shard"
 	"github.com/omnirelay/omnirelay/events"
@@ -69,6 +70,7 @@ func record(t *testing.T) []byte {
 	r.do(membership.Update{NodeID: "n2", Labels: map[string]string{"rack": "r7"}, Weight: &weight})
 	r.do(membership.Cordon{NodeID: "n2"})
 	r.do(membership.Uncordon{NodeID: "n2"})
+	r.drains()
 	r.do(membership.LoseServer{NodeID: "s1", Cause: eventsv1.ServerLossCause_SERVER_LOSS_CAUSE_SILENT})
 	r.do(membership.ReturnServer{NodeID: "s1"})
 	r.do(membership.LoseServer{NodeID: "s1", Cause: eventsv1.ServerLossCause_SERVER_LOSS_CAUSE_STOPPED})
@@ -80,11 +82,54 @@ func record(t *testing.T) []byte {
 	r.do(shard.Delete{Namespace: "gone"})
 	r.do(shard.Create{Namespace: "gone", Spec: shard.Spec{ShardCount: 1}})
 	r.modes()
+	r.later()
 	r.do(control.RecordHealing{First: 2, Last: 5, Frames: 2, Hash: events.HashOf([]byte("frame")), KeptBy: "s1"})
 	r.do(control.ReplaceReplica{Server: "s1"})
 	r.do(control.Seal{})
 	r.do(control.Unseal{})
 	return r.file
+}
+
+// drains: one that stalls and is cancelled, one that ends, and a window's.
+func (r *recorder) drains() {
+	n9 := r.open("n9", 1)
+	r.do(membership.Drain{NodeID: "n9", Within: time.Second})
+	r.now.Wall += int64(time.Minute)
+	r.do(membership.StallDrain{NodeID: "n9", Blockers: []membership.Blocker{{Kind: "shard", Reference: "demo/1", Reason: "paused"}}, More: 2})
+	r.do(membership.CancelDrain{NodeID: "n9"})
+	r.do(membership.Cordon{NodeID: "n9"})
+	r.do(policy.CreateMaintenance{Name: "w1", NodeIDs: []string{"n9"}, Selectors: []string{"os=linux"}, End: r.now.Wall + int64(time.Hour),
+		Impact: eventsv1.MaintenanceImpact_MAINTENANCE_IMPACT_DRAIN, Reason: "disks"})
+	r.now.Wall += int64(time.Second)
+	r.do(policy.CreateMaintenance{Name: "w2", NodeIDs: []string{"n8"}, End: r.now.Wall + int64(time.Hour), Impact: eventsv1.MaintenanceImpact_MAINTENANCE_IMPACT_CORDON})
+	r.do(membership.Uncordon{NodeID: "n9"})
+	r.do(policy.CreateMaintenance{Name: "w3", Selectors: []string{"os=linux"}, NodeIDs: []string{"n9"}, End: r.now.Wall + int64(time.Hour), Impact: eventsv1.MaintenanceImpact_MAINTENANCE_IMPACT_DRAIN})
+	r.do(membership.Maintain{NodeID: "n9"})
+	r.do(membership.FinishDrain{NodeID: "n9", Session: n9})
+	r.do(policy.EndMaintenance{Name: "w2"})
+	r.do(policy.DeleteMaintenance{Name: "w2"})
+}
+
+// later is what came with schema 5: schedules, and shards that are quarantined.
+func (r *recorder) later() {
+	r.t.Helper()
+	one, most := uint32(1), uint32(100)
+	r.do(policy.SetQuarantine{Deaths: &one, MaxAtOnce: &most})
+	n4 := r.open("n4", 1)
+	r.do(shard.Create{Namespace: "poison", Spec: shard.Spec{ShardCount: 3}})
+	r.do(shard.Assign{Namespace: "poison", Targets: []shard.Target{{NodeID: "n4", Session: n4, Shards: []uint32{0, 1}}}})
+	r.do(membership.CloseSession{NodeID: "n4", Session: n4, Cause: eventsv1.SessionCloseCause_SESSION_CLOSE_CAUSE_RESTARTED})
+	r.do(shard.Unquarantine{Namespace: "poison", Shards: []uint32{1}})
+	cordon := schedule.Action{Verb: schedule.Cordon, NodeID: "n1"}
+	r.do(schedule.Create{Name: "nightly", Timing: schedule.Timing{Cron: "30 3 * * *"}, Action: cordon, Skip: true})
+	r.do(schedule.Create{Name: "often", Timing: schedule.Timing{Every: time.Minute}, Action: cordon})
+	r.do(schedule.Pause{Name: "nightly"})
+	r.do(schedule.Resume{Name: "nightly"})
+	due := r.now.Wall/int64(time.Millisecond) - 2000 + time.Minute.Milliseconds()
+	r.now.Wall += int64(time.Minute)
+	r.do(schedule.Fire{Name: "often", Due: due, Attempt: 1})
+	r.do(schedule.Pause{Name: "often"})
+	r.do(schedule.Remove{Name: "nightly"})
 }
 
 func (r *recorder) open(id string, incarnation uint64) events.Position {

@@ -19,7 +19,7 @@ const walkWithin = 5 * time.Minute
 
 // Converged waits until all live servers are ready, name one leader, and are at
 // rest at one position with one head hash, with every shard that has an eligible
-// node owned and none moving. Then it compares their logs and their rows.
+// node, and is not quarantined, owned and none moving. Then it compares their logs and their rows.
 func (g Group) Converged(within time.Duration) *controlv1.MeshStatus {
 	g.c.t.Helper()
 	var status *controlv1.MeshStatus
@@ -107,6 +107,7 @@ func (g Group) placed(s *controlv1.MeshStatus) error {
 		}
 	}
 	counts := s.GetShards()
+	want -= counts.GetQuarantined() // theirs is to stay unowned
 	if got := counts.GetTotal() - counts.GetUnowned(); got != want || counts.GetMoving() != 0 {
 		return fmt.Errorf("%d shards are owned and %d of them moving, want %d at rest", got, counts.GetMoving(), want)
 	}

@@ -240,7 +240,7 @@ func (c *client) readOnce(ctx context.Context, id string) (output, bool) {
 		return output{seen: node{label: fmt.Sprintf("the view is at %d, the barrier said %d", view.Mark.Position, at)}}, true
 	}
 	n, _ := view.Model.Membership.Node(id)
-	return output{seen: node{n.Labels["v"], n.Cordoned}, at: view.Mark.Position}, true
+	return output{seen: node{n.Labels["v"], n.Lifecycle == membership.Cordoned}, at: view.Mark.Position}, true
 }
 
 func commandOf(in input) commands.Command {

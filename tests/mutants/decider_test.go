@@ -16,7 +16,8 @@ func ofDeciders() []mutant {
 			"	if b.nodes.Session(node) != session || session == 0 {", "	if session == 1<<60 {",
 		}, shard, "TestAssignRefused"},
 		{"a paused shard is assigned", owner, []string{
-			"			case sh.Paused:\n				return refuseShard(ns, id, \"shard_paused\", \"is paused\")\n			}\n			return nil\n		}); err", "			}\n			return nil\n		}); err",
+			"			case sh.Paused:\n				return refuseShard(ns, id, \"shard_paused\", \"is paused\")\n			case sh.Quarantined():\n				return quarantinedError(ns, id, sh)\n			}\n			return nil\n		}); err",
+			"			case sh.Quarantined():\n				return quarantinedError(ns, id, sh)\n			}\n			return nil\n		}); err",
 		}, shard, "TestPauseResume|TestAssignRefused"},
 		{"a release needs no current fence", owner, []string{
 			" && sh.Fence == rel.Fence && rel.Fence != 0 {", " {",
@@ -34,7 +35,7 @@ func ofDeciders() []mutant {
 			"		if meta.Time < sh.MoveDeadline {", "		if meta.Time < 0 {",
 		}, shard, "TestFailMoves"},
 		{"a held shard is moved for balance", owner, []string{
-			"			case sh.HeldUntil > meta.Time:", "			case sh.HeldUntil > 1<<62:",
+			"			case sh.HeldUntil > meta.Time && !c.Drain:", "			case sh.HeldUntil > 1<<62:",
 		}, shard, "TestRebalanceRefused|TestFailMoves"},
 		{"a release is asked for by who is not the target", "commands/shard/decide_handoff.go", []string{
 			" && sh.MoveTo == c.NodeID && sh.Fence == p.Fence", " && sh.Fence == p.Fence",
@@ -55,7 +56,7 @@ func ofDeciders() []mutant {
 			"				if sh.Session == of.session {", "				if sh.Session == 1<<60 {",
 		}, shard, "TestSessionClosed"},
 		{"a cordoned node is given shards", "commands/model/nodes.go", []string{
-			"	case node.Cordoned:", "	case node.Cordoned && id == \"\":",
+			"	case n.Closed(id) != nil:", "	case n.Closed(id) != nil && id == \"\":",
 		}, shard, "TestAssignRefused"},
 		{"a node without a session is given shards", "commands/model/nodes.go", []string{
 			"	case node.Left || n.Session(id) == 0:", "	case node.Left:",

@@ -44,7 +44,7 @@ func TestMutants(t *testing.T) {
 		t.Fatal(err)
 	}
 	sound := map[string]error{}
-	for _, list := range [][]mutant{ofSequencer(), ofAuthority(), ofSnapshots(), ofLog(), ofLeases(), ofMembers(), ofDeciders(), ofControllers(), ofRestores(), ofSeals(), ofArchives(), ofCluster(), ofModes()} {
+	for _, list := range [][]mutant{ofSequencer(), ofAuthority(), ofSnapshots(), ofLog(), ofLeases(), ofMembers(), ofDeciders(), ofControllers(), ofRestores(), ofSeals(), ofArchives(), ofCluster(), ofModes(), ofDrains(), ofLater()} {
 		for _, m := range list {
 			if os.Getenv("OMNIRELAY_MUTANTS") == "" { // the short form: the list is true
 				if _, err := m.mutated(root); err != nil {

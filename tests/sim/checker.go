@@ -22,7 +22,7 @@ type checker struct {
 	replica *model.Model
 
 	sessions map[string]uint64
-	cordoned map[string]bool
+	closed   map[string]string  // nodes that take nothing new: their lifecycle
 	holders  map[string]holding // scope → who holds it
 	terms    map[string]uint64  // scope → highest term
 	owners   map[member.Ref]ownership
@@ -33,6 +33,7 @@ type checker struct {
 	tenure
 	owning
 	handoffs
+	later
 }
 
 type holding struct{ term, session uint64 }
@@ -45,10 +46,10 @@ type ownership struct {
 
 func newChecker(w *World) *checker {
 	return &checker{
-		w: w, replica: model.New(), sessions: map[string]uint64{}, cordoned: map[string]bool{},
+		w: w, replica: model.New(), sessions: map[string]uint64{}, closed: map[string]string{},
 		holders: map[string]holding{}, terms: map[string]uint64{}, owners: map[member.Ref]ownership{},
 		fences: map[member.Ref]uint64{}, spaces: map[string]bool{}, keys: map[string]events.Position{},
-		tenure: newTenure(), owning: newOwning(), handoffs: newHandoffs(),
+		tenure: newTenure(), owning: newOwning(), handoffs: newHandoffs(), later: newLater(),
 	}
 }
 
@@ -74,6 +75,7 @@ func (c *checker) event(r events.Recorded) {
 	}
 	c.key(r)
 	c.handoff(r)
+	c.laterEvent(r)
 	switch e := r.Event.Kind.(type) {
 	case *eventsv1.Event_SessionOpened:
 		if old := c.sessions[e.SessionOpened.NodeId]; old != 0 {
@@ -89,9 +91,15 @@ func (c *checker) event(r events.Recorded) {
 	case *eventsv1.Event_SessionClosed:
 		c.sessionClosed(e.SessionClosed)
 	case *eventsv1.Event_NodeCordoned:
-		c.cordoned[e.NodeCordoned.NodeId] = true
+		c.closed[e.NodeCordoned.NodeId] = "cordoned"
 	case *eventsv1.Event_NodeUncordoned:
-		delete(c.cordoned, e.NodeUncordoned.NodeId)
+		delete(c.closed, e.NodeUncordoned.NodeId)
+	case *eventsv1.Event_NodeDrainStarted:
+		c.closed[e.NodeDrainStarted.NodeId] = "draining"
+	case *eventsv1.Event_NodeDrainCancelled:
+		delete(c.closed, e.NodeDrainCancelled.NodeId)
+	case *eventsv1.Event_NodeDrained:
+		c.drained(e.NodeDrained.NodeId)
 	case *eventsv1.Event_LeadershipGranted:
 		c.granted(r, e.LeadershipGranted)
 	case *eventsv1.Event_LeadershipResigned:
@@ -196,8 +204,8 @@ func (c *checker) assigned(r events.Recorded, e *eventsv1.ShardsAssigned) {
 	}
 	for _, a := range e.Assignments {
 		rebound := e.Cause == eventsv1.ShardCause_SHARD_CAUSE_REBOUND
-		if c.sessions[a.NodeId] != a.Session || c.closing[a.Session] || c.cordoned[a.NodeId] && !rebound {
-			c.w.fail("S3: assigned to session %d of %s (live %d, cordoned %t)", a.Session, a.NodeId, c.sessions[a.NodeId], c.cordoned[a.NodeId])
+		if c.sessions[a.NodeId] != a.Session || c.closing[a.Session] || c.closed[a.NodeId] != "" && !rebound {
+			c.w.fail("S3: assigned to session %d of %s (live %d, it is %q)", a.Session, a.NodeId, c.sessions[a.NodeId], c.closed[a.NodeId])
 		}
 		events.EachShard(a.Shards, func(id uint32) {
 			ref := member.Ref{Namespace: e.Namespace, Shard: id}
@@ -292,13 +300,15 @@ func (c *checker) atRest() {
 	c.replicas(leader)
 	c.answers()
 	c.shardsAtRest(leader)
+	c.drainsAtRest(leader)
+	c.schedulesAtRest(leader)
 	for _, scope := range simScopes() {
 		sc, ok := c.replica.Leadership.Scope(scope)
 		if !ok || sc.Holder != "" {
 			continue
 		}
 		for _, cand := range sc.Candidates {
-			if !c.cordoned[cand.NodeID] {
+			if c.closed[cand.NodeID] == "" {
 				c.w.fail("L5: %s is vacant and %s is a candidate", scope, cand.NodeID)
 			}
 		}
@@ -388,7 +398,7 @@ func (c *checker) shardsAtRest(leader *server) {
 		}
 		ns.Each(func(id uint32, sh *shard.Shard) bool {
 			if sh.Owner == "" {
-				if len(nodes) > 0 && !sh.Paused {
+				if len(nodes) > 0 && !sh.Paused && !sh.Quarantined() {
 					c.w.fail("S2: %s/%d has no owner at rest", ns.Name, id)
 				}
 				return true

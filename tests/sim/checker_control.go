@@ -121,7 +121,7 @@ func (c *checker) scopes() {
 		eligible := false
 		if ok && sc.Holder == "" {
 			for _, cand := range sc.Candidates {
-				eligible = eligible || !c.cordoned[cand.NodeID]
+				eligible = eligible || c.closed[cand.NodeID] == ""
 			}
 		}
 		switch since := c.vacant[scope]; {

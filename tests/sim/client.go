@@ -8,9 +8,12 @@ import (
 
 	"github.com/omnirelay/omnirelay/commands"
 	"github.com/omnirelay/omnirelay/commands/membership"
+	"github.com/omnirelay/omnirelay/commands/policy"
+	"github.com/omnirelay/omnirelay/commands/schedule"
 	"github.com/omnirelay/omnirelay/commands/sequencer"
 	"github.com/omnirelay/omnirelay/commands/shard"
 	"github.com/omnirelay/omnirelay/events"
+	eventsv1 "github.com/omnirelay/omnirelay/events/v1"
 )
 
 func (w *World) ctx() context.Context { return context.Background() }
@@ -78,7 +81,7 @@ func (c *client) command() commands.Command {
 	for range 1 + w.rng.IntN(3) {
 		ids = append(ids, uint32(w.rng.IntN(int(w.cfg.Shards))))
 	}
-	switch w.rng.IntN(12) {
+	switch w.rng.IntN(19) {
 	case 0:
 		return membership.Cordon{NodeID: node}
 	case 1, 2:
@@ -93,10 +96,61 @@ func (c *client) command() commands.Command {
 		return shard.Delete{Namespace: "extra"}
 	case 8:
 		return shard.CancelMoves{Namespace: "demo", Shards: ids}
+	case 10:
+		return membership.Drain{NodeID: node, Within: time.Duration(1+w.rng.IntN(8)) * time.Second}
+	case 11:
+		return membership.CancelDrain{NodeID: node}
+	case 12:
+		return c.window(node)
+	case 13:
+		return membership.Uncordon{NodeID: node}
 	case 9:
 		return membership.Update{NodeID: node, Labels: map[string]string{"n": fmt.Sprint(c.n)}}
+	case 14:
+		return shard.Unquarantine{Namespace: "demo", Shards: ids}
+	case 15:
+		return c.schedule(node, ids)
 	}
 	return c.move(ids, node)
+}
+
+// window makes a maintenance window that is over when the storm is, or ends one.
+func (c *client) window(node string) commands.Command {
+	w := c.w
+	name := fmt.Sprintf("w%d", 1+w.rng.IntN(3))
+	switch w.rng.IntN(6) {
+	case 0:
+		return policy.DeleteMaintenance{Name: name}
+	case 1:
+		return policy.EndMaintenance{Name: name}
+	}
+	now := epoch + w.now
+	return policy.CreateMaintenance{
+		Name: name, NodeIDs: []string{node}, Selectors: []string{"n"}, Impact: eventsv1.MaintenanceImpact(1 + w.rng.IntN(3)),
+		Start: now + int64(w.between(-2*time.Second, 3*time.Second)), End: now + int64(w.between(4*time.Second, 12*time.Second)),
+	}
+}
+
+// schedule is a command about a schedule. Those that do something are due once,
+// and soon, so that none disturbs a mesh at rest; the one that is due again and
+// again is always rejected.
+func (c *client) schedule(node string, ids []uint32) commands.Command {
+	rng := c.w.rng
+	retry := schedule.Retry{Attempts: 2, Backoff: time.Second}
+	switch rng.IntN(6) {
+	case 0:
+		return schedule.Create{Name: "again", Timing: schedule.Timing{Every: 10 * time.Second}, Retry: retry, Skip: rng.IntN(2) == 0,
+			Action: schedule.Action{Verb: schedule.ResumeShards, Namespace: "none", Shards: ids}}
+	case 1:
+		return []commands.Command{schedule.Pause{Name: "again"}, schedule.Resume{Name: "again"}, schedule.Remove{Name: "again"}}[rng.IntN(3)]
+	}
+	action := schedule.Action{Verb: schedule.Uncordon, NodeID: node}
+	if rng.IntN(2) == 0 {
+		action = schedule.Action{Verb: []schedule.Verb{schedule.ResumeShards, schedule.MoveShards, schedule.Unquarantine}[rng.IntN(3)],
+			Namespace: "demo", Shards: ids, NodeID: node}
+	}
+	return schedule.Create{Name: fmt.Sprintf("once-%d", c.n), Timing: schedule.Timing{After: c.w.between(100*time.Millisecond, 4*time.Second)},
+		Action: action, Retry: retry, Skip: rng.IntN(2) == 0}
 }
 
 func (c *client) try(o *op) {

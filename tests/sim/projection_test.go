@@ -109,7 +109,7 @@ func fromModel(sh *shard.Shard, deleting bool) facts {
 		status: controlv1.ShardStatus_SHARD_STATUS_ACTIVE,
 	}
 	switch {
-	case deleting:
+	case deleting, sh.Quarantined():
 		f.status = controlv1.ShardStatus_SHARD_STATUS_DISABLED
 	case sh.Paused:
 		f.status = controlv1.ShardStatus_SHARD_STATUS_PAUSED

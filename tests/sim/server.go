@@ -14,10 +14,13 @@ import (
 	"github.com/omnirelay/omnirelay/commands/sequencer"
 	"github.com/omnirelay/omnirelay/commands/shard"
 	"github.com/omnirelay/omnirelay/events"
+	"github.com/omnirelay/omnirelay/ops/drainer"
 	"github.com/omnirelay/omnirelay/ops/election"
 	"github.com/omnirelay/omnirelay/ops/handoff"
+	"github.com/omnirelay/omnirelay/ops/maintenance"
 	"github.com/omnirelay/omnirelay/ops/placer"
 	"github.com/omnirelay/omnirelay/ops/rebinder"
+	"github.com/omnirelay/omnirelay/ops/scheduler"
 	"github.com/omnirelay/omnirelay/ops/sessions"
 	"github.com/omnirelay/omnirelay/ops/succession"
 )
@@ -87,7 +90,7 @@ func (s *server) boot(view sequencer.View) {
 	s.roster, s.state, s.last, s.told, s.since, s.successor = election.NewRoster(), election.State{}, election.Beat{}, 0, 0, ""
 	s.beats = map[string]heard{}
 	s.runs = nil
-	for _, c := range []controller{s.relay.Keeper, rebinder.New(), placer.New(), handoff.New(s.relay.Keeper), succession.New()} {
+	for _, c := range []controller{s.relay.Keeper, rebinder.New(), placer.New(), handoff.New(s.relay.Keeper), succession.New(), drainer.New(s.relay.Keeper), maintenance.New(), scheduler.New()} {
 		s.runs = append(s.runs, &run{controller: c, dirty: true})
 	}
 	s.deliver(0, s.follow)
