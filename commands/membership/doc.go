@@ -12,6 +12,7 @@
 //
 //  3. A session closes once. Closing an older session than the present one is
 //     refused, so that a late expiry never closes a new session.
+//
 //  4. A session that is to be closed although its lease may live is first closing
 //     (SessionClosing): it is given nothing and not answered, and closes when its
 //     timer has ended, or before, when its node leaves or restarts.

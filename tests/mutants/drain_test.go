@@ -37,7 +37,7 @@ func ofDrains() []mutant {
 		{"a drain has no bound", placer + "/drain.go", []string{"!ok || l.room[i] <= 0 || l.total <= 0 {", "!ok || l.total <= 0 {"}, placer, "TestDrainIsBounded"},
 		{"drains together have no bound", placer + "/drain.go", []string{"!ok || l.room[i] <= 0 || l.total <= 0 {", "!ok || l.room[i] <= 0 {"}, placer, "TestDrainsAreBoundedTogether"},
 		{"a drain asks again and again who does not release", placer + "/drain.go", []string{
-			"	return !sh.Stuck || sh.HeldUntil <= logTime ||", "	return !sh.Stuck || sh.HeldUntil <= 1<<62 ||",
+			"	return sh.Stuck == 0 || sh.HeldUntil <= logTime ||", "	return !sh.Stuck || sh.HeldUntil <= 1<<62 ||",
 		}, sim, "TestDrainBlockedByItsOwner"},
 	}
 }
