@@ -403,6 +403,9 @@ func (c *checker) shardsAtRest(leader *server) {
 				}
 				return true
 			}
+			if sh.Quarantined() { // a sticky one, which its node does not serve
+				return true
+			}
 			if fence, ok := byName[sh.Owner].core.Owns(member.Ref{Namespace: ns.Name, Shard: id}, byName[sh.Owner].clock().Boot); !ok || fence != int64(sh.Fence) {
 				c.w.fail("%s/%d is assigned to %s with fence %d, which owns it: %t with fence %d", ns.Name, id, sh.Owner, sh.Fence, ok, fence)
 			}
