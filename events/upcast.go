@@ -4,7 +4,7 @@ import eventsv1 "github.com/omnirelay/omnirelay/events/v1"
 
 // SchemaVersion is the newest version of the event schema that this release
 // writes. It rises when an event type or field is added.
-const SchemaVersion = 4
+const SchemaVersion = 5
 
 // upcast turns an event that an older release wrote into the shape that this
 // release works with. It is pure and total: a fact cannot be refused. The

@@ -15,7 +15,7 @@ import (
 
 // EvolveVersion is the version of what Evolve does. A snapshot of another
 // version is dropped and the log replayed.
-const EvolveVersion = 4
+const EvolveVersion = 5
 
 // Model is the write model at one position. It has one owner until it is
 // frozen by Clone.

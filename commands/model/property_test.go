@@ -45,7 +45,7 @@ func TestHistories(t *testing.T) {
 		"membership.JoinServer", "membership.LoseServer", "membership.ReturnServer", "membership.OpenSession", "membership.CloseSession", "membership.Leave", "membership.Cordon",
 		"membership.Uncordon", "membership.Update", "leadership.Campaign", "leadership.Resign", "leadership.Elect",
 		"leadership.GrantControl", "shard.Create", "shard.Update", "shard.Delete", "shard.FinishDelete", "shard.Assign",
-		"shard.Move", "shard.Rebalance", "shard.Release", "shard.FailMoves", "shard.CancelMoves", "shard.Pause", "shard.Resume",
+		"shard.Move", "shard.Rebalance", "shard.PlaceReaders", "shard.Release", "shard.FailMoves", "shard.CancelMoves", "shard.Pause", "shard.Resume",
 		"policy.SetSession", "control.StartEra", "control.Seal", "control.Unseal",
 	} {
 		if given[name] == 0 {

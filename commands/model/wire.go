@@ -28,7 +28,7 @@ func Commands() []commands.Command {
 		membership.LoseServer{}, membership.OpenSession{}, membership.ReturnServer{}, membership.Uncordon{}, membership.Update{},
 		policy.SetSession{},
 		shard.Assign{}, shard.CancelMoves{}, shard.Create{}, shard.Delete{}, shard.FailMoves{},
-		shard.FinishDelete{}, shard.Move{}, shard.Pause{}, shard.Rebalance{}, shard.Release{},
+		shard.FinishDelete{}, shard.Move{}, shard.Pause{}, shard.PlaceReaders{}, shard.Rebalance{}, shard.Release{},
 		shard.Resume{}, shard.Update{},
 	}
 }

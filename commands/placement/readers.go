@@ -159,7 +159,9 @@ func (r *readers) improve(s int) (changed bool) {
 			continue
 		}
 		better, fresh := r.best(s, i)
-		if better == NoOwner || r.load[better] >= r.share[better] || !fresh && !(shares && over) {
+		room := better != NoOwner && r.load[better] < r.share[better]
+		// Domains of their own are worth a burden.
+		if better == NoOwner || !(shares && fresh) && !(room && over && (fresh || shares)) {
 			continue
 		}
 		r.of(s)[i] = better

@@ -63,14 +63,17 @@ type Preference struct {
 	Value string `cbor:"2,keyasint"`
 }
 
-// Empty reports whether the rules ask for nothing.
+// Empty reports whether the rules ask for nothing; nil ones do not.
 func (r *Rules) Empty() bool {
-	return len(r.Require) == 0 && len(r.Pins) == 0 && r.MaxPerNode == 0 && r.CapacityLabel == "" &&
+	return r == nil || len(r.Require) == 0 && len(r.Pins) == 0 && r.MaxPerNode == 0 && r.CapacityLabel == "" &&
 		r.Spread == "" && r.MaxSkew == 0 && r.Separate == "" && len(r.Prefer) == 0
 }
 
 // Equal reports whether both ask for the same in the same words.
 func (r *Rules) Equal(o *Rules) bool {
+	if r.Empty() || o.Empty() {
+		return r.Empty() && o.Empty()
+	}
 	return r.MaxPerNode == o.MaxPerNode && r.CapacityLabel == o.CapacityLabel && r.Spread == o.Spread &&
 		r.MaxSkew == o.MaxSkew && r.Separate == o.Separate && slices.Equal(r.Prefer, o.Prefer) &&
 		equalSelectors(r.Require, o.Require) && slices.EqualFunc(r.Pins, o.Pins, func(a, b Pin) bool {

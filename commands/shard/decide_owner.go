@@ -160,6 +160,9 @@ func (s *State) decideRebalance(meta commands.Meta, c Rebalance, nodes Nodes) ([
 		return nil, err
 	}
 	e := &eventsv1.ShardMoveStarted{Namespace: c.Namespace, Cause: eventsv1.ShardCause_SHARD_CAUSE_BALANCE, DeadlineMs: deadline(meta)}
+	if c.Constraint {
+		e.Cause = eventsv1.ShardCause_SHARD_CAUSE_CONSTRAINT
+	}
 	taken := map[uint32]bool{}
 	for _, m := range c.Moves {
 		if err := nodes.Assignable(m.To, ns.Spec.EligibleRole); err != nil {

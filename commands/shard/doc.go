@@ -19,12 +19,16 @@
 //     ended (NamespaceCreated says with which it begins; in logs of before it is
 //     1), so that a condition on the one does not fit the other.
 //  7. All namespaces together have at most [MaxTotal] shards.
+//  8. Readers of a shard are sessions of other nodes than its owner's, that were
+//     assignable when they were given it, and at most Spec.Readers. A reader ends
+//     with its session, when its node becomes the owner, when it is released, and
+//     with its namespace. It has no fence: nothing is accepted from it.
 //
 // Rejections: namespace_exists, namespace_not_found, namespace_deleting,
 // namespace_in_use, strategy_unknown, ownership_unsupported,
 // shard_count_shrinks, shards_exhausted, shard_not_found, shard_owned, shard_paused,
 // shard_not_paused, shard_moving, shard_not_moving, shard_held, already_owner,
 // not_owner, node_not_found, node_cordoned, node_not_eligible,
-// session_not_found, deadline_not_reached, target_still_eligible, too_large,
+// session_not_found, deadline_not_reached, target_still_eligible, already_reader, not_reader, too_many_readers, too_large,
 // invalid_field, version_mismatch.
 package shard

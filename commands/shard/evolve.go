@@ -41,6 +41,14 @@ func (s *State) Evolve(r events.Recorded) {
 		s.each(e.ShardsPaused.Namespace, e.ShardsPaused.Shards, func(sh *Shard) { sh.Paused = true })
 	case *eventsv1.Event_ShardsResumed:
 		s.each(e.ShardsResumed.Namespace, e.ShardsResumed.Shards, func(sh *Shard) { sh.Paused = false })
+	case *eventsv1.Event_ReadersAssigned:
+		for _, a := range e.ReadersAssigned.Assignments {
+			s.each(e.ReadersAssigned.Namespace, a.Shards, func(sh *Shard) { sh.read(a.NodeId, events.Position(a.Session)) })
+		}
+	case *eventsv1.Event_ReadersReleased:
+		for _, a := range e.ReadersReleased.Releases {
+			s.each(e.ReadersReleased.Namespace, a.Shards, func(sh *Shard) { sh.Readers = sh.Readers.Without(a.NodeId) })
+		}
 	case *eventsv1.Event_SessionClosed:
 		s.sessionClosed(e.SessionClosed.NodeId, events.Position(e.SessionClosed.Session))
 	}
@@ -63,6 +71,7 @@ func fromSpec(p *eventsv1.NamespaceSpec) Spec {
 		ShardCount: p.GetShardCount(), Strategy: p.GetStrategyId(), Ownership: p.GetOwnership(),
 		OwnershipTTL: time.Duration(p.GetOwnershipTtlMs()) * time.Millisecond,
 		EligibleRole: p.GetEligibleRole(), CapacityHint: p.GetCapacityHint(),
+		Rules: rulesOf(p.GetRules()), Readers: p.GetReaders(), LoadBound: p.GetLoadBoundPermille(),
 	}
 }
 
@@ -127,7 +136,10 @@ func (s *State) deleting(name string) {
 	ns.Deleting = true
 	ns.Version++
 	for id := range ns.Spec.ShardCount {
-		ns.edit(id, (*Shard).endMove)
+		ns.edit(id, func(sh *Shard) {
+			sh.endMove()
+			sh.Readers = ""
+		})
 	}
 }
 
@@ -137,6 +149,7 @@ func (s *State) assigned(r events.Recorded, e *eventsv1.ShardsAssigned) {
 			sh.hold(a.NodeId, r.Time)
 			sh.endMove()
 			sh.Owner, sh.Session, sh.Fence, sh.LastOwner = a.NodeId, events.Position(a.Session), r.Position, ""
+			sh.Readers = sh.Readers.Without(a.NodeId)
 		})
 	}
 }
@@ -169,27 +182,43 @@ func (s *State) moveStarted(e *eventsv1.ShardMoveStarted) {
 }
 
 // sessionClosed is where ownership mode lease releases: with the session goes
-// the right to own.
+// the right to own, and to read.
 func (s *State) sessionClosed(node string, session events.Position) {
 	var names []string
 	s.EachNamespace(func(ns *Namespace) bool {
-		if ns.Owned(node) > 0 {
+		if ns.Owned(node) > 0 || ns.Reading(node) > 0 {
 			names = append(names, ns.Name)
 		}
 		return true
 	})
 	for _, name := range names {
 		ns := s.writable(name)
-		left := ns.Owned(node)
+		left := ns.Owned(node) + ns.Reading(node)
 		for i := 0; i < len(ns.pages) && left > 0; i++ {
 			for j := range ns.pages[i].shards {
-				if sh := &ns.pages[i].shards[j]; sh.Owner == node {
-					left--
-					if sh.Session == session {
-						ns.edit(uint32(i*pageSize+j), (*Shard).unown)
-					}
-				}
+				left -= ns.leave(uint32(i*pageSize+j), node, session)
 			}
 		}
 	}
+}
+
+// leave takes from a session that ends its part in a shard, and returns in how
+// many ways the node had one.
+func (ns *Namespace) leave(id uint32, node string, session events.Position) int {
+	sh := ns.Shard(id)
+	owns, reads := sh.Owner == node, sh.Readers.Session(node) != 0
+	if owns && sh.Session == session {
+		ns.edit(id, (*Shard).unown)
+	}
+	if reads && ns.Shard(id).Readers.Session(node) == session {
+		ns.edit(id, func(sh *Shard) { sh.Readers = sh.Readers.Without(node) })
+	}
+	return count(owns) + count(reads)
+}
+
+func count(is bool) int {
+	if is {
+		return 1
+	}
+	return 0
 }

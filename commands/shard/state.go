@@ -30,6 +30,8 @@ type Shard struct {
 	HeldUntil int64  `cbor:"8,keyasint,omitempty"`
 	Paused    bool   `cbor:"9,keyasint,omitempty"`
 	Version   uint64 `cbor:"10,keyasint"`
+	// Readers beside the owner.
+	Readers Readers `cbor:"20,keyasint,omitempty" json:",omitempty"`
 }
 
 // Moving reports whether an owner is asked to release the shard.
@@ -60,7 +62,9 @@ type Namespace struct {
 	token *token
 	pages []*page
 	// owned counts the shards of each owner; an owner with none is not in it.
-	owned   btree.Map[string, int]
+	owned btree.Map[string, int]
+	// reading counts the shards that each node reads, likewise.
+	reading btree.Map[string, int]
 	unowned int
 	moving  int
 }
@@ -151,6 +155,15 @@ func (ns *Namespace) Owned(node string) int {
 	return n
 }
 
+// Reading is the number of shards that a node reads.
+func (ns *Namespace) Reading(node string) int {
+	n, _ := ns.reading.Get(node)
+	return n
+}
+
+// Read reports whether any shard has a reader.
+func (ns *Namespace) Read() bool { return ns.reading.Len() > 0 }
+
 // Unowned is the number of shards without an owner.
 func (ns *Namespace) Unowned() int { return ns.unowned }
 
@@ -173,7 +186,7 @@ func (s *State) writable(name string) *Namespace {
 	c := &Namespace{
 		Name: ns.Name, Spec: ns.Spec, Version: ns.Version, Deleting: ns.Deleting,
 		token: s.token, pages: append([]*page(nil), ns.pages...),
-		owned: *ns.owned.Copy(), unowned: ns.unowned, moving: ns.moving,
+		owned: *ns.owned.Copy(), reading: *ns.reading.Copy(), unowned: ns.unowned, moving: ns.moving,
 	}
 	s.namespaces.Set(name, c)
 	return c
@@ -201,15 +214,20 @@ func (ns *Namespace) count(sh *Shard, by int) {
 	if sh.Moving() {
 		ns.moving += by
 	}
+	sh.Readers.Each(func(node string, _ events.Position) { tally(&ns.reading, node, by) })
 	if sh.Owner == "" {
 		ns.unowned += by
 		return
 	}
-	n, _ := ns.owned.Get(sh.Owner)
+	tally(&ns.owned, sh.Owner, by)
+}
+
+func tally(counts *btree.Map[string, int], node string, by int) {
+	n, _ := counts.Get(node)
 	if n += by; n == 0 {
-		ns.owned.Delete(sh.Owner)
+		counts.Delete(node)
 	} else {
-		ns.owned.Set(sh.Owner, n)
+		counts.Set(node, n)
 	}
 }
 

@@ -313,6 +313,8 @@ type Event struct {
 	//	*Event_ShardMoveCancelled
 	//	*Event_ShardsPaused
 	//	*Event_ShardsResumed
+	//	*Event_ReadersAssigned
+	//	*Event_ReadersReleased
 	Kind          isEvent_Kind `protobuf_oneof:"kind"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -643,6 +645,24 @@ func (x *Event) GetShardsResumed() *ShardsResumed {
 	return nil
 }
 
+func (x *Event) GetReadersAssigned() *ReadersAssigned {
+	if x != nil {
+		if x, ok := x.Kind.(*Event_ReadersAssigned); ok {
+			return x.ReadersAssigned
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetReadersReleased() *ReadersReleased {
+	if x != nil {
+		if x, ok := x.Kind.(*Event_ReadersReleased); ok {
+			return x.ReadersReleased
+		}
+	}
+	return nil
+}
+
 type isEvent_Kind interface {
 	isEvent_Kind()
 }
@@ -775,6 +795,14 @@ type Event_ShardsResumed struct {
 	ShardsResumed *ShardsResumed `protobuf:"bytes,110,opt,name=shards_resumed,json=shardsResumed,proto3,oneof"`
 }
 
+type Event_ReadersAssigned struct {
+	ReadersAssigned *ReadersAssigned `protobuf:"bytes,116,opt,name=readers_assigned,json=readersAssigned,proto3,oneof"`
+}
+
+type Event_ReadersReleased struct {
+	ReadersReleased *ReadersReleased `protobuf:"bytes,117,opt,name=readers_released,json=readersReleased,proto3,oneof"`
+}
+
 func (*Event_EraStarted) isEvent_Kind() {}
 
 func (*Event_LogSealed) isEvent_Kind() {}
@@ -839,6 +867,10 @@ func (*Event_ShardsPaused) isEvent_Kind() {}
 
 func (*Event_ShardsResumed) isEvent_Kind() {}
 
+func (*Event_ReadersAssigned) isEvent_Kind() {}
+
+func (*Event_ReadersReleased) isEvent_Kind() {}
+
 var File_events_v1_frame_proto protoreflect.FileDescriptor
 
 const file_events_v1_frame_proto_rawDesc = "" +
@@ -862,7 +894,7 @@ const file_events_v1_frame_proto_rawDesc = "" +
 	"\fcausation_id\x18\x05 \x01(\tR\vcausationId\x12\x18\n" +
 	"\acommand\x18\x06 \x01(\tR\acommand\x12'\n" +
 	"\x0fidempotency_key\x18\a \x01(\fR\x0eidempotencyKey\x12!\n" +
-	"\frequest_hash\x18\b \x01(\fR\vrequestHash\"\xec\x13\n" +
+	"\frequest_hash\x18\b \x01(\fR\vrequestHash\"\x92\x15\n" +
 	"\x05Event\x12B\n" +
 	"\vera_started\x18\n" +
 	" \x01(\v2\x1f.omnirelay.events.v1.EraStartedH\x00R\n" +
@@ -903,7 +935,9 @@ const file_events_v1_frame_proto_rawDesc = "" +
 	"\x11shard_move_failed\x18k \x01(\v2$.omnirelay.events.v1.ShardMoveFailedH\x00R\x0fshardMoveFailed\x12[\n" +
 	"\x14shard_move_cancelled\x18l \x01(\v2'.omnirelay.events.v1.ShardMoveCancelledH\x00R\x12shardMoveCancelled\x12H\n" +
 	"\rshards_paused\x18m \x01(\v2!.omnirelay.events.v1.ShardsPausedH\x00R\fshardsPaused\x12K\n" +
-	"\x0eshards_resumed\x18n \x01(\v2\".omnirelay.events.v1.ShardsResumedH\x00R\rshardsResumedB\x06\n" +
+	"\x0eshards_resumed\x18n \x01(\v2\".omnirelay.events.v1.ShardsResumedH\x00R\rshardsResumed\x12Q\n" +
+	"\x10readers_assigned\x18t \x01(\v2$.omnirelay.events.v1.ReadersAssignedH\x00R\x0freadersAssigned\x12Q\n" +
+	"\x10readers_released\x18u \x01(\v2$.omnirelay.events.v1.ReadersReleasedH\x00R\x0freadersReleasedB\x06\n" +
 	"\x04kindB3Z1github.com/omnirelay/omnirelay/events/v1;eventsv1b\x06proto3"
 
 var (
@@ -956,6 +990,8 @@ var file_events_v1_frame_proto_goTypes = []any{
 	(*ShardMoveCancelled)(nil), // 33: omnirelay.events.v1.ShardMoveCancelled
 	(*ShardsPaused)(nil),       // 34: omnirelay.events.v1.ShardsPaused
 	(*ShardsResumed)(nil),      // 35: omnirelay.events.v1.ShardsResumed
+	(*ReadersAssigned)(nil),    // 36: omnirelay.events.v1.ReadersAssigned
+	(*ReadersReleased)(nil),    // 37: omnirelay.events.v1.ReadersReleased
 }
 var file_events_v1_frame_proto_depIdxs = []int32{
 	1,  // 0: omnirelay.events.v1.Frame.decisions:type_name -> omnirelay.events.v1.Decision
@@ -993,11 +1029,13 @@ var file_events_v1_frame_proto_depIdxs = []int32{
 	33, // 32: omnirelay.events.v1.Event.shard_move_cancelled:type_name -> omnirelay.events.v1.ShardMoveCancelled
 	34, // 33: omnirelay.events.v1.Event.shards_paused:type_name -> omnirelay.events.v1.ShardsPaused
 	35, // 34: omnirelay.events.v1.Event.shards_resumed:type_name -> omnirelay.events.v1.ShardsResumed
-	35, // [35:35] is the sub-list for method output_type
-	35, // [35:35] is the sub-list for method input_type
-	35, // [35:35] is the sub-list for extension type_name
-	35, // [35:35] is the sub-list for extension extendee
-	0,  // [0:35] is the sub-list for field type_name
+	36, // 35: omnirelay.events.v1.Event.readers_assigned:type_name -> omnirelay.events.v1.ReadersAssigned
+	37, // 36: omnirelay.events.v1.Event.readers_released:type_name -> omnirelay.events.v1.ReadersReleased
+	37, // [37:37] is the sub-list for method output_type
+	37, // [37:37] is the sub-list for method input_type
+	37, // [37:37] is the sub-list for extension type_name
+	37, // [37:37] is the sub-list for extension extendee
+	0,  // [0:37] is the sub-list for field type_name
 }
 
 func init() { file_events_v1_frame_proto_init() }
@@ -1043,6 +1081,8 @@ func file_events_v1_frame_proto_init() {
 		(*Event_ShardMoveCancelled)(nil),
 		(*Event_ShardsPaused)(nil),
 		(*Event_ShardsResumed)(nil),
+		(*Event_ReadersAssigned)(nil),
+		(*Event_ReadersReleased)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{

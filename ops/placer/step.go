@@ -83,7 +83,7 @@ func eligibleNodes(m *model.Model, role string) []Node {
 		if err != nil { // the decider let only good weights in
 			w = placement.One
 		}
-		out = append(out, Node{placement.Node{ID: n.NodeID, Weight: w, Region: n.Region, Zone: n.Zone}, n.Session})
+		out = append(out, Node{placement.Node{ID: n.NodeID, Weight: w, Region: n.Region, Zone: n.Zone, Labels: n.Labels}, n.Session})
 		return true
 	})
 	return out
@@ -93,7 +93,7 @@ func eligibleNodes(m *model.Model, role string) []Node {
 // settled.
 func (p *Placer) namespace(ns *shard.Namespace, nodes []Node, logTime int64) ([]commands.Command, int64) {
 	old, ok := p.settled[ns.Name]
-	if ok && old.namespace == ns && slices.Equal(old.nodes, nodes) && (old.until == 0 || logTime < old.until) {
+	if ok && old.namespace == ns && slices.EqualFunc(old.nodes, nodes, Node.equal) && (old.until == 0 || logTime < old.until) {
 		return nil, old.until
 	}
 	cmds := Plan(ns, nodes, logTime)
@@ -137,7 +137,11 @@ func Plan(ns *shard.Namespace, nodes []Node, logTime int64) []commands.Command {
 	if err != nil {
 		return nil // the decider let only known strategies in
 	}
-	return diff(ns, nodes, in, strategy(in))
+	cmds := diff(ns, nodes, in, strategy(in))
+	if len(cmds) == 0 {
+		cmds = readers(ns, nodes, in)
+	}
+	return cmds
 }
 
 // Input is the question that the namespace asks its strategy: who has what, and
@@ -151,6 +155,9 @@ func Input(ns *shard.Namespace, nodes []Node, logTime int64) (*placement.Input, 
 	if err != nil {
 		return nil, fmt.Errorf("place namespace %s: %w", ns.Name, err)
 	}
+	if err := constrain(in, ns.Spec); err != nil {
+		return nil, err
+	}
 	index := make(map[string]int32, len(nodes))
 	for i, n := range in.Nodes() {
 		index[n.ID] = int32(i)
@@ -161,14 +168,22 @@ func Input(ns *shard.Namespace, nodes []Node, logTime int64) (*placement.Input, 
 		}
 		return placement.NoOwner
 	}
+	load := make([]int, len(nodes))
+	var orphans []uint32
 	ns.Each(func(id uint32, sh *shard.Shard) bool {
 		where, fixed := standing(sh, at, logTime)
+		if where != placement.NoOwner {
+			load[where]++
+		} else if sh.Owner == "" && sh.Readers != "" {
+			orphans = append(orphans, id)
+		}
 		in.Own(int(id), 1, where)
 		if fixed {
 			in.Fix(int(id), 1)
 		}
 		return true
 	})
+	standOnReaders(ns, in, orphans, load)
 	return in, nil
 }
 
@@ -195,7 +210,8 @@ func diff(ns *shard.Namespace, nodes []Node, in *placement.Input, r placement.Re
 		sessions[n.ID] = n.Session
 	}
 	assign := map[int32][]uint32{}
-	move := map[[2]int32][]uint32{}
+	move, leave := map[[2]int32][]uint32{}, map[[2]int32][]uint32{}
+	forbidden := in.Forbidden()
 	ns.Each(func(id uint32, sh *shard.Shard) bool {
 		to := r.Owner[id]
 		switch {
@@ -204,12 +220,17 @@ func diff(ns *shard.Namespace, nodes []Node, in *placement.Input, r placement.Re
 			assign[to] = append(assign[to], id)
 		case sh.MoveTo == "" && !in.Fixed(int(id)) && in.Current(int(id)) != to:
 			key := [2]int32{in.Current(int(id)), to}
-			move[key] = append(move[key], id)
+			if forbidden(int(id)) {
+				leave[key] = append(leave[key], id)
+			} else {
+				move[key] = append(move[key], id)
+			}
 		}
 		return true
 	})
 	cmds := assigns(ns.Name, r, sessions, assign)
-	return append(cmds, rebalances(ns.Name, r, move)...)
+	cmds = append(cmds, rebalances(shard.Rebalance{Namespace: ns.Name, Constraint: true}, r, leave)...)
+	return append(cmds, rebalances(shard.Rebalance{Namespace: ns.Name}, r, move)...)
 }
 
 func assigns(name string, r placement.Result, sessions map[string]events.Position, to map[int32][]uint32) []commands.Command {
@@ -236,7 +257,7 @@ func assigns(name string, r placement.Result, sessions map[string]events.Positio
 // with 2,000 long names it would be over the limit of a frame.
 const maxRelocations = events.MaxAssigned / 2
 
-func rebalances(name string, r placement.Result, moves map[[2]int32][]uint32) []commands.Command {
+func rebalances(like shard.Rebalance, r placement.Result, moves map[[2]int32][]uint32) []commands.Command {
 	keys := make([][2]int32, 0, len(moves))
 	for k := range moves {
 		keys = append(keys, k)
@@ -248,7 +269,7 @@ func rebalances(name string, r placement.Result, moves map[[2]int32][]uint32) []
 		return int(a[1] - b[1])
 	})
 	var cmds []commands.Command
-	c, room := shard.Rebalance{Namespace: name}, events.MaxAssigned
+	c, room := like, events.MaxAssigned
 	for _, k := range keys {
 		for ids := moves[k]; len(ids) > 0; {
 			n := min(room, len(ids))
@@ -256,7 +277,7 @@ func rebalances(name string, r placement.Result, moves map[[2]int32][]uint32) []
 			ids, room = ids[n:], room-n
 			if room == 0 || len(c.Moves) == maxRelocations {
 				cmds = append(cmds, c)
-				c, room = shard.Rebalance{Namespace: name}, events.MaxAssigned
+				c, room = like, events.MaxAssigned
 			}
 		}
 	}

@@ -117,6 +117,10 @@ func shardsOf(e *eventsv1.Event) string {
 		return shards(k.ShardsPaused.Namespace, k.ShardsPaused.Shards)
 	case *eventsv1.Event_ShardsResumed:
 		return shards(k.ShardsResumed.Namespace, k.ShardsResumed.Shards)
+	case *eventsv1.Event_ReadersAssigned:
+		return assigned(k.ReadersAssigned.Namespace, k.ReadersAssigned.Assignments)
+	case *eventsv1.Event_ReadersReleased:
+		return assigned(k.ReadersReleased.Namespace, k.ReadersReleased.Releases)
 	}
 	return ""
 }

@@ -39,6 +39,8 @@ func fill(m protoreflect.Message) {
 		case fd.IsMap():
 		case fd.IsList() && fd.Kind() == protoreflect.MessageKind:
 			fill(m.Mutable(fd).List().AppendMutable().Message())
+		case fd.IsList() && fd.Kind() == protoreflect.StringKind:
+			m.Mutable(fd).List().Append(protoreflect.ValueOfString("a"))
 		case fd.IsList():
 			m.Mutable(fd).List().Append(protoreflect.ValueOfUint32(1))
 			m.Mutable(fd).List().Append(protoreflect.ValueOfUint32(1))

@@ -53,6 +53,14 @@ func (Table) Apply(rows *projections.Rows, rec events.Recorded) {
 		a.set(e.ShardsPaused.Namespace, e.ShardsPaused.Shards, func(r *row) { r.Status = controlv1.ShardStatus_SHARD_STATUS_PAUSED })
 	case *eventsv1.Event_ShardsResumed:
 		a.set(e.ShardsResumed.Namespace, e.ShardsResumed.Shards, func(r *row) { r.Status = controlv1.ShardStatus_SHARD_STATUS_ACTIVE })
+	case *eventsv1.Event_ReadersAssigned:
+		for _, to := range e.ReadersAssigned.Assignments {
+			a.set(e.ReadersAssigned.Namespace, to.Shards, func(r *row) { addReader(r, to.NodeId) })
+		}
+	case *eventsv1.Event_ReadersReleased:
+		for _, by := range e.ReadersReleased.Releases {
+			a.set(e.ReadersReleased.Namespace, by.Shards, func(r *row) { dropReader(r, by.NodeId) })
+		}
 	case *eventsv1.Event_SessionClosed:
 		a.sessionClosed(e.SessionClosed.NodeId, int64(e.SessionClosed.Session))
 	}
@@ -140,6 +148,7 @@ func (a *applier) sessionClosed(node string, session int64) {
 			return a.changed(pk, old, r)
 		})
 	}
+	a.readerLeft(node)
 }
 
 // edit changes one row, if there is one; fn nil deletes it.
@@ -186,6 +195,7 @@ func moving(r *row) bool { return r.OwnerNodeId != "" && r.MoveToNodeId != "" }
 
 func disable(r *row) {
 	endMove(r)
+	r.ReaderNodeIds = nil
 	r.Status = controlv1.ShardStatus_SHARD_STATUS_DISABLED
 }
 
@@ -200,6 +210,7 @@ func (a *applier) assign(r *row, to *eventsv1.ShardAssignment) {
 	endMove(r)
 	r.OwnerNodeId, r.LeaderId, r.SessionId = to.NodeId, to.NodeId, int64(to.Session)
 	r.FenceToken, r.LastOwnerNodeId = int64(a.rec.Position), ""
+	dropReader(r, to.NodeId)
 }
 
 func unown(r *row) {
@@ -233,5 +244,6 @@ func clone(r *row) *row {
 		UpdatedAt: r.UpdatedAt, ChangeTicket: r.ChangeTicket, FenceToken: r.FenceToken,
 		SessionId: r.SessionId, LastOwnerNodeId: r.LastOwnerNodeId, MoveToNodeId: r.MoveToNodeId,
 		MoveDeadline: r.MoveDeadline, HeldUntil: r.HeldUntil, MoveHoldMs: r.MoveHoldMs,
+		ReaderNodeIds: r.ReaderNodeIds,
 	}
 }

@@ -36,6 +36,7 @@ const (
 	fieldUpdated, fieldTicket                                            = 10, 11
 	fieldFence, fieldSession, fieldLastOwner, fieldMoveTo                = 100, 101, 102, 103
 	fieldDeadline, fieldHeldUntil, fieldMoveHold                         = 104, 105, 106
+	fieldReaders                                                         = 109
 )
 
 // Append implements [projections.Codec].
@@ -115,7 +116,11 @@ func appendTail(b []byte, r *controlv1.ShardRecord) []byte {
 	b = appendString(b, fieldMoveTo, r.MoveToNodeId)
 	b = appendTime(b, fieldDeadline, r.MoveDeadline)
 	b = appendTime(b, fieldHeldUntil, r.HeldUntil)
-	return appendVarint(b, fieldMoveHold, uint64(r.MoveHoldMs))
+	b = appendVarint(b, fieldMoveHold, uint64(r.MoveHoldMs))
+	for _, node := range r.ReaderNodeIds {
+		b = protowire.AppendString(appendTag(b, fieldReaders, protowire.BytesType), node)
+	}
+	return b
 }
 
 func appendString(b []byte, field protowire.Number, s string) []byte {

@@ -17,7 +17,7 @@ type Table struct{}
 var _ projections.Table = Table{}
 
 // Spec implements [projections.Table].
-func (Table) Spec() kv.Table { return kv.Table{ID: ID, Name: "shards", Version: 2} }
+func (Table) Spec() kv.Table { return kv.Table{ID: ID, Name: "shards", Version: 3} }
 
 // namespaceKey is the beginning of the primary keys of a namespace's shards.
 func namespaceKey(namespace string) kv.Key { return kv.Key{}.String(namespace) }
@@ -29,6 +29,10 @@ func shardKey(namespace string, id uint32) kv.Key { return namespaceKey(namespac
 // ownerKey is the beginning of the index keys of an owner's shards: owner, then
 // primary key.
 func ownerKey(owner string) kv.Key { return kv.Key{}.String(owner) }
+
+// readerKey is the beginning of the index keys of what a node reads. A name never
+// begins with a zero byte, so these are apart from those of owners.
+func readerKey(node string) kv.Key { return kv.Key{}.String("\x00" + node) }
 
 // parseID reads a shard id as users write it.
 func parseID(id string) (uint32, bool) {

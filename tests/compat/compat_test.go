@@ -22,7 +22,7 @@ import (
 )
 
 // releases have a log in testdata; each name is a version of the event schema.
-func releases() []string { return []string{"schema-1", "schema-2", "schema-3", "schema-4"} }
+func releases() []string { return []string{"schema-1", "schema-2", "schema-3", "schema-4", "schema-5"} }
 
 var filling = flag.Bool("fill", false, "write the logs that are missing")
 
