@@ -531,10 +531,12 @@ type ShardWatchRequest struct {
 	Statuses    []ShardStatus          `protobuf:"varint,3,rep,packed,name=statuses,proto3,enum=omnirelay.mesh.control.v1.ShardStatus" json:"statuses,omitempty"`
 	Search      string                 `protobuf:"bytes,4,opt,name=search,proto3" json:"search,omitempty"`
 	// Resume after this position without a snapshot; 0 starts with one.
-	ResumeToken   int64 `protobuf:"varint,5,opt,name=resume_token,json=resumeToken,proto3" json:"resume_token,omitempty"`
-	Bookmarks     bool  `protobuf:"varint,100,opt,name=bookmarks,proto3" json:"bookmarks,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	ResumeToken int64 `protobuf:"varint,5,opt,name=resume_token,json=resumeToken,proto3" json:"resume_token,omitempty"`
+	Bookmarks   bool  `protobuf:"varint,100,opt,name=bookmarks,proto3" json:"bookmarks,omitempty"`
+	// Shards whose owner, move target or reader is this node.
+	InvolvesNodeId string `protobuf:"bytes,101,opt,name=involves_node_id,json=involvesNodeId,proto3" json:"involves_node_id,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *ShardWatchRequest) Reset() {
@@ -607,6 +609,13 @@ func (x *ShardWatchRequest) GetBookmarks() bool {
 		return x.Bookmarks
 	}
 	return false
+}
+
+func (x *ShardWatchRequest) GetInvolvesNodeId() string {
+	if x != nil {
+		return x.InvolvesNodeId
+	}
+	return ""
 }
 
 type ShardDiffRequest struct {
@@ -2234,14 +2243,15 @@ const file_api_v1_shard_proto_rawDesc = "" +
 	"\x06shards\x18\x01 \x03(\v2&.omnirelay.mesh.control.v1.ShardRecordR\x06shards\x12\x1f\n" +
 	"\vnext_cursor\x18\x02 \x01(\tR\n" +
 	"nextCursor\x12\x18\n" +
-	"\aversion\x18\x03 \x01(\x03R\aversion\"\xf2\x01\n" +
+	"\aversion\x18\x03 \x01(\x03R\aversion\"\x9c\x02\n" +
 	"\x11ShardWatchRequest\x12\x1c\n" +
 	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\"\n" +
 	"\rowner_node_id\x18\x02 \x01(\tR\vownerNodeId\x12B\n" +
 	"\bstatuses\x18\x03 \x03(\x0e2&.omnirelay.mesh.control.v1.ShardStatusR\bstatuses\x12\x16\n" +
 	"\x06search\x18\x04 \x01(\tR\x06search\x12!\n" +
 	"\fresume_token\x18\x05 \x01(\x03R\vresumeToken\x12\x1c\n" +
-	"\tbookmarks\x18d \x01(\bR\tbookmarks\"\x80\x02\n" +
+	"\tbookmarks\x18d \x01(\bR\tbookmarks\x12(\n" +
+	"\x10involves_node_id\x18e \x01(\tR\x0einvolvesNodeId\"\x80\x02\n" +
 	"\x10ShardDiffRequest\x12\x1c\n" +
 	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\"\n" +
 	"\rowner_node_id\x18\x02 \x01(\tR\vownerNodeId\x12B\n" +

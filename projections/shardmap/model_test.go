@@ -57,8 +57,8 @@ func modelLines(s *shard.State) (out []string) {
 			case sh.Moving():
 				status = "draining"
 			}
-			out = append(out, fmt.Sprintf("%s/%d v%d %s owner=%s/%d fence=%d last=%s to=%s held=%d strategy=%s",
-				ns.Name, id, sh.Version, status, sh.Owner, sh.Session, sh.Fence, sh.LastOwner, sh.MoveTo, held(sh.HeldUntil), ns.Spec.Strategy))
+			out = append(out, fmt.Sprintf("%s/%d v%d %s owner=%s/%d fence=%d last=%s to=%s held=%d strategy=%s readers=%v",
+				ns.Name, id, sh.Version, status, sh.Owner, sh.Session, sh.Fence, sh.LastOwner, sh.MoveTo, held(sh.HeldUntil), ns.Spec.Strategy, sh.Readers.Nodes()))
 			return true
 		})
 		return true
@@ -85,8 +85,8 @@ func viewLines(t *rapid.T, v *projections.View) (out []string) {
 			until = r.HeldUntil.AsTime().UnixNano()
 		}
 		status := strings.ToLower(strings.TrimPrefix(r.Status.String(), "SHARD_STATUS_"))
-		out = append(out, fmt.Sprintf("%s/%s v%d %s owner=%s/%d fence=%d last=%s to=%s held=%d strategy=%s",
-			r.Namespace, r.ShardId, r.Version, status, r.OwnerNodeId, r.SessionId, r.FenceToken, r.LastOwnerNodeId, r.MoveToNodeId, held(until), r.StrategyId))
+		out = append(out, fmt.Sprintf("%s/%s v%d %s owner=%s/%d fence=%d last=%s to=%s held=%d strategy=%s readers=%v",
+			r.Namespace, r.ShardId, r.Version, status, r.OwnerNodeId, r.SessionId, r.FenceToken, r.LastOwnerNodeId, r.MoveToNodeId, held(until), r.StrategyId, r.ReaderNodeIds))
 	}
 	return out
 }
@@ -109,6 +109,7 @@ func TestQueriesAreExact(t *testing.T) {
 		}
 		filters := []shardmap.Filter{
 			{}, {Namespace: "ns1"}, {Owner: "n1"}, {Namespace: "ns0", Owner: "n2"}, {Search: "/1"},
+			{Involves: "n1"}, {Namespace: "ns1", Involves: "n2"},
 			{Statuses: []controlv1.ShardStatus{controlv1.ShardStatus_SHARD_STATUS_ACTIVE}, Search: "ns2"},
 		}
 		f := filters[draw(len(filters))]

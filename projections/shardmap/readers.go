@@ -1,6 +1,7 @@
 package shardmap
 
 import (
+	"bytes"
 	"slices"
 
 	"github.com/omnirelay/omnirelay/projections"
@@ -30,7 +31,7 @@ func dropReader(r *row, node string) {
 // readerLeft takes a node whose session closed from the shards that it read. It
 // read them by that session: a node has one at a time, and nothing outlives it.
 func (a *applier) readerLeft(node string) {
-	for _, pk := range a.rows.IndexKeys(readerKey(node)) {
+	for _, pk := range a.rows.IndexKeys(involvedKey(node)) {
 		projections.Update(a.rows, sealedCodec{last: &a.sealed}, pk, func(old *row) *row {
 			if old == nil || !slices.Contains(old.ReaderNodeIds, node) {
 				return old
@@ -42,19 +43,61 @@ func (a *applier) readerLeft(node string) {
 	}
 }
 
-// indexReaders keeps the index of who reads what.
-func (a *applier) indexReaders(pk kv.Key, before, now []string) {
-	if len(before) == 0 && len(now) == 0 {
-		return
+// involved are the nodes beside its owner that a row is about.
+func involved(r *row) []string {
+	nodes := r.GetReaderNodeIds()
+	if to := r.GetMoveToNodeId(); to != "" && !slices.Contains(nodes, to) {
+		nodes = append(slices.Clip(nodes), to)
 	}
+	return nodes
+}
+
+// indexInvolved keeps the index of who reads what and is moved what.
+func (a *applier) indexInvolved(pk kv.Key, old, r *row) {
+	before, now := involved(old), involved(r)
 	for _, node := range before {
 		if !slices.Contains(now, node) {
-			a.rows.IndexDelete(append(readerKey(node), pk...))
+			a.rows.IndexDelete(append(involvedKey(node), pk...))
 		}
 	}
 	for _, node := range now {
 		if !slices.Contains(before, node) {
-			a.rows.IndexPut(append(readerKey(node), pk...))
+			a.rows.IndexPut(append(involvedKey(node), pk...))
 		}
 	}
+}
+
+// scanInvolved goes by the indices of owners and of others, which know the present
+// alone, in the order of primary keys.
+func scanInvolved(v *projections.View, f Filter, after []byte, fn func(pk, raw []byte) bool) error {
+	var pks [][]byte
+	for _, prefix := range []kv.Key{ownerKey(f.Involves), involvedKey(f.Involves)} {
+		err := v.IndexScan(ID, projections.Range{Prefix: prefix}, func(key []byte) bool {
+			if pk := key[len(prefix):]; bytes.Compare(pk, after) > 0 {
+				pks = append(pks, bytes.Clone(pk))
+			}
+			return true
+		})
+		if err != nil {
+			return err
+		}
+	}
+	slices.SortFunc(pks, bytes.Compare)
+	for _, pk := range slices.CompactFunc(pks, bytes.Equal) {
+		raw, _, ok, err := v.Get(ID, pk, 0)
+		if err != nil {
+			return err
+		}
+		if !ok {
+			continue
+		}
+		row, err := Codec{}.Parse(raw)
+		if err != nil {
+			return err
+		}
+		if f.Match(row) && !fn(pk, raw) {
+			return nil
+		}
+	}
+	return nil
 }
