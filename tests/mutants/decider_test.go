@@ -37,8 +37,20 @@ func ofDeciders() []mutant {
 			"			case sh.HeldUntil > meta.Time:", "			case sh.HeldUntil > 1<<62:",
 		}, shard, "TestRebalanceRefused|TestFailMoves"},
 		{"a session that closes releases nothing", "commands/shard/evolve.go", []string{
-			"					if sh.Session == session {", "					if sh.Session == 1<<60 {",
+			"	if owns && sh.Session == session {", "	if owns && sh.Session == 1<<60 {",
 		}, shard, "TestSessionClosed"},
+		{"a session that closes goes on reading", "commands/shard/evolve.go", []string{
+			"	if reads && ns.Shard(id).Readers.Session(node) == session {", "	if reads && ns.Shard(id).Readers.Session(node) == 1<<60 {",
+		}, shard, "TestPlaceReaders"},
+		{"an owner is its own reader", "commands/shard/readers.go", []string{
+			"		case sh.Owner == t.NodeID:", "		case sh.Owner == t.NodeID && t.Session == 0:",
+		}, shard, "TestPlaceReaders"},
+		{"an owner goes on as a reader", "commands/shard/evolve.go", []string{
+			"			sh.Readers = sh.Readers.Without(a.NodeId)\n", "",
+		}, shard, "TestPlaceReaders"},
+		{"rules are not kept", "commands/placement/problem.go", []string{
+			"return p.pins[class]&^p.groups[group].pins == 0", "return p.pins[class]&^p.groups[group].pins < 1<<63",
+		}, "commands/placement", "TestRulesAgainstBruteForce|TestUnplaceable"},
 		{"a cordoned node is given shards", "commands/model/nodes.go", []string{
 			"	case node.Cordoned:", "	case node.Cordoned && id == \"\":",
 		}, shard, "TestAssignRefused"},
