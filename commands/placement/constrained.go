@@ -29,72 +29,83 @@ type keeping struct {
 
 func pair(class, node int32) uint64 { return uint64(class)<<32 | uint64(uint32(node)) }
 
-// solve finds the flow of least cost: source, classes, then either straight to a
-// node (a shard that stays, as many as it has, for nothing) or to a group and to
-// any of its nodes (a shard that comes, for one), then the node's level, and the
-// sink. All shards are placed that can be, each level gets its total, no node more
-// than hi, and none less than lo.
-func (pl *plan) solve() *keeping {
-	classes, groups, nodes := len(pl.count), len(pl.groups), len(pl.in.nodes)
-	group := func(g int) int { return 1 + classes + g }
-	node := func(n int32) int { return 1 + classes + groups + int(n) }
-	lvl := func(l int32) int { return 1 + classes + groups + nodes + int(l) }
-	sink := lvl(int32(len(pl.levels)))
-	net := newNetwork(sink+1, classes*groups+len(pl.has)+3*nodes+classes+len(pl.levels))
-	supply := make([]int, classes)
-	var come [][2]int // class, group of the arcs from first on
-	first := 0
+// shardFlow is the network of solve: source, classes, groups, nodes, levels, sink,
+// and the arcs whose flow is the answer.
+type shardFlow struct {
+	*network
+	pl     *plan
+	supply []int    // per class
+	come   []coming // classes to groups
+	into   []int    // per node, from its group
+	stay   []int    // per entry of has; -1 where it may not
+}
+
+type coming struct{ class, group, arc int }
+
+func (f *shardFlow) class(c int) int  { return 1 + c }
+func (f *shardFlow) group(g int) int  { return f.class(len(f.pl.count)) + g }
+func (f *shardFlow) node(n int32) int { return f.group(len(f.pl.groups)) + int(n) }
+func (f *shardFlow) level(l int) int  { return f.node(int32(len(f.pl.in.nodes))) + l }
+func (f *shardFlow) sink() int        { return f.level(len(f.pl.levels)) }
+
+// newShardFlow: a class goes either straight to a node (shards that stay, as many
+// as it has, for nothing) or to a group and to any of its nodes (shards that come,
+// for one each), then to the node's level, and to the sink. Each level gets its
+// total, no node more than hi, and none less than lo.
+func newShardFlow(pl *plan) *shardFlow {
+	f := &shardFlow{pl: pl, supply: make([]int, len(pl.count)), into: make([]int, len(pl.in.nodes)), stay: make([]int, len(pl.has))}
+	f.network = newNetwork(f.sink()+1, len(pl.count)*(len(pl.groups)+1)+len(pl.has)+3*len(pl.in.nodes)+len(pl.levels))
 	for c, count := range pl.count {
-		supply[c] = net.add(0, 1+c, count, 0)
-	}
-	first = len(net.arcs)
-	for c, count := range pl.count {
+		f.supply[c] = f.add(0, f.class(c), count, 0)
 		for g := range pl.groups {
 			if count > 0 && pl.takes(c, g) {
-				net.add(1+c, group(g), count, 1)
-				come = append(come, [2]int{c, g})
+				f.come = append(f.come, coming{c, g, f.add(f.class(c), f.group(g), count, 1)})
 			}
 		}
 	}
-	into := make([]int, nodes)
 	for g := range pl.groups {
 		for _, n := range pl.groups[g].nodes {
-			into[n] = net.add(group(g), node(n), pl.hi[n], 0)
-			net.add(node(n), lvl(pl.levelOf[g]), pl.lo[n], 0)
-			net.add(node(n), lvl(pl.levelOf[g]), pl.hi[n]-pl.lo[n], costUneven)
+			level := f.level(int(pl.levelOf[g]))
+			f.into[n] = f.add(f.group(g), f.node(n), pl.hi[n], 0)
+			f.add(f.node(n), level, pl.lo[n], 0)
+			f.add(f.node(n), level, pl.hi[n]-pl.lo[n], costUneven)
 		}
 	}
-	stay := make([]int, len(pl.has))
 	for i, h := range pl.has {
-		stay[i] = -1
+		f.stay[i] = -1
 		if pl.takes(int(h.class), int(pl.groupOf[h.node])) {
-			stay[i] = net.add(1+int(h.class), node(h.node), h.count, 0)
+			f.stay[i] = f.add(f.class(int(h.class)), f.node(h.node), h.count, 0)
 		}
 	}
 	for l := range pl.levels {
-		net.add(lvl(int32(l)), sink, pl.levels[l].total, 0)
+		f.add(f.level(l), f.sink(), pl.levels[l].total, 0)
 	}
-	net.cheapest(0, sink)
+	return f
+}
 
+// solve finds the flow of least cost that places all that can be placed.
+func (pl *plan) solve() *keeping {
+	f := newShardFlow(pl)
+	f.cheapest(0, f.sink())
 	k := &keeping{plan: pl, keep: make([]int, len(pl.has)), gain: map[uint64]int{},
-		placed: make([]int, classes), kept: make([]int, classes)}
-	for c := range supply {
-		k.placed[c] = net.flow(supply[c])
+		placed: make([]int, len(pl.count)), kept: make([]int, len(pl.count))}
+	for c, e := range f.supply {
+		k.placed[c] = f.flow(e)
 	}
-	for i, e := range stay {
+	for i, e := range f.stay {
 		if e >= 0 {
-			k.keep[i] = net.flow(e)
+			k.keep[i] = f.flow(e)
 			k.kept[pl.has[i].class] += k.keep[i]
 		}
 	}
-	arriving := make([][][2]int, groups) // class and count, by group
-	for i, cg := range come {
-		if f := net.flow(first + 2*i); f > 0 {
-			arriving[cg[1]] = append(arriving[cg[1]], [2]int{cg[0], f})
+	arriving := make([][][2]int, len(pl.groups)) // class and count, by group
+	for _, c := range f.come {
+		if n := f.flow(c.arc); n > 0 {
+			arriving[c.group] = append(arriving[c.group], [2]int{c.class, n})
 		}
 	}
 	for g := range pl.groups {
-		k.hand(arriving[g], pl.groups[g].nodes, func(n int32) int { return net.flow(into[n]) })
+		k.hand(arriving[g], pl.groups[g].nodes, func(n int32) int { return f.flow(f.into[n]) })
 	}
 	return k
 }

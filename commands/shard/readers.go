@@ -116,18 +116,21 @@ func (s *State) decidePlaceReaders(c PlaceReaders, nodes Nodes) ([]*eventsv1.Eve
 	if p.count > events.MaxAssigned {
 		return nil, tooLarge("shards", p.count)
 	}
-	var evs []*eventsv1.Event
+	return readerEvents(ns.Name, released, assigned, cause), nil
+}
+
+func readerEvents(ns string, released, assigned []*eventsv1.ShardAssignment, cause eventsv1.ShardCause) (evs []*eventsv1.Event) {
 	if len(released) > 0 {
 		evs = append(evs, &eventsv1.Event{Kind: &eventsv1.Event_ReadersReleased{ReadersReleased: &eventsv1.ReadersReleased{
-			Namespace: ns.Name, Releases: released, Cause: cause,
+			Namespace: ns, Releases: released, Cause: cause,
 		}}})
 	}
 	if len(assigned) > 0 {
 		evs = append(evs, &eventsv1.Event{Kind: &eventsv1.Event_ReadersAssigned{ReadersAssigned: &eventsv1.ReadersAssigned{
-			Namespace: ns.Name, Assignments: assigned, Cause: eventsv1.ShardCause_SHARD_CAUSE_PLACEMENT,
+			Namespace: ns, Assignments: assigned, Cause: eventsv1.ShardCause_SHARD_CAUSE_PLACEMENT,
 		}}})
 	}
-	return evs, nil
+	return evs
 }
 
 func part(t Target, ids []uint32) *eventsv1.ShardAssignment {
