@@ -36,6 +36,9 @@
 //  8. [FenceTransport] and [FenceClientInterceptor] send nothing for a right that
 //     has ended (L6). What was on its way when it ended the guard refuses; neither
 //     can do without the other.
+//  9. [Config.Read] runs for the shards that the log says this node reads, as far
+//     as it has heard. A reader is no owner: it has no fence and no lease, goes on
+//     while no server is heard, and what it reads may be old.
 //
 // The simple way in, which returns when ctx ends and everything is released:
 //

@@ -234,7 +234,7 @@ func (m *mesh) change(ref member.Ref, fn func(*controlv1.ShardRecord)) {
 	next := &controlv1.ShardRecord{Namespace: ref.Namespace, ShardId: strconv.Itoa(int(ref.Shard)), Status: controlv1.ShardStatus_SHARD_STATUS_ACTIVE}
 	if old != nil {
 		next.OwnerNodeId, next.SessionId, next.FenceToken = old.GetOwnerNodeId(), old.GetSessionId(), old.GetFenceToken()
-		next.MoveToNodeId, next.Version = old.GetMoveToNodeId(), old.GetVersion()
+		next.MoveToNodeId, next.Version, next.ReaderNodeIds = old.GetMoveToNodeId(), old.GetVersion(), old.GetReaderNodeIds()
 	}
 	next.Version++
 	fn(next)
@@ -304,7 +304,9 @@ func (s *meshShards) Watch(ctx context.Context, r *connect.Request[controlv1.Sha
 	m, q := s.m, r.Msg
 	match := func(rec *controlv1.ShardRecord) bool {
 		return rec != nil && (q.GetNamespace() == "" || q.GetNamespace() == rec.GetNamespace()) &&
-			(q.GetOwnerNodeId() == "" || q.GetOwnerNodeId() == rec.GetOwnerNodeId())
+			(q.GetOwnerNodeId() == "" || q.GetOwnerNodeId() == rec.GetOwnerNodeId()) &&
+			(q.GetInvolvesNodeId() == "" || q.GetInvolvesNodeId() == rec.GetOwnerNodeId() || q.GetInvolvesNodeId() == rec.GetMoveToNodeId() ||
+				slices.Contains(rec.GetReaderNodeIds(), q.GetInvolvesNodeId()))
 	}
 	out.ResponseHeader().Set("X-Mesh-Log", "c1.1")
 	at, first := q.GetResumeToken(), q.GetResumeToken() == 0

@@ -20,7 +20,7 @@ import (
 // watchShards waits for a namespace that does not exist yet, unlike a list of it:
 // whoever routes by it may start before it is created.
 func (s *Server) watchShards(ctx context.Context, q *controlv1.ShardWatchRequest, out sink[controlv1.ShardDiffNotification]) error {
-	f := shardmap.Filter{Namespace: q.Namespace, Owner: q.OwnerNodeId, Statuses: q.Statuses, Search: q.Search}
+	f := shardmap.Filter{Namespace: q.Namespace, Owner: q.OwnerNodeId, Statuses: q.Statuses, Search: q.Search, Involves: q.InvolvesNodeId}
 	o := watch.Options[*record]{Match: f.Match, Route: f.Route()}
 	return follow(ctx, s, s.deps.Feeds.Shards, o, q.ResumeToken, following[*record, controlv1.ShardDiffNotification]{
 		bookmarks: q.Bookmarks, out: out,

@@ -111,6 +111,8 @@ type ShardRecord struct {
 	MoveHoldMs uint32 `protobuf:"varint,106,opt,name=move_hold_ms,json=moveHoldMs,proto3" json:"move_hold_ms,omitempty"`
 	// Since when the shard is quarantined: unowned until an operator releases it.
 	QuarantinedAt *timestamppb.Timestamp `protobuf:"bytes,108,opt,name=quarantined_at,json=quarantinedAt,proto3" json:"quarantined_at,omitempty"`
+	// Nodes that read the shard beside its owner, ascending.
+	ReaderNodeIds []string `protobuf:"bytes,109,rep,name=reader_node_ids,json=readerNodeIds,proto3" json:"reader_node_ids,omitempty"`
 	// Owners that died in a row before it was quarantined.
 	Deaths        uint32 `protobuf:"varint,113,opt,name=deaths,proto3" json:"deaths,omitempty"`
 	unknownFields protoimpl.UnknownFields
@@ -276,6 +278,13 @@ func (x *ShardRecord) GetMoveHoldMs() uint32 {
 func (x *ShardRecord) GetQuarantinedAt() *timestamppb.Timestamp {
 	if x != nil {
 		return x.QuarantinedAt
+	}
+	return nil
+}
+
+func (x *ShardRecord) GetReaderNodeIds() []string {
+	if x != nil {
+		return x.ReaderNodeIds
 	}
 	return nil
 }
@@ -541,10 +550,12 @@ type ShardWatchRequest struct {
 	Statuses    []ShardStatus          `protobuf:"varint,3,rep,packed,name=statuses,proto3,enum=omnirelay.mesh.control.v1.ShardStatus" json:"statuses,omitempty"`
 	Search      string                 `protobuf:"bytes,4,opt,name=search,proto3" json:"search,omitempty"`
 	// Resume after this position without a snapshot; 0 starts with one.
-	ResumeToken   int64 `protobuf:"varint,5,opt,name=resume_token,json=resumeToken,proto3" json:"resume_token,omitempty"`
-	Bookmarks     bool  `protobuf:"varint,100,opt,name=bookmarks,proto3" json:"bookmarks,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	ResumeToken int64 `protobuf:"varint,5,opt,name=resume_token,json=resumeToken,proto3" json:"resume_token,omitempty"`
+	Bookmarks   bool  `protobuf:"varint,100,opt,name=bookmarks,proto3" json:"bookmarks,omitempty"`
+	// Shards whose owner, move target or reader is this node.
+	InvolvesNodeId string `protobuf:"bytes,101,opt,name=involves_node_id,json=involvesNodeId,proto3" json:"involves_node_id,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *ShardWatchRequest) Reset() {
@@ -617,6 +628,13 @@ func (x *ShardWatchRequest) GetBookmarks() bool {
 		return x.Bookmarks
 	}
 	return false
+}
+
+func (x *ShardWatchRequest) GetInvolvesNodeId() string {
+	if x != nil {
+		return x.InvolvesNodeId
+	}
+	return ""
 }
 
 type ShardDiffRequest struct {
@@ -848,6 +866,7 @@ type ShardSimulationNode struct {
 	Weight        float64                `protobuf:"fixed64,2,opt,name=weight,proto3" json:"weight,omitempty"`
 	Region        string                 `protobuf:"bytes,3,opt,name=region,proto3" json:"region,omitempty"`
 	Zone          string                 `protobuf:"bytes,4,opt,name=zone,proto3" json:"zone,omitempty"`
+	Labels        map[string]string      `protobuf:"bytes,101,rep,name=labels,proto3" json:"labels,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -910,13 +929,27 @@ func (x *ShardSimulationNode) GetZone() string {
 	return ""
 }
 
+func (x *ShardSimulationNode) GetLabels() map[string]string {
+	if x != nil {
+		return x.Labels
+	}
+	return nil
+}
+
 type ShardSimulationRequest struct {
 	state      protoimpl.MessageState `protogen:"open.v1"`
 	Namespace  string                 `protobuf:"bytes,1,opt,name=namespace,proto3" json:"namespace,omitempty"`
 	StrategyId string                 `protobuf:"bytes,2,opt,name=strategy_id,json=strategyId,proto3" json:"strategy_id,omitempty"`
-	// Empty means the nodes that are eligible now.
-	Nodes         []*ShardSimulationNode `protobuf:"bytes,3,rep,name=nodes,proto3" json:"nodes,omitempty"`
-	Read          *ReadOptions           `protobuf:"bytes,100,opt,name=read,proto3" json:"read,omitempty"`
+	// Empty means the nodes that are eligible at the position read.
+	Nodes []*ShardSimulationNode `protobuf:"bytes,3,rep,name=nodes,proto3" json:"nodes,omitempty"`
+	Read  *ReadOptions           `protobuf:"bytes,100,opt,name=read,proto3" json:"read,omitempty"`
+	// Nodes, of those, that are lost.
+	Lose []string `protobuf:"bytes,101,rep,name=lose,proto3" json:"lose,omitempty"`
+	// Weights that nodes have instead of their own.
+	Weights map[string]float64 `protobuf:"bytes,102,rep,name=weights,proto3" json:"weights,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"fixed64,2,opt,name=value"`
+	// Instead of the namespace's.
+	Rules         *PlacementRules `protobuf:"bytes,103,opt,name=rules,proto3" json:"rules,omitempty"`
+	LoadBound     *float64        `protobuf:"fixed64,104,opt,name=load_bound,json=loadBound,proto3,oneof" json:"load_bound,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -977,6 +1010,34 @@ func (x *ShardSimulationRequest) GetRead() *ReadOptions {
 		return x.Read
 	}
 	return nil
+}
+
+func (x *ShardSimulationRequest) GetLose() []string {
+	if x != nil {
+		return x.Lose
+	}
+	return nil
+}
+
+func (x *ShardSimulationRequest) GetWeights() map[string]float64 {
+	if x != nil {
+		return x.Weights
+	}
+	return nil
+}
+
+func (x *ShardSimulationRequest) GetRules() *PlacementRules {
+	if x != nil {
+		return x.Rules
+	}
+	return nil
+}
+
+func (x *ShardSimulationRequest) GetLoadBound() float64 {
+	if x != nil && x.LoadBound != nil {
+		return *x.LoadBound
+	}
+	return 0
 }
 
 type ShardSimulationAssignment struct {
@@ -1142,6 +1203,7 @@ type ShardSimulationResponse struct {
 	Changes       []*ShardSimulationChange `protobuf:"bytes,5,rep,name=changes,proto3" json:"changes,omitempty"`
 	Certificate   *PlacementCertificate    `protobuf:"bytes,100,opt,name=certificate,proto3" json:"certificate,omitempty"`
 	Position      int64                    `protobuf:"varint,101,opt,name=position,proto3" json:"position,omitempty"`
+	Unplaceable   []*UnplaceableShards     `protobuf:"bytes,102,rep,name=unplaceable,proto3" json:"unplaceable,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1225,6 +1287,13 @@ func (x *ShardSimulationResponse) GetPosition() int64 {
 	return 0
 }
 
+func (x *ShardSimulationResponse) GetUnplaceable() []*UnplaceableShards {
+	if x != nil {
+		return x.Unplaceable
+	}
+	return nil
+}
+
 // PlacementCertificate proves how good a placement is.
 type PlacementCertificate struct {
 	state      protoimpl.MessageState `protogen:"open.v1"`
@@ -1237,8 +1306,12 @@ type PlacementCertificate struct {
 	// No placement that reaches lower_bound_max moves fewer.
 	LowerBoundMoves int64   `protobuf:"varint,7,opt,name=lower_bound_moves,json=lowerBoundMoves,proto3" json:"lower_bound_moves,omitempty"`
 	LowerBoundMax   float64 `protobuf:"fixed64,8,opt,name=lower_bound_max,json=lowerBoundMax,proto3" json:"lower_bound_max,omitempty"`
-	unknownFields   protoimpl.UnknownFields
-	sizeCache       protoimpl.SizeCache
+	// Which rules keep the load from being lower, or shards from being placed;
+	// empty where the fleet alone decides.
+	Binding       string `protobuf:"bytes,9,opt,name=binding,proto3" json:"binding,omitempty"`
+	Unplaceable   int64  `protobuf:"varint,10,opt,name=unplaceable,proto3" json:"unplaceable,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *PlacementCertificate) Reset() {
@@ -1323,6 +1396,20 @@ func (x *PlacementCertificate) GetLowerBoundMoves() int64 {
 func (x *PlacementCertificate) GetLowerBoundMax() float64 {
 	if x != nil {
 		return x.LowerBoundMax
+	}
+	return 0
+}
+
+func (x *PlacementCertificate) GetBinding() string {
+	if x != nil {
+		return x.Binding
+	}
+	return ""
+}
+
+func (x *PlacementCertificate) GetUnplaceable() int64 {
+	if x != nil {
+		return x.Unplaceable
 	}
 	return 0
 }
@@ -2479,7 +2566,7 @@ var File_api_v1_shard_proto protoreflect.FileDescriptor
 
 const file_api_v1_shard_proto_rawDesc = "" +
 	"\n" +
-	"\x12api/v1/shard.proto\x12\x19omnirelay.mesh.control.v1\x1a\x13api/v1/common.proto\x1a\x14api/v1/options.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xb0\x06\n" +
+	"\x12api/v1/shard.proto\x12\x19omnirelay.mesh.control.v1\x1a\x13api/v1/common.proto\x1a\x14api/v1/options.proto\x1a\x16api/v1/placement.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xd8\x06\n" +
 	"\vShardRecord\x12\x1c\n" +
 	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x19\n" +
 	"\bshard_id\x18\x02 \x01(\tR\ashardId\x12\x1f\n" +
@@ -2506,7 +2593,8 @@ const file_api_v1_shard_proto_rawDesc = "" +
 	"held_until\x18i \x01(\v2\x1a.google.protobuf.TimestampR\theldUntil\x12 \n" +
 	"\fmove_hold_ms\x18j \x01(\rR\n" +
 	"moveHoldMs\x12A\n" +
-	"\x0equarantined_at\x18l \x01(\v2\x1a.google.protobuf.TimestampR\rquarantinedAt\x12\x16\n" +
+	"\x0equarantined_at\x18l \x01(\v2\x1a.google.protobuf.TimestampR\rquarantinedAt\x12&\n" +
+	"\x0freader_node_ids\x18m \x03(\tR\rreaderNodeIds\x12\x16\n" +
 	"\x06deaths\x18q \x01(\rR\x06deaths\"\xdc\x01\n" +
 	"\fShardHistory\x12\x14\n" +
 	"\x05actor\x18\x01 \x01(\tR\x05actor\x12\x16\n" +
@@ -2528,14 +2616,15 @@ const file_api_v1_shard_proto_rawDesc = "" +
 	"\x06shards\x18\x01 \x03(\v2&.omnirelay.mesh.control.v1.ShardRecordR\x06shards\x12\x1f\n" +
 	"\vnext_cursor\x18\x02 \x01(\tR\n" +
 	"nextCursor\x12\x18\n" +
-	"\aversion\x18\x03 \x01(\x03R\aversion\"\xf2\x01\n" +
+	"\aversion\x18\x03 \x01(\x03R\aversion\"\x9c\x02\n" +
 	"\x11ShardWatchRequest\x12\x1c\n" +
 	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\"\n" +
 	"\rowner_node_id\x18\x02 \x01(\tR\vownerNodeId\x12B\n" +
 	"\bstatuses\x18\x03 \x03(\x0e2&.omnirelay.mesh.control.v1.ShardStatusR\bstatuses\x12\x16\n" +
 	"\x06search\x18\x04 \x01(\tR\x06search\x12!\n" +
 	"\fresume_token\x18\x05 \x01(\x03R\vresumeToken\x12\x1c\n" +
-	"\tbookmarks\x18d \x01(\bR\tbookmarks\"\x80\x02\n" +
+	"\tbookmarks\x18d \x01(\bR\tbookmarks\x12(\n" +
+	"\x10involves_node_id\x18e \x01(\tR\x0einvolvesNodeId\"\x80\x02\n" +
 	"\x10ShardDiffRequest\x12\x1c\n" +
 	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\"\n" +
 	"\rowner_node_id\x18\x02 \x01(\tR\vownerNodeId\x12B\n" +
@@ -2553,18 +2642,31 @@ const file_api_v1_shard_proto_rawDesc = "" +
 	"\x0eevent_position\x18d \x01(\x03R\reventPosition\"\x80\x01\n" +
 	"\x11ShardDiffResponse\x12F\n" +
 	"\x05diffs\x18\x01 \x03(\v20.omnirelay.mesh.control.v1.ShardDiffNotificationR\x05diffs\x12#\n" +
-	"\rlast_position\x18\x02 \x01(\x03R\flastPosition\"r\n" +
+	"\rlast_position\x18\x02 \x01(\x03R\flastPosition\"\x81\x02\n" +
 	"\x13ShardSimulationNode\x12\x17\n" +
 	"\anode_id\x18\x01 \x01(\tR\x06nodeId\x12\x16\n" +
 	"\x06weight\x18\x02 \x01(\x01R\x06weight\x12\x16\n" +
 	"\x06region\x18\x03 \x01(\tR\x06region\x12\x12\n" +
-	"\x04zone\x18\x04 \x01(\tR\x04zone\"\xd9\x01\n" +
+	"\x04zone\x18\x04 \x01(\tR\x04zone\x12R\n" +
+	"\x06labels\x18e \x03(\v2:.omnirelay.mesh.control.v1.ShardSimulationNode.LabelsEntryR\x06labels\x1a9\n" +
+	"\vLabelsEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xf7\x03\n" +
 	"\x16ShardSimulationRequest\x12\x1c\n" +
 	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x1f\n" +
 	"\vstrategy_id\x18\x02 \x01(\tR\n" +
 	"strategyId\x12D\n" +
 	"\x05nodes\x18\x03 \x03(\v2..omnirelay.mesh.control.v1.ShardSimulationNodeR\x05nodes\x12:\n" +
-	"\x04read\x18d \x01(\v2&.omnirelay.mesh.control.v1.ReadOptionsR\x04read\"\xb9\x01\n" +
+	"\x04read\x18d \x01(\v2&.omnirelay.mesh.control.v1.ReadOptionsR\x04read\x12\x12\n" +
+	"\x04lose\x18e \x03(\tR\x04lose\x12X\n" +
+	"\aweights\x18f \x03(\v2>.omnirelay.mesh.control.v1.ShardSimulationRequest.WeightsEntryR\aweights\x12?\n" +
+	"\x05rules\x18g \x01(\v2).omnirelay.mesh.control.v1.PlacementRulesR\x05rules\x12\"\n" +
+	"\n" +
+	"load_bound\x18h \x01(\x01H\x00R\tloadBound\x88\x01\x01\x1a:\n" +
+	"\fWeightsEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\x01R\x05value:\x028\x01B\r\n" +
+	"\v_load_bound\"\xb9\x01\n" +
 	"\x19ShardSimulationAssignment\x12\x1c\n" +
 	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x19\n" +
 	"\bshard_id\x18\x02 \x01(\tR\ashardId\x12\"\n" +
@@ -2576,7 +2678,7 @@ const file_api_v1_shard_proto_rawDesc = "" +
 	"\bshard_id\x18\x02 \x01(\tR\ashardId\x12#\n" +
 	"\rcurrent_owner\x18\x03 \x01(\tR\fcurrentOwner\x12%\n" +
 	"\x0eproposed_owner\x18\x04 \x01(\tR\rproposedOwner\x12#\n" +
-	"\rchanges_owner\x18\x05 \x01(\bR\fchangesOwner\"\xaa\x03\n" +
+	"\rchanges_owner\x18\x05 \x01(\bR\fchangesOwner\"\xfa\x03\n" +
 	"\x17ShardSimulationResponse\x12\x1c\n" +
 	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x1f\n" +
 	"\vstrategy_id\x18\x02 \x01(\tR\n" +
@@ -2585,7 +2687,8 @@ const file_api_v1_shard_proto_rawDesc = "" +
 	"\vassignments\x18\x04 \x03(\v24.omnirelay.mesh.control.v1.ShardSimulationAssignmentR\vassignments\x12J\n" +
 	"\achanges\x18\x05 \x03(\v20.omnirelay.mesh.control.v1.ShardSimulationChangeR\achanges\x12Q\n" +
 	"\vcertificate\x18d \x01(\v2/.omnirelay.mesh.control.v1.PlacementCertificateR\vcertificate\x12\x1a\n" +
-	"\bposition\x18e \x01(\x03R\bposition\"\x94\x02\n" +
+	"\bposition\x18e \x01(\x03R\bposition\x12N\n" +
+	"\vunplaceable\x18f \x03(\v2,.omnirelay.mesh.control.v1.UnplaceableShardsR\vunplaceable\"\xd0\x02\n" +
 	"\x14PlacementCertificate\x12\x1d\n" +
 	"\n" +
 	"max_before\x18\x01 \x01(\x01R\tmaxBefore\x12\x1f\n" +
@@ -2597,7 +2700,10 @@ const file_api_v1_shard_proto_rawDesc = "" +
 	"\x05moved\x18\x05 \x01(\x03R\x05moved\x12\x16\n" +
 	"\x06placed\x18\x06 \x01(\x03R\x06placed\x12*\n" +
 	"\x11lower_bound_moves\x18\a \x01(\x03R\x0flowerBoundMoves\x12&\n" +
-	"\x0flower_bound_max\x18\b \x01(\x01R\rlowerBoundMax\"\x86\x01\n" +
+	"\x0flower_bound_max\x18\b \x01(\x01R\rlowerBoundMax\x12\x18\n" +
+	"\abinding\x18\t \x01(\tR\abinding\x12 \n" +
+	"\vunplaceable\x18\n" +
+	" \x01(\x03R\vunplaceable\"\x86\x01\n" +
 	"\x0fGetShardRequest\x12\x1c\n" +
 	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x19\n" +
 	"\bshard_id\x18\x02 \x01(\tR\ashardId\x12:\n" +
@@ -2714,7 +2820,7 @@ func file_api_v1_shard_proto_rawDescGZIP() []byte {
 }
 
 var file_api_v1_shard_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_api_v1_shard_proto_msgTypes = make([]protoimpl.MessageInfo, 34)
+var file_api_v1_shard_proto_msgTypes = make([]protoimpl.MessageInfo, 36)
 var file_api_v1_shard_proto_goTypes = []any{
 	(ShardStatus)(0),                    // 0: omnirelay.mesh.control.v1.ShardStatus
 	(*ShardRecord)(nil),                 // 1: omnirelay.mesh.control.v1.ShardRecord
@@ -2751,20 +2857,24 @@ var file_api_v1_shard_proto_goTypes = []any{
 	(*GetQuarantinePolicyRequest)(nil),  // 32: omnirelay.mesh.control.v1.GetQuarantinePolicyRequest
 	(*SetQuarantinePolicyRequest)(nil),  // 33: omnirelay.mesh.control.v1.SetQuarantinePolicyRequest
 	(*SetQuarantinePolicyResponse)(nil), // 34: omnirelay.mesh.control.v1.SetQuarantinePolicyResponse
-	(*timestamppb.Timestamp)(nil),       // 35: google.protobuf.Timestamp
-	(*ReadOptions)(nil),                 // 36: omnirelay.mesh.control.v1.ReadOptions
-	(*Mutation)(nil),                    // 37: omnirelay.mesh.control.v1.Mutation
-	(*Receipt)(nil),                     // 38: omnirelay.mesh.control.v1.Receipt
+	nil,                                 // 35: omnirelay.mesh.control.v1.ShardSimulationNode.LabelsEntry
+	nil,                                 // 36: omnirelay.mesh.control.v1.ShardSimulationRequest.WeightsEntry
+	(*timestamppb.Timestamp)(nil),       // 37: google.protobuf.Timestamp
+	(*ReadOptions)(nil),                 // 38: omnirelay.mesh.control.v1.ReadOptions
+	(*PlacementRules)(nil),              // 39: omnirelay.mesh.control.v1.PlacementRules
+	(*UnplaceableShards)(nil),           // 40: omnirelay.mesh.control.v1.UnplaceableShards
+	(*Mutation)(nil),                    // 41: omnirelay.mesh.control.v1.Mutation
+	(*Receipt)(nil),                     // 42: omnirelay.mesh.control.v1.Receipt
 }
 var file_api_v1_shard_proto_depIdxs = []int32{
 	0,  // 0: omnirelay.mesh.control.v1.ShardRecord.status:type_name -> omnirelay.mesh.control.v1.ShardStatus
-	35, // 1: omnirelay.mesh.control.v1.ShardRecord.updated_at:type_name -> google.protobuf.Timestamp
-	35, // 2: omnirelay.mesh.control.v1.ShardRecord.move_deadline:type_name -> google.protobuf.Timestamp
-	35, // 3: omnirelay.mesh.control.v1.ShardRecord.held_until:type_name -> google.protobuf.Timestamp
-	35, // 4: omnirelay.mesh.control.v1.ShardRecord.quarantined_at:type_name -> google.protobuf.Timestamp
-	35, // 5: omnirelay.mesh.control.v1.ShardHistory.time:type_name -> google.protobuf.Timestamp
+	37, // 1: omnirelay.mesh.control.v1.ShardRecord.updated_at:type_name -> google.protobuf.Timestamp
+	37, // 2: omnirelay.mesh.control.v1.ShardRecord.move_deadline:type_name -> google.protobuf.Timestamp
+	37, // 3: omnirelay.mesh.control.v1.ShardRecord.held_until:type_name -> google.protobuf.Timestamp
+	37, // 4: omnirelay.mesh.control.v1.ShardRecord.quarantined_at:type_name -> google.protobuf.Timestamp
+	37, // 5: omnirelay.mesh.control.v1.ShardHistory.time:type_name -> google.protobuf.Timestamp
 	0,  // 6: omnirelay.mesh.control.v1.ShardListRequest.statuses:type_name -> omnirelay.mesh.control.v1.ShardStatus
-	36, // 7: omnirelay.mesh.control.v1.ShardListRequest.read:type_name -> omnirelay.mesh.control.v1.ReadOptions
+	38, // 7: omnirelay.mesh.control.v1.ShardListRequest.read:type_name -> omnirelay.mesh.control.v1.ReadOptions
 	1,  // 8: omnirelay.mesh.control.v1.ShardListResponse.shards:type_name -> omnirelay.mesh.control.v1.ShardRecord
 	0,  // 9: omnirelay.mesh.control.v1.ShardWatchRequest.statuses:type_name -> omnirelay.mesh.control.v1.ShardStatus
 	0,  // 10: omnirelay.mesh.control.v1.ShardDiffRequest.statuses:type_name -> omnirelay.mesh.control.v1.ShardStatus
@@ -2772,65 +2882,69 @@ var file_api_v1_shard_proto_depIdxs = []int32{
 	1,  // 12: omnirelay.mesh.control.v1.ShardDiffNotification.previous:type_name -> omnirelay.mesh.control.v1.ShardRecord
 	2,  // 13: omnirelay.mesh.control.v1.ShardDiffNotification.history:type_name -> omnirelay.mesh.control.v1.ShardHistory
 	7,  // 14: omnirelay.mesh.control.v1.ShardDiffResponse.diffs:type_name -> omnirelay.mesh.control.v1.ShardDiffNotification
-	9,  // 15: omnirelay.mesh.control.v1.ShardSimulationRequest.nodes:type_name -> omnirelay.mesh.control.v1.ShardSimulationNode
-	36, // 16: omnirelay.mesh.control.v1.ShardSimulationRequest.read:type_name -> omnirelay.mesh.control.v1.ReadOptions
-	35, // 17: omnirelay.mesh.control.v1.ShardSimulationResponse.generated_at:type_name -> google.protobuf.Timestamp
-	11, // 18: omnirelay.mesh.control.v1.ShardSimulationResponse.assignments:type_name -> omnirelay.mesh.control.v1.ShardSimulationAssignment
-	12, // 19: omnirelay.mesh.control.v1.ShardSimulationResponse.changes:type_name -> omnirelay.mesh.control.v1.ShardSimulationChange
-	14, // 20: omnirelay.mesh.control.v1.ShardSimulationResponse.certificate:type_name -> omnirelay.mesh.control.v1.PlacementCertificate
-	36, // 21: omnirelay.mesh.control.v1.GetShardRequest.read:type_name -> omnirelay.mesh.control.v1.ReadOptions
-	16, // 22: omnirelay.mesh.control.v1.BatchGetShardsRequest.refs:type_name -> omnirelay.mesh.control.v1.ShardRef
-	1,  // 23: omnirelay.mesh.control.v1.BatchGetShardsResponse.shards:type_name -> omnirelay.mesh.control.v1.ShardRecord
-	36, // 24: omnirelay.mesh.control.v1.ShardHistoryRequest.read:type_name -> omnirelay.mesh.control.v1.ReadOptions
-	7,  // 25: omnirelay.mesh.control.v1.ShardHistoryResponse.items:type_name -> omnirelay.mesh.control.v1.ShardDiffNotification
-	37, // 26: omnirelay.mesh.control.v1.MoveShardsRequest.mutation:type_name -> omnirelay.mesh.control.v1.Mutation
-	38, // 27: omnirelay.mesh.control.v1.MoveShardsResponse.receipt:type_name -> omnirelay.mesh.control.v1.Receipt
-	37, // 28: omnirelay.mesh.control.v1.CancelShardMovesRequest.mutation:type_name -> omnirelay.mesh.control.v1.Mutation
-	38, // 29: omnirelay.mesh.control.v1.CancelShardMovesResponse.receipt:type_name -> omnirelay.mesh.control.v1.Receipt
-	37, // 30: omnirelay.mesh.control.v1.PauseShardsRequest.mutation:type_name -> omnirelay.mesh.control.v1.Mutation
-	38, // 31: omnirelay.mesh.control.v1.PauseShardsResponse.receipt:type_name -> omnirelay.mesh.control.v1.Receipt
-	37, // 32: omnirelay.mesh.control.v1.ResumeShardsRequest.mutation:type_name -> omnirelay.mesh.control.v1.Mutation
-	38, // 33: omnirelay.mesh.control.v1.ResumeShardsResponse.receipt:type_name -> omnirelay.mesh.control.v1.Receipt
-	37, // 34: omnirelay.mesh.control.v1.UnquarantineShardsRequest.mutation:type_name -> omnirelay.mesh.control.v1.Mutation
-	38, // 35: omnirelay.mesh.control.v1.UnquarantineShardsResponse.receipt:type_name -> omnirelay.mesh.control.v1.Receipt
-	36, // 36: omnirelay.mesh.control.v1.GetQuarantinePolicyRequest.read:type_name -> omnirelay.mesh.control.v1.ReadOptions
-	37, // 37: omnirelay.mesh.control.v1.SetQuarantinePolicyRequest.mutation:type_name -> omnirelay.mesh.control.v1.Mutation
-	38, // 38: omnirelay.mesh.control.v1.SetQuarantinePolicyResponse.receipt:type_name -> omnirelay.mesh.control.v1.Receipt
-	3,  // 39: omnirelay.mesh.control.v1.ShardControlService.List:input_type -> omnirelay.mesh.control.v1.ShardListRequest
-	5,  // 40: omnirelay.mesh.control.v1.ShardControlService.Watch:input_type -> omnirelay.mesh.control.v1.ShardWatchRequest
-	6,  // 41: omnirelay.mesh.control.v1.ShardControlService.Diff:input_type -> omnirelay.mesh.control.v1.ShardDiffRequest
-	10, // 42: omnirelay.mesh.control.v1.ShardControlService.Simulate:input_type -> omnirelay.mesh.control.v1.ShardSimulationRequest
-	15, // 43: omnirelay.mesh.control.v1.ShardControlService.Get:input_type -> omnirelay.mesh.control.v1.GetShardRequest
-	17, // 44: omnirelay.mesh.control.v1.ShardControlService.BatchGet:input_type -> omnirelay.mesh.control.v1.BatchGetShardsRequest
-	17, // 45: omnirelay.mesh.control.v1.ShardControlService.Lookup:input_type -> omnirelay.mesh.control.v1.BatchGetShardsRequest
-	19, // 46: omnirelay.mesh.control.v1.ShardControlService.History:input_type -> omnirelay.mesh.control.v1.ShardHistoryRequest
-	21, // 47: omnirelay.mesh.control.v1.ShardControlService.Move:input_type -> omnirelay.mesh.control.v1.MoveShardsRequest
-	23, // 48: omnirelay.mesh.control.v1.ShardControlService.CancelMove:input_type -> omnirelay.mesh.control.v1.CancelShardMovesRequest
-	25, // 49: omnirelay.mesh.control.v1.ShardControlService.Pause:input_type -> omnirelay.mesh.control.v1.PauseShardsRequest
-	27, // 50: omnirelay.mesh.control.v1.ShardControlService.Resume:input_type -> omnirelay.mesh.control.v1.ResumeShardsRequest
-	29, // 51: omnirelay.mesh.control.v1.ShardControlService.Unquarantine:input_type -> omnirelay.mesh.control.v1.UnquarantineShardsRequest
-	32, // 52: omnirelay.mesh.control.v1.ShardControlService.GetQuarantinePolicy:input_type -> omnirelay.mesh.control.v1.GetQuarantinePolicyRequest
-	33, // 53: omnirelay.mesh.control.v1.ShardControlService.SetQuarantinePolicy:input_type -> omnirelay.mesh.control.v1.SetQuarantinePolicyRequest
-	4,  // 54: omnirelay.mesh.control.v1.ShardControlService.List:output_type -> omnirelay.mesh.control.v1.ShardListResponse
-	7,  // 55: omnirelay.mesh.control.v1.ShardControlService.Watch:output_type -> omnirelay.mesh.control.v1.ShardDiffNotification
-	8,  // 56: omnirelay.mesh.control.v1.ShardControlService.Diff:output_type -> omnirelay.mesh.control.v1.ShardDiffResponse
-	13, // 57: omnirelay.mesh.control.v1.ShardControlService.Simulate:output_type -> omnirelay.mesh.control.v1.ShardSimulationResponse
-	1,  // 58: omnirelay.mesh.control.v1.ShardControlService.Get:output_type -> omnirelay.mesh.control.v1.ShardRecord
-	18, // 59: omnirelay.mesh.control.v1.ShardControlService.BatchGet:output_type -> omnirelay.mesh.control.v1.BatchGetShardsResponse
-	18, // 60: omnirelay.mesh.control.v1.ShardControlService.Lookup:output_type -> omnirelay.mesh.control.v1.BatchGetShardsResponse
-	20, // 61: omnirelay.mesh.control.v1.ShardControlService.History:output_type -> omnirelay.mesh.control.v1.ShardHistoryResponse
-	22, // 62: omnirelay.mesh.control.v1.ShardControlService.Move:output_type -> omnirelay.mesh.control.v1.MoveShardsResponse
-	24, // 63: omnirelay.mesh.control.v1.ShardControlService.CancelMove:output_type -> omnirelay.mesh.control.v1.CancelShardMovesResponse
-	26, // 64: omnirelay.mesh.control.v1.ShardControlService.Pause:output_type -> omnirelay.mesh.control.v1.PauseShardsResponse
-	28, // 65: omnirelay.mesh.control.v1.ShardControlService.Resume:output_type -> omnirelay.mesh.control.v1.ResumeShardsResponse
-	30, // 66: omnirelay.mesh.control.v1.ShardControlService.Unquarantine:output_type -> omnirelay.mesh.control.v1.UnquarantineShardsResponse
-	31, // 67: omnirelay.mesh.control.v1.ShardControlService.GetQuarantinePolicy:output_type -> omnirelay.mesh.control.v1.QuarantinePolicy
-	34, // 68: omnirelay.mesh.control.v1.ShardControlService.SetQuarantinePolicy:output_type -> omnirelay.mesh.control.v1.SetQuarantinePolicyResponse
-	54, // [54:69] is the sub-list for method output_type
-	39, // [39:54] is the sub-list for method input_type
-	39, // [39:39] is the sub-list for extension type_name
-	39, // [39:39] is the sub-list for extension extendee
-	0,  // [0:39] is the sub-list for field type_name
+	35, // 15: omnirelay.mesh.control.v1.ShardSimulationNode.labels:type_name -> omnirelay.mesh.control.v1.ShardSimulationNode.LabelsEntry
+	9,  // 16: omnirelay.mesh.control.v1.ShardSimulationRequest.nodes:type_name -> omnirelay.mesh.control.v1.ShardSimulationNode
+	38, // 17: omnirelay.mesh.control.v1.ShardSimulationRequest.read:type_name -> omnirelay.mesh.control.v1.ReadOptions
+	36, // 18: omnirelay.mesh.control.v1.ShardSimulationRequest.weights:type_name -> omnirelay.mesh.control.v1.ShardSimulationRequest.WeightsEntry
+	39, // 19: omnirelay.mesh.control.v1.ShardSimulationRequest.rules:type_name -> omnirelay.mesh.control.v1.PlacementRules
+	37, // 20: omnirelay.mesh.control.v1.ShardSimulationResponse.generated_at:type_name -> google.protobuf.Timestamp
+	11, // 21: omnirelay.mesh.control.v1.ShardSimulationResponse.assignments:type_name -> omnirelay.mesh.control.v1.ShardSimulationAssignment
+	12, // 22: omnirelay.mesh.control.v1.ShardSimulationResponse.changes:type_name -> omnirelay.mesh.control.v1.ShardSimulationChange
+	14, // 23: omnirelay.mesh.control.v1.ShardSimulationResponse.certificate:type_name -> omnirelay.mesh.control.v1.PlacementCertificate
+	40, // 24: omnirelay.mesh.control.v1.ShardSimulationResponse.unplaceable:type_name -> omnirelay.mesh.control.v1.UnplaceableShards
+	38, // 25: omnirelay.mesh.control.v1.GetShardRequest.read:type_name -> omnirelay.mesh.control.v1.ReadOptions
+	16, // 26: omnirelay.mesh.control.v1.BatchGetShardsRequest.refs:type_name -> omnirelay.mesh.control.v1.ShardRef
+	1,  // 27: omnirelay.mesh.control.v1.BatchGetShardsResponse.shards:type_name -> omnirelay.mesh.control.v1.ShardRecord
+	38, // 28: omnirelay.mesh.control.v1.ShardHistoryRequest.read:type_name -> omnirelay.mesh.control.v1.ReadOptions
+	7,  // 29: omnirelay.mesh.control.v1.ShardHistoryResponse.items:type_name -> omnirelay.mesh.control.v1.ShardDiffNotification
+	41, // 30: omnirelay.mesh.control.v1.MoveShardsRequest.mutation:type_name -> omnirelay.mesh.control.v1.Mutation
+	42, // 31: omnirelay.mesh.control.v1.MoveShardsResponse.receipt:type_name -> omnirelay.mesh.control.v1.Receipt
+	41, // 32: omnirelay.mesh.control.v1.CancelShardMovesRequest.mutation:type_name -> omnirelay.mesh.control.v1.Mutation
+	42, // 33: omnirelay.mesh.control.v1.CancelShardMovesResponse.receipt:type_name -> omnirelay.mesh.control.v1.Receipt
+	41, // 34: omnirelay.mesh.control.v1.PauseShardsRequest.mutation:type_name -> omnirelay.mesh.control.v1.Mutation
+	42, // 35: omnirelay.mesh.control.v1.PauseShardsResponse.receipt:type_name -> omnirelay.mesh.control.v1.Receipt
+	41, // 36: omnirelay.mesh.control.v1.ResumeShardsRequest.mutation:type_name -> omnirelay.mesh.control.v1.Mutation
+	42, // 37: omnirelay.mesh.control.v1.ResumeShardsResponse.receipt:type_name -> omnirelay.mesh.control.v1.Receipt
+	41, // 38: omnirelay.mesh.control.v1.UnquarantineShardsRequest.mutation:type_name -> omnirelay.mesh.control.v1.Mutation
+	42, // 39: omnirelay.mesh.control.v1.UnquarantineShardsResponse.receipt:type_name -> omnirelay.mesh.control.v1.Receipt
+	38, // 40: omnirelay.mesh.control.v1.GetQuarantinePolicyRequest.read:type_name -> omnirelay.mesh.control.v1.ReadOptions
+	41, // 41: omnirelay.mesh.control.v1.SetQuarantinePolicyRequest.mutation:type_name -> omnirelay.mesh.control.v1.Mutation
+	42, // 42: omnirelay.mesh.control.v1.SetQuarantinePolicyResponse.receipt:type_name -> omnirelay.mesh.control.v1.Receipt
+	3,  // 43: omnirelay.mesh.control.v1.ShardControlService.List:input_type -> omnirelay.mesh.control.v1.ShardListRequest
+	5,  // 44: omnirelay.mesh.control.v1.ShardControlService.Watch:input_type -> omnirelay.mesh.control.v1.ShardWatchRequest
+	6,  // 45: omnirelay.mesh.control.v1.ShardControlService.Diff:input_type -> omnirelay.mesh.control.v1.ShardDiffRequest
+	10, // 46: omnirelay.mesh.control.v1.ShardControlService.Simulate:input_type -> omnirelay.mesh.control.v1.ShardSimulationRequest
+	15, // 47: omnirelay.mesh.control.v1.ShardControlService.Get:input_type -> omnirelay.mesh.control.v1.GetShardRequest
+	17, // 48: omnirelay.mesh.control.v1.ShardControlService.BatchGet:input_type -> omnirelay.mesh.control.v1.BatchGetShardsRequest
+	17, // 49: omnirelay.mesh.control.v1.ShardControlService.Lookup:input_type -> omnirelay.mesh.control.v1.BatchGetShardsRequest
+	19, // 50: omnirelay.mesh.control.v1.ShardControlService.History:input_type -> omnirelay.mesh.control.v1.ShardHistoryRequest
+	21, // 51: omnirelay.mesh.control.v1.ShardControlService.Move:input_type -> omnirelay.mesh.control.v1.MoveShardsRequest
+	23, // 52: omnirelay.mesh.control.v1.ShardControlService.CancelMove:input_type -> omnirelay.mesh.control.v1.CancelShardMovesRequest
+	25, // 53: omnirelay.mesh.control.v1.ShardControlService.Pause:input_type -> omnirelay.mesh.control.v1.PauseShardsRequest
+	27, // 54: omnirelay.mesh.control.v1.ShardControlService.Resume:input_type -> omnirelay.mesh.control.v1.ResumeShardsRequest
+	29, // 55: omnirelay.mesh.control.v1.ShardControlService.Unquarantine:input_type -> omnirelay.mesh.control.v1.UnquarantineShardsRequest
+	32, // 56: omnirelay.mesh.control.v1.ShardControlService.GetQuarantinePolicy:input_type -> omnirelay.mesh.control.v1.GetQuarantinePolicyRequest
+	33, // 57: omnirelay.mesh.control.v1.ShardControlService.SetQuarantinePolicy:input_type -> omnirelay.mesh.control.v1.SetQuarantinePolicyRequest
+	4,  // 58: omnirelay.mesh.control.v1.ShardControlService.List:output_type -> omnirelay.mesh.control.v1.ShardListResponse
+	7,  // 59: omnirelay.mesh.control.v1.ShardControlService.Watch:output_type -> omnirelay.mesh.control.v1.ShardDiffNotification
+	8,  // 60: omnirelay.mesh.control.v1.ShardControlService.Diff:output_type -> omnirelay.mesh.control.v1.ShardDiffResponse
+	13, // 61: omnirelay.mesh.control.v1.ShardControlService.Simulate:output_type -> omnirelay.mesh.control.v1.ShardSimulationResponse
+	1,  // 62: omnirelay.mesh.control.v1.ShardControlService.Get:output_type -> omnirelay.mesh.control.v1.ShardRecord
+	18, // 63: omnirelay.mesh.control.v1.ShardControlService.BatchGet:output_type -> omnirelay.mesh.control.v1.BatchGetShardsResponse
+	18, // 64: omnirelay.mesh.control.v1.ShardControlService.Lookup:output_type -> omnirelay.mesh.control.v1.BatchGetShardsResponse
+	20, // 65: omnirelay.mesh.control.v1.ShardControlService.History:output_type -> omnirelay.mesh.control.v1.ShardHistoryResponse
+	22, // 66: omnirelay.mesh.control.v1.ShardControlService.Move:output_type -> omnirelay.mesh.control.v1.MoveShardsResponse
+	24, // 67: omnirelay.mesh.control.v1.ShardControlService.CancelMove:output_type -> omnirelay.mesh.control.v1.CancelShardMovesResponse
+	26, // 68: omnirelay.mesh.control.v1.ShardControlService.Pause:output_type -> omnirelay.mesh.control.v1.PauseShardsResponse
+	28, // 69: omnirelay.mesh.control.v1.ShardControlService.Resume:output_type -> omnirelay.mesh.control.v1.ResumeShardsResponse
+	30, // 70: omnirelay.mesh.control.v1.ShardControlService.Unquarantine:output_type -> omnirelay.mesh.control.v1.UnquarantineShardsResponse
+	31, // 71: omnirelay.mesh.control.v1.ShardControlService.GetQuarantinePolicy:output_type -> omnirelay.mesh.control.v1.QuarantinePolicy
+	34, // 72: omnirelay.mesh.control.v1.ShardControlService.SetQuarantinePolicy:output_type -> omnirelay.mesh.control.v1.SetQuarantinePolicyResponse
+	58, // [58:73] is the sub-list for method output_type
+	43, // [43:58] is the sub-list for method input_type
+	43, // [43:43] is the sub-list for extension type_name
+	43, // [43:43] is the sub-list for extension extendee
+	0,  // [0:43] is the sub-list for field type_name
 }
 
 func init() { file_api_v1_shard_proto_init() }
@@ -2840,6 +2954,8 @@ func file_api_v1_shard_proto_init() {
 	}
 	file_api_v1_common_proto_init()
 	file_api_v1_options_proto_init()
+	file_api_v1_placement_proto_init()
+	file_api_v1_shard_proto_msgTypes[9].OneofWrappers = []any{}
 	file_api_v1_shard_proto_msgTypes[32].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -2847,7 +2963,7 @@ func file_api_v1_shard_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_api_v1_shard_proto_rawDesc), len(file_api_v1_shard_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   34,
+			NumMessages:   36,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

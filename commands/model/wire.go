@@ -31,7 +31,7 @@ func Commands() []commands.Command {
 		policy.CreateMaintenance{}, policy.DeleteMaintenance{}, policy.EndMaintenance{}, policy.SetQuarantine{}, policy.SetSession{},
 		schedule.Create{}, schedule.Fire{}, schedule.Pause{}, schedule.Remove{}, schedule.Resume{},
 		shard.Assign{}, shard.CancelMoves{}, shard.Create{}, shard.Delete{}, shard.FailMoves{},
-		shard.FinishDelete{}, shard.Move{}, shard.Pause{}, shard.Rebalance{}, shard.Release{},
+		shard.FinishDelete{}, shard.Move{}, shard.Pause{}, shard.PlaceReaders{}, shard.Rebalance{}, shard.Release{},
 		shard.Resume{}, shard.Unquarantine{}, shard.Update{},
 	}
 }

@@ -41,6 +41,8 @@ func (s *State) Decide(meta commands.Meta, cmd commands.Command, nodes Nodes) ([
 		return s.decideMove(meta, c, nodes)
 	case Rebalance:
 		return s.decideRebalance(meta, c, nodes)
+	case PlaceReaders:
+		return s.decidePlaceReaders(c, nodes)
 	case Release:
 		return s.decideRelease(c, nodes)
 	case FailMoves:
@@ -83,7 +85,7 @@ func (sp Spec) Check() error {
 	if math.IsNaN(sp.CapacityHint) || sp.CapacityHint < 0 || sp.CapacityHint > 1e12 {
 		return commands.BadField("capacityHint", "0 to 1e12", "is %v", sp.CapacityHint)
 	}
-	return nil
+	return sp.checkPlacement()
 }
 
 func (sp Spec) proto() *eventsv1.NamespaceSpec {
@@ -91,6 +93,7 @@ func (sp Spec) proto() *eventsv1.NamespaceSpec {
 		ShardCount: sp.ShardCount, StrategyId: sp.Strategy, Ownership: sp.Ownership,
 		OwnershipTtlMs: uint32(sp.OwnershipTTL / time.Millisecond),
 		EligibleRole:   sp.EligibleRole, CapacityHint: sp.CapacityHint,
+		Rules: rulesProto(sp.Rules), Readers: sp.Readers, LoadBoundPermille: sp.LoadBound,
 	}
 }
 
@@ -104,7 +107,7 @@ func (sp Spec) withDefaults() Spec {
 	if sp.EligibleRole == "" {
 		sp.EligibleRole = DefaultRole
 	}
-	return sp
+	return sp.tidy()
 }
 
 func (s *State) decideCreate(c Create) ([]*eventsv1.Event, error) {
@@ -171,6 +174,12 @@ func (s *State) decideUpdate(meta commands.Meta, c Update) ([]*eventsv1.Event, e
 	set(&spec.Strategy, c.Strategy)
 	set(&spec.EligibleRole, c.EligibleRole)
 	set(&spec.CapacityHint, c.CapacityHint)
+	set(&spec.Readers, c.Readers)
+	set(&spec.LoadBound, c.LoadBound)
+	if c.Rules != nil {
+		spec.Rules = c.Rules
+	}
+	spec = spec.tidy()
 	if err := spec.Check(); err != nil {
 		return nil, err
 	}
@@ -179,7 +188,7 @@ func (s *State) decideUpdate(meta commands.Meta, c Update) ([]*eventsv1.Event, e
 		r.Field, r.Allowed = "shardCount", fmt.Sprintf("%d to %d", ns.Len(), events.MaxShards)
 		return nil, r
 	}
-	if spec == ns.Spec {
+	if spec.equal(ns.Spec) {
 		return nil, nil
 	}
 	if err := s.room(spec.ShardCount, ns.Len()); err != nil {

@@ -46,12 +46,20 @@ func (s *State) Evolve(r events.Recorded) {
 	case *eventsv1.Event_ShardsQuarantined:
 		s.each(e.ShardsQuarantined.Namespace, e.ShardsQuarantined.Shards, func(sh *Shard) {
 			sh.endMove()
-			sh.QuarantinedAt = r.Time
+			sh.QuarantinedAt, sh.Readers = r.Time, ""
 		})
 	case *eventsv1.Event_ShardsUnquarantined:
 		s.each(e.ShardsUnquarantined.Namespace, e.ShardsUnquarantined.Shards, func(sh *Shard) { sh.QuarantinedAt, sh.Deaths = 0, 0 })
 	case *eventsv1.Event_PolicySet:
 		s.policySet(e.PolicySet)
+	case *eventsv1.Event_ReadersAssigned:
+		for _, a := range e.ReadersAssigned.Assignments {
+			s.each(e.ReadersAssigned.Namespace, a.Shards, func(sh *Shard) { sh.read(a.NodeId, events.Position(a.Session)) })
+		}
+	case *eventsv1.Event_ReadersReleased:
+		for _, a := range e.ReadersReleased.Releases {
+			s.each(e.ReadersReleased.Namespace, a.Shards, func(sh *Shard) { sh.Readers = sh.Readers.Without(a.NodeId) })
+		}
 	case *eventsv1.Event_SessionClosed:
 		s.sessionClosed(r.Time, e.SessionClosed)
 	}
@@ -74,6 +82,7 @@ func fromSpec(p *eventsv1.NamespaceSpec) Spec {
 		ShardCount: p.GetShardCount(), Strategy: p.GetStrategyId(), Ownership: p.GetOwnership(),
 		OwnershipTTL: time.Duration(p.GetOwnershipTtlMs()) * time.Millisecond,
 		EligibleRole: p.GetEligibleRole(), CapacityHint: p.GetCapacityHint(),
+		Rules: rulesOf(p.GetRules()), Readers: p.GetReaders(), LoadBound: p.GetLoadBoundPermille(),
 	}
 }
 
@@ -138,7 +147,10 @@ func (s *State) deleting(name string) {
 	ns.Deleting = true
 	ns.Version++
 	for id := range ns.Spec.ShardCount {
-		ns.edit(id, (*Shard).endMove)
+		ns.edit(id, func(sh *Shard) {
+			sh.endMove()
+			sh.Readers = ""
+		})
 	}
 }
 
@@ -150,6 +162,7 @@ func (s *State) assigned(r events.Recorded, e *eventsv1.ShardsAssigned) {
 			sh.let(r.Time, s.quarantine)
 			sh.AssignedAt = r.Time
 			sh.Owner, sh.Session, sh.Fence, sh.LastOwner = a.NodeId, events.Position(a.Session), r.Position, ""
+			sh.Readers = sh.Readers.Without(a.NodeId)
 		})
 	}
 }
@@ -185,26 +198,50 @@ func (s *State) moveStarted(e *eventsv1.ShardMoveStarted) {
 }
 
 // sessionClosed is where ownership mode lease releases: with the session goes
-// the right to own. A death counts against what it took down with it.
+// the right to own, and to read. A death counts against what it took down with it.
 func (s *State) sessionClosed(now int64, e *eventsv1.SessionClosed) {
 	var names []string
 	s.EachNamespace(func(ns *Namespace) bool {
-		if ns.Owned(e.NodeId) > 0 {
+		if ns.Owned(e.NodeId) > 0 || ns.Reading(e.NodeId) > 0 {
 			names = append(names, ns.Name)
 		}
 		return true
 	})
 	for _, name := range names {
 		ns := s.writable(name)
-		ns.ownedBy(e.NodeId, events.Position(e.Session), func(id uint32, _ *Shard) {
-			ns.edit(id, func(sh *Shard) {
-				if deadly(e.Cause) {
-					sh.died(now, s.quarantine, e.Cause)
-				} else {
-					sh.let(now, s.quarantine)
-				}
-				sh.unown()
-			})
-		})
+		left := ns.Owned(e.NodeId) + ns.Reading(e.NodeId)
+		for i := 0; i < len(ns.pages) && left > 0; i++ {
+			for j := range ns.pages[i].shards {
+				left -= ns.leave(uint32(i*pageSize+j), e.NodeId, events.Position(e.Session), func(sh *Shard) {
+					if deadly(e.Cause) {
+						sh.died(now, s.quarantine, e.Cause)
+					} else {
+						sh.let(now, s.quarantine)
+					}
+					sh.unown()
+				})
+			}
+		}
 	}
+}
+
+// leave takes from a session that ends its part in a shard, and returns in how
+// many ways the node had one. end is what becomes of a shard that it owned.
+func (ns *Namespace) leave(id uint32, node string, session events.Position, end func(*Shard)) int {
+	sh := ns.Shard(id)
+	owns, reads := sh.Owner == node, sh.Readers.Session(node) != 0
+	if owns && sh.Session == session {
+		ns.edit(id, end)
+	}
+	if reads && ns.Shard(id).Readers.Session(node) == session {
+		ns.edit(id, func(sh *Shard) { sh.Readers = sh.Readers.Without(node) })
+	}
+	return count(owns) + count(reads)
+}
+
+func count(is bool) int {
+	if is {
+		return 1
+	}
+	return 0
 }

@@ -37,6 +37,8 @@ type Shard struct {
 	AssignedAt int64 `cbor:"13,keyasint,omitempty" json:"-"`
 	// QuarantinedAt is since when it is quarantined, Unix nanoseconds; 0 is not.
 	QuarantinedAt int64 `cbor:"14,keyasint,omitempty" json:",omitempty"`
+	// Readers beside the owner.
+	Readers Readers `cbor:"20,keyasint,omitempty" json:",omitempty"`
 	// Stuck: the owner did not release it when it was last asked. HeldUntil is then
 	// when it may be asked again.
 	Stuck bool `cbor:"40,keyasint,omitempty" json:",omitempty"`
@@ -70,7 +72,9 @@ type Namespace struct {
 	token *token
 	pages []*page
 	// owned counts the shards of each owner; an owner with none is not in it.
-	owned   btree.Map[string, int]
+	owned btree.Map[string, int]
+	// reading counts the shards that each node reads, likewise.
+	reading btree.Map[string, int]
 	unowned int
 	moving  int
 	// quarantined are among the unowned.
@@ -182,6 +186,15 @@ func (ns *Namespace) Owned(node string) int {
 	return n
 }
 
+// Reading is the number of shards that a node reads.
+func (ns *Namespace) Reading(node string) int {
+	n, _ := ns.reading.Get(node)
+	return n
+}
+
+// Read reports whether any shard has a reader.
+func (ns *Namespace) Read() bool { return ns.reading.Len() > 0 }
+
 // Unowned is the number of shards without an owner.
 func (ns *Namespace) Unowned() int { return ns.unowned }
 
@@ -208,7 +221,7 @@ func (s *State) writable(name string) *Namespace {
 	c := &Namespace{
 		Name: ns.Name, Spec: ns.Spec, Version: ns.Version, Deleting: ns.Deleting,
 		token: s.token, pages: append([]*page(nil), ns.pages...),
-		owned: *ns.owned.Copy(), unowned: ns.unowned, moving: ns.moving, quarantined: ns.quarantined,
+		owned: *ns.owned.Copy(), reading: *ns.reading.Copy(), unowned: ns.unowned, moving: ns.moving, quarantined: ns.quarantined,
 	}
 	s.namespaces.Set(name, c)
 	return c
@@ -236,6 +249,7 @@ func (ns *Namespace) count(sh *Shard, by int) {
 	if sh.Moving() {
 		ns.moving += by
 	}
+	sh.Readers.Each(func(node string, _ events.Position) { tally(&ns.reading, node, by) })
 	if sh.Owner == "" {
 		ns.unowned += by
 		if sh.Quarantined() {
@@ -243,11 +257,15 @@ func (ns *Namespace) count(sh *Shard, by int) {
 		}
 		return
 	}
-	n, _ := ns.owned.Get(sh.Owner)
+	tally(&ns.owned, sh.Owner, by)
+}
+
+func tally(counts *btree.Map[string, int], node string, by int) {
+	n, _ := counts.Get(node)
 	if n += by; n == 0 {
-		ns.owned.Delete(sh.Owner)
+		counts.Delete(node)
 	} else {
-		ns.owned.Set(sh.Owner, n)
+		counts.Set(node, n)
 	}
 }
 

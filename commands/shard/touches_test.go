@@ -35,6 +35,8 @@ func TestTouches(t *testing.T) {
 		&eventsv1.ShardMoveFailed{Namespace: ns, Shards: set(1, 2)},
 		&eventsv1.ShardsReleased{Namespace: ns, Releases: []*eventsv1.ShardAssignment{{NodeId: "n1", Session: 2, Shards: set(0, 1)}}},
 		&eventsv1.ShardsAssigned{Namespace: ns, Assignments: []*eventsv1.ShardAssignment{{NodeId: "n3", Session: 6, Shards: set(0, 1)}}},
+		reading(of("n1", 2, 4), of("n3", 6, 4, 5)),
+		unreading(balance, of("n3", 6, 5)),
 		closed("n1", 2),
 		&eventsv1.NamespaceUpdated{Namespace: ns, Spec: &eventsv1.NamespaceSpec{ShardCount: 8, StrategyId: "ring", Ownership: lease, EligibleRole: "worker"}},
 		&eventsv1.NamespaceDeleting{Namespace: ns},

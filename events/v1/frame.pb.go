@@ -320,6 +320,8 @@ type Event struct {
 	//	*Event_ShardsResumed
 	//	*Event_ShardsQuarantined
 	//	*Event_ShardsUnquarantined
+	//	*Event_ReadersAssigned
+	//	*Event_ReadersReleased
 	//	*Event_ScheduleCreated
 	//	*Event_ScheduleRemoved
 	//	*Event_ScheduleFired
@@ -718,6 +720,24 @@ func (x *Event) GetShardsUnquarantined() *ShardsUnquarantined {
 	return nil
 }
 
+func (x *Event) GetReadersAssigned() *ReadersAssigned {
+	if x != nil {
+		if x, ok := x.Kind.(*Event_ReadersAssigned); ok {
+			return x.ReadersAssigned
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetReadersReleased() *ReadersReleased {
+	if x != nil {
+		if x, ok := x.Kind.(*Event_ReadersReleased); ok {
+			return x.ReadersReleased
+		}
+	}
+	return nil
+}
+
 func (x *Event) GetScheduleCreated() *ScheduleCreated {
 	if x != nil {
 		if x, ok := x.Kind.(*Event_ScheduleCreated); ok {
@@ -923,6 +943,14 @@ type Event_ShardsUnquarantined struct {
 	ShardsUnquarantined *ShardsUnquarantined `protobuf:"bytes,115,opt,name=shards_unquarantined,json=shardsUnquarantined,proto3,oneof"`
 }
 
+type Event_ReadersAssigned struct {
+	ReadersAssigned *ReadersAssigned `protobuf:"bytes,116,opt,name=readers_assigned,json=readersAssigned,proto3,oneof"`
+}
+
+type Event_ReadersReleased struct {
+	ReadersReleased *ReadersReleased `protobuf:"bytes,117,opt,name=readers_released,json=readersReleased,proto3,oneof"`
+}
+
 type Event_ScheduleCreated struct {
 	ScheduleCreated *ScheduleCreated `protobuf:"bytes,300,opt,name=schedule_created,json=scheduleCreated,proto3,oneof"`
 }
@@ -1021,6 +1049,10 @@ func (*Event_ShardsQuarantined) isEvent_Kind() {}
 
 func (*Event_ShardsUnquarantined) isEvent_Kind() {}
 
+func (*Event_ReadersAssigned) isEvent_Kind() {}
+
+func (*Event_ReadersReleased) isEvent_Kind() {}
+
 func (*Event_ScheduleCreated) isEvent_Kind() {}
 
 func (*Event_ScheduleRemoved) isEvent_Kind() {}
@@ -1054,7 +1086,7 @@ const file_events_v1_frame_proto_rawDesc = "" +
 	"\fcausation_id\x18\x05 \x01(\tR\vcausationId\x12\x18\n" +
 	"\acommand\x18\x06 \x01(\tR\acommand\x12'\n" +
 	"\x0fidempotency_key\x18\a \x01(\fR\x0eidempotencyKey\x12!\n" +
-	"\frequest_hash\x18\b \x01(\fR\vrequestHash\"\xde\x1b\n" +
+	"\frequest_hash\x18\b \x01(\fR\vrequestHash\"\x84\x1d\n" +
 	"\x05Event\x12B\n" +
 	"\vera_started\x18\n" +
 	" \x01(\v2\x1f.omnirelay.events.v1.EraStartedH\x00R\n" +
@@ -1102,7 +1134,9 @@ const file_events_v1_frame_proto_rawDesc = "" +
 	"\rshards_paused\x18m \x01(\v2!.omnirelay.events.v1.ShardsPausedH\x00R\fshardsPaused\x12K\n" +
 	"\x0eshards_resumed\x18n \x01(\v2\".omnirelay.events.v1.ShardsResumedH\x00R\rshardsResumed\x12W\n" +
 	"\x12shards_quarantined\x18r \x01(\v2&.omnirelay.events.v1.ShardsQuarantinedH\x00R\x11shardsQuarantined\x12]\n" +
-	"\x14shards_unquarantined\x18s \x01(\v2(.omnirelay.events.v1.ShardsUnquarantinedH\x00R\x13shardsUnquarantined\x12R\n" +
+	"\x14shards_unquarantined\x18s \x01(\v2(.omnirelay.events.v1.ShardsUnquarantinedH\x00R\x13shardsUnquarantined\x12Q\n" +
+	"\x10readers_assigned\x18t \x01(\v2$.omnirelay.events.v1.ReadersAssignedH\x00R\x0freadersAssigned\x12Q\n" +
+	"\x10readers_released\x18u \x01(\v2$.omnirelay.events.v1.ReadersReleasedH\x00R\x0freadersReleased\x12R\n" +
 	"\x10schedule_created\x18\xac\x02 \x01(\v2$.omnirelay.events.v1.ScheduleCreatedH\x00R\x0fscheduleCreated\x12R\n" +
 	"\x10schedule_removed\x18\xad\x02 \x01(\v2$.omnirelay.events.v1.ScheduleRemovedH\x00R\x0fscheduleRemoved\x12L\n" +
 	"\x0eschedule_fired\x18\xae\x02 \x01(\v2\".omnirelay.events.v1.ScheduleFiredH\x00R\rscheduleFired\x12O\n" +
@@ -1167,11 +1201,13 @@ var file_events_v1_frame_proto_goTypes = []any{
 	(*ShardsResumed)(nil),       // 40: omnirelay.events.v1.ShardsResumed
 	(*ShardsQuarantined)(nil),   // 41: omnirelay.events.v1.ShardsQuarantined
 	(*ShardsUnquarantined)(nil), // 42: omnirelay.events.v1.ShardsUnquarantined
-	(*ScheduleCreated)(nil),     // 43: omnirelay.events.v1.ScheduleCreated
-	(*ScheduleRemoved)(nil),     // 44: omnirelay.events.v1.ScheduleRemoved
-	(*ScheduleFired)(nil),       // 45: omnirelay.events.v1.ScheduleFired
-	(*SchedulePaused)(nil),      // 46: omnirelay.events.v1.SchedulePaused
-	(*ScheduleResumed)(nil),     // 47: omnirelay.events.v1.ScheduleResumed
+	(*ReadersAssigned)(nil),     // 43: omnirelay.events.v1.ReadersAssigned
+	(*ReadersReleased)(nil),     // 44: omnirelay.events.v1.ReadersReleased
+	(*ScheduleCreated)(nil),     // 45: omnirelay.events.v1.ScheduleCreated
+	(*ScheduleRemoved)(nil),     // 46: omnirelay.events.v1.ScheduleRemoved
+	(*ScheduleFired)(nil),       // 47: omnirelay.events.v1.ScheduleFired
+	(*SchedulePaused)(nil),      // 48: omnirelay.events.v1.SchedulePaused
+	(*ScheduleResumed)(nil),     // 49: omnirelay.events.v1.ScheduleResumed
 }
 var file_events_v1_frame_proto_depIdxs = []int32{
 	1,  // 0: omnirelay.events.v1.Frame.decisions:type_name -> omnirelay.events.v1.Decision
@@ -1216,16 +1252,18 @@ var file_events_v1_frame_proto_depIdxs = []int32{
 	40, // 39: omnirelay.events.v1.Event.shards_resumed:type_name -> omnirelay.events.v1.ShardsResumed
 	41, // 40: omnirelay.events.v1.Event.shards_quarantined:type_name -> omnirelay.events.v1.ShardsQuarantined
 	42, // 41: omnirelay.events.v1.Event.shards_unquarantined:type_name -> omnirelay.events.v1.ShardsUnquarantined
-	43, // 42: omnirelay.events.v1.Event.schedule_created:type_name -> omnirelay.events.v1.ScheduleCreated
-	44, // 43: omnirelay.events.v1.Event.schedule_removed:type_name -> omnirelay.events.v1.ScheduleRemoved
-	45, // 44: omnirelay.events.v1.Event.schedule_fired:type_name -> omnirelay.events.v1.ScheduleFired
-	46, // 45: omnirelay.events.v1.Event.schedule_paused:type_name -> omnirelay.events.v1.SchedulePaused
-	47, // 46: omnirelay.events.v1.Event.schedule_resumed:type_name -> omnirelay.events.v1.ScheduleResumed
-	47, // [47:47] is the sub-list for method output_type
-	47, // [47:47] is the sub-list for method input_type
-	47, // [47:47] is the sub-list for extension type_name
-	47, // [47:47] is the sub-list for extension extendee
-	0,  // [0:47] is the sub-list for field type_name
+	43, // 42: omnirelay.events.v1.Event.readers_assigned:type_name -> omnirelay.events.v1.ReadersAssigned
+	44, // 43: omnirelay.events.v1.Event.readers_released:type_name -> omnirelay.events.v1.ReadersReleased
+	45, // 44: omnirelay.events.v1.Event.schedule_created:type_name -> omnirelay.events.v1.ScheduleCreated
+	46, // 45: omnirelay.events.v1.Event.schedule_removed:type_name -> omnirelay.events.v1.ScheduleRemoved
+	47, // 46: omnirelay.events.v1.Event.schedule_fired:type_name -> omnirelay.events.v1.ScheduleFired
+	48, // 47: omnirelay.events.v1.Event.schedule_paused:type_name -> omnirelay.events.v1.SchedulePaused
+	49, // 48: omnirelay.events.v1.Event.schedule_resumed:type_name -> omnirelay.events.v1.ScheduleResumed
+	49, // [49:49] is the sub-list for method output_type
+	49, // [49:49] is the sub-list for method input_type
+	49, // [49:49] is the sub-list for extension type_name
+	49, // [49:49] is the sub-list for extension extendee
+	0,  // [0:49] is the sub-list for field type_name
 }
 
 func init() { file_events_v1_frame_proto_init() }
@@ -1279,6 +1317,8 @@ func file_events_v1_frame_proto_init() {
 		(*Event_ShardsResumed)(nil),
 		(*Event_ShardsQuarantined)(nil),
 		(*Event_ShardsUnquarantined)(nil),
+		(*Event_ReadersAssigned)(nil),
+		(*Event_ReadersReleased)(nil),
 		(*Event_ScheduleCreated)(nil),
 		(*Event_ScheduleRemoved)(nil),
 		(*Event_ScheduleFired)(nil),

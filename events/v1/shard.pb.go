@@ -97,20 +97,23 @@ const (
 	ShardCause_SHARD_CAUSE_TARGET_LOST ShardCause = 7
 	// The owner released of its own accord.
 	ShardCause_SHARD_CAUSE_OWNER_RELEASED ShardCause = 8
+	// The rules of the namespace forbid it where it is.
+	ShardCause_SHARD_CAUSE_CONSTRAINT ShardCause = 12
 )
 
 // Enum value maps for ShardCause.
 var (
 	ShardCause_name = map[int32]string{
-		0: "SHARD_CAUSE_UNSPECIFIED",
-		1: "SHARD_CAUSE_PLACEMENT",
-		2: "SHARD_CAUSE_BALANCE",
-		3: "SHARD_CAUSE_OPERATOR",
-		4: "SHARD_CAUSE_DRAIN",
-		5: "SHARD_CAUSE_NAMESPACE_DELETED",
-		6: "SHARD_CAUSE_OWNER_NOT_RELEASING",
-		7: "SHARD_CAUSE_TARGET_LOST",
-		8: "SHARD_CAUSE_OWNER_RELEASED",
+		0:  "SHARD_CAUSE_UNSPECIFIED",
+		1:  "SHARD_CAUSE_PLACEMENT",
+		2:  "SHARD_CAUSE_BALANCE",
+		3:  "SHARD_CAUSE_OPERATOR",
+		4:  "SHARD_CAUSE_DRAIN",
+		5:  "SHARD_CAUSE_NAMESPACE_DELETED",
+		6:  "SHARD_CAUSE_OWNER_NOT_RELEASING",
+		7:  "SHARD_CAUSE_TARGET_LOST",
+		8:  "SHARD_CAUSE_OWNER_RELEASED",
+		12: "SHARD_CAUSE_CONSTRAINT",
 	}
 	ShardCause_value = map[string]int32{
 		"SHARD_CAUSE_UNSPECIFIED":         0,
@@ -122,6 +125,7 @@ var (
 		"SHARD_CAUSE_OWNER_NOT_RELEASING": 6,
 		"SHARD_CAUSE_TARGET_LOST":         7,
 		"SHARD_CAUSE_OWNER_RELEASED":      8,
+		"SHARD_CAUSE_CONSTRAINT":          12,
 	}
 )
 
@@ -164,9 +168,15 @@ type NamespaceSpec struct {
 	// Role of the nodes that shards are placed on.
 	EligibleRole string `protobuf:"bytes,5,opt,name=eligible_role,json=eligibleRole,proto3" json:"eligible_role,omitempty"`
 	// Capacity that each shard is expected to need; 0 means not said.
-	CapacityHint  float64 `protobuf:"fixed64,6,opt,name=capacity_hint,json=capacityHint,proto3" json:"capacity_hint,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	CapacityHint float64         `protobuf:"fixed64,6,opt,name=capacity_hint,json=capacityHint,proto3" json:"capacity_hint,omitempty"`
+	Rules        *PlacementRules `protobuf:"bytes,8,opt,name=rules,proto3" json:"rules,omitempty"`
+	// Readers that each shard has beside its owner.
+	Readers uint32 `protobuf:"varint,9,opt,name=readers,proto3" json:"readers,omitempty"`
+	// For ring and rendezvous: thousandths of the mean that no node is above; 0 is
+	// no bound.
+	LoadBoundPermille uint32 `protobuf:"varint,10,opt,name=load_bound_permille,json=loadBoundPermille,proto3" json:"load_bound_permille,omitempty"`
+	unknownFields     protoimpl.UnknownFields
+	sizeCache         protoimpl.SizeCache
 }
 
 func (x *NamespaceSpec) Reset() {
@@ -241,6 +251,311 @@ func (x *NamespaceSpec) GetCapacityHint() float64 {
 	return 0
 }
 
+func (x *NamespaceSpec) GetRules() *PlacementRules {
+	if x != nil {
+		return x.Rules
+	}
+	return nil
+}
+
+func (x *NamespaceSpec) GetReaders() uint32 {
+	if x != nil {
+		return x.Readers
+	}
+	return 0
+}
+
+func (x *NamespaceSpec) GetLoadBoundPermille() uint32 {
+	if x != nil {
+		return x.LoadBoundPermille
+	}
+	return 0
+}
+
+// PlacementRules are constraints; all but prefer are hard.
+type PlacementRules struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What a node must satisfy to have any shard.
+	Require []*NodeSelector `protobuf:"bytes,1,rep,name=require,proto3" json:"require,omitempty"`
+	Pins    []*ShardPin     `protobuf:"bytes,2,rep,name=pins,proto3" json:"pins,omitempty"`
+	// 0 is no bound.
+	MaxPerNode uint32 `protobuf:"varint,3,opt,name=max_per_node,json=maxPerNode,proto3" json:"max_per_node,omitempty"`
+	// Name of a label whose value bounds the shards of the node that has it.
+	CapacityLabel string `protobuf:"bytes,4,opt,name=capacity_label,json=capacityLabel,proto3" json:"capacity_label,omitempty"`
+	// Key over whose values the counts of shards differ by at most max_skew.
+	Spread  string `protobuf:"bytes,5,opt,name=spread,proto3" json:"spread,omitempty"`
+	MaxSkew uint32 `protobuf:"varint,6,opt,name=max_skew,json=maxSkew,proto3" json:"max_skew,omitempty"`
+	// Key of which no two replicas of a shard have the same value.
+	Separate string `protobuf:"bytes,7,opt,name=separate,proto3" json:"separate,omitempty"`
+	// Where shards should be, the best first; for the strategy locality.
+	Prefer        []*PlacementPreference `protobuf:"bytes,8,rep,name=prefer,proto3" json:"prefer,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PlacementRules) Reset() {
+	*x = PlacementRules{}
+	mi := &file_events_v1_shard_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PlacementRules) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PlacementRules) ProtoMessage() {}
+
+func (x *PlacementRules) ProtoReflect() protoreflect.Message {
+	mi := &file_events_v1_shard_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PlacementRules.ProtoReflect.Descriptor instead.
+func (*PlacementRules) Descriptor() ([]byte, []int) {
+	return file_events_v1_shard_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *PlacementRules) GetRequire() []*NodeSelector {
+	if x != nil {
+		return x.Require
+	}
+	return nil
+}
+
+func (x *PlacementRules) GetPins() []*ShardPin {
+	if x != nil {
+		return x.Pins
+	}
+	return nil
+}
+
+func (x *PlacementRules) GetMaxPerNode() uint32 {
+	if x != nil {
+		return x.MaxPerNode
+	}
+	return 0
+}
+
+func (x *PlacementRules) GetCapacityLabel() string {
+	if x != nil {
+		return x.CapacityLabel
+	}
+	return ""
+}
+
+func (x *PlacementRules) GetSpread() string {
+	if x != nil {
+		return x.Spread
+	}
+	return ""
+}
+
+func (x *PlacementRules) GetMaxSkew() uint32 {
+	if x != nil {
+		return x.MaxSkew
+	}
+	return 0
+}
+
+func (x *PlacementRules) GetSeparate() string {
+	if x != nil {
+		return x.Separate
+	}
+	return ""
+}
+
+func (x *PlacementRules) GetPrefer() []*PlacementPreference {
+	if x != nil {
+		return x.Prefer
+	}
+	return nil
+}
+
+// NodeSelector demands that a node's value of the key is among the values, or is
+// there at all where none are given; with not the opposite. The keys node, region
+// and zone are what every node has, others are labels.
+type NodeSelector struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Key           string                 `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`
+	Not           bool                   `protobuf:"varint,2,opt,name=not,proto3" json:"not,omitempty"`
+	Values        []string               `protobuf:"bytes,3,rep,name=values,proto3" json:"values,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *NodeSelector) Reset() {
+	*x = NodeSelector{}
+	mi := &file_events_v1_shard_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *NodeSelector) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*NodeSelector) ProtoMessage() {}
+
+func (x *NodeSelector) ProtoReflect() protoreflect.Message {
+	mi := &file_events_v1_shard_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use NodeSelector.ProtoReflect.Descriptor instead.
+func (*NodeSelector) Descriptor() ([]byte, []int) {
+	return file_events_v1_shard_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *NodeSelector) GetKey() string {
+	if x != nil {
+		return x.Key
+	}
+	return ""
+}
+
+func (x *NodeSelector) GetNot() bool {
+	if x != nil {
+		return x.Not
+	}
+	return false
+}
+
+func (x *NodeSelector) GetValues() []string {
+	if x != nil {
+		return x.Values
+	}
+	return nil
+}
+
+// ShardPin: these shards may only be on nodes that are named (if any are) and
+// satisfy all of require.
+type ShardPin struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Shards        *ShardSet              `protobuf:"bytes,1,opt,name=shards,proto3" json:"shards,omitempty"`
+	Nodes         []string               `protobuf:"bytes,2,rep,name=nodes,proto3" json:"nodes,omitempty"`
+	Require       []*NodeSelector        `protobuf:"bytes,3,rep,name=require,proto3" json:"require,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ShardPin) Reset() {
+	*x = ShardPin{}
+	mi := &file_events_v1_shard_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ShardPin) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ShardPin) ProtoMessage() {}
+
+func (x *ShardPin) ProtoReflect() protoreflect.Message {
+	mi := &file_events_v1_shard_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ShardPin.ProtoReflect.Descriptor instead.
+func (*ShardPin) Descriptor() ([]byte, []int) {
+	return file_events_v1_shard_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *ShardPin) GetShards() *ShardSet {
+	if x != nil {
+		return x.Shards
+	}
+	return nil
+}
+
+func (x *ShardPin) GetNodes() []string {
+	if x != nil {
+		return x.Nodes
+	}
+	return nil
+}
+
+func (x *ShardPin) GetRequire() []*NodeSelector {
+	if x != nil {
+		return x.Require
+	}
+	return nil
+}
+
+type PlacementPreference struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Key           string                 `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`
+	Value         string                 `protobuf:"bytes,2,opt,name=value,proto3" json:"value,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PlacementPreference) Reset() {
+	*x = PlacementPreference{}
+	mi := &file_events_v1_shard_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PlacementPreference) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PlacementPreference) ProtoMessage() {}
+
+func (x *PlacementPreference) ProtoReflect() protoreflect.Message {
+	mi := &file_events_v1_shard_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PlacementPreference.ProtoReflect.Descriptor instead.
+func (*PlacementPreference) Descriptor() ([]byte, []int) {
+	return file_events_v1_shard_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *PlacementPreference) GetKey() string {
+	if x != nil {
+		return x.Key
+	}
+	return ""
+}
+
+func (x *PlacementPreference) GetValue() string {
+	if x != nil {
+		return x.Value
+	}
+	return ""
+}
+
 // version is the one that the namespace begins with; 0 is 1. A name that was in
 // use before goes on above what it had.
 type NamespaceCreated struct {
@@ -254,7 +569,7 @@ type NamespaceCreated struct {
 
 func (x *NamespaceCreated) Reset() {
 	*x = NamespaceCreated{}
-	mi := &file_events_v1_shard_proto_msgTypes[1]
+	mi := &file_events_v1_shard_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -266,7 +581,7 @@ func (x *NamespaceCreated) String() string {
 func (*NamespaceCreated) ProtoMessage() {}
 
 func (x *NamespaceCreated) ProtoReflect() protoreflect.Message {
-	mi := &file_events_v1_shard_proto_msgTypes[1]
+	mi := &file_events_v1_shard_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -279,7 +594,7 @@ func (x *NamespaceCreated) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NamespaceCreated.ProtoReflect.Descriptor instead.
 func (*NamespaceCreated) Descriptor() ([]byte, []int) {
-	return file_events_v1_shard_proto_rawDescGZIP(), []int{1}
+	return file_events_v1_shard_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *NamespaceCreated) GetNamespace() string {
@@ -314,7 +629,7 @@ type NamespaceUpdated struct {
 
 func (x *NamespaceUpdated) Reset() {
 	*x = NamespaceUpdated{}
-	mi := &file_events_v1_shard_proto_msgTypes[2]
+	mi := &file_events_v1_shard_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -326,7 +641,7 @@ func (x *NamespaceUpdated) String() string {
 func (*NamespaceUpdated) ProtoMessage() {}
 
 func (x *NamespaceUpdated) ProtoReflect() protoreflect.Message {
-	mi := &file_events_v1_shard_proto_msgTypes[2]
+	mi := &file_events_v1_shard_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -339,7 +654,7 @@ func (x *NamespaceUpdated) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NamespaceUpdated.ProtoReflect.Descriptor instead.
 func (*NamespaceUpdated) Descriptor() ([]byte, []int) {
-	return file_events_v1_shard_proto_rawDescGZIP(), []int{2}
+	return file_events_v1_shard_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *NamespaceUpdated) GetNamespace() string {
@@ -366,7 +681,7 @@ type NamespaceDeleting struct {
 
 func (x *NamespaceDeleting) Reset() {
 	*x = NamespaceDeleting{}
-	mi := &file_events_v1_shard_proto_msgTypes[3]
+	mi := &file_events_v1_shard_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -378,7 +693,7 @@ func (x *NamespaceDeleting) String() string {
 func (*NamespaceDeleting) ProtoMessage() {}
 
 func (x *NamespaceDeleting) ProtoReflect() protoreflect.Message {
-	mi := &file_events_v1_shard_proto_msgTypes[3]
+	mi := &file_events_v1_shard_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -391,7 +706,7 @@ func (x *NamespaceDeleting) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NamespaceDeleting.ProtoReflect.Descriptor instead.
 func (*NamespaceDeleting) Descriptor() ([]byte, []int) {
-	return file_events_v1_shard_proto_rawDescGZIP(), []int{3}
+	return file_events_v1_shard_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *NamespaceDeleting) GetNamespace() string {
@@ -411,7 +726,7 @@ type NamespaceDeleted struct {
 
 func (x *NamespaceDeleted) Reset() {
 	*x = NamespaceDeleted{}
-	mi := &file_events_v1_shard_proto_msgTypes[4]
+	mi := &file_events_v1_shard_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -423,7 +738,7 @@ func (x *NamespaceDeleted) String() string {
 func (*NamespaceDeleted) ProtoMessage() {}
 
 func (x *NamespaceDeleted) ProtoReflect() protoreflect.Message {
-	mi := &file_events_v1_shard_proto_msgTypes[4]
+	mi := &file_events_v1_shard_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -436,7 +751,7 @@ func (x *NamespaceDeleted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NamespaceDeleted.ProtoReflect.Descriptor instead.
 func (*NamespaceDeleted) Descriptor() ([]byte, []int) {
-	return file_events_v1_shard_proto_rawDescGZIP(), []int{4}
+	return file_events_v1_shard_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *NamespaceDeleted) GetNamespace() string {
@@ -458,7 +773,7 @@ type ShardSet struct {
 
 func (x *ShardSet) Reset() {
 	*x = ShardSet{}
-	mi := &file_events_v1_shard_proto_msgTypes[5]
+	mi := &file_events_v1_shard_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -470,7 +785,7 @@ func (x *ShardSet) String() string {
 func (*ShardSet) ProtoMessage() {}
 
 func (x *ShardSet) ProtoReflect() protoreflect.Message {
-	mi := &file_events_v1_shard_proto_msgTypes[5]
+	mi := &file_events_v1_shard_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -483,7 +798,7 @@ func (x *ShardSet) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ShardSet.ProtoReflect.Descriptor instead.
 func (*ShardSet) Descriptor() ([]byte, []int) {
-	return file_events_v1_shard_proto_rawDescGZIP(), []int{5}
+	return file_events_v1_shard_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *ShardSet) GetRuns() []uint32 {
@@ -506,7 +821,7 @@ type ShardsAssigned struct {
 
 func (x *ShardsAssigned) Reset() {
 	*x = ShardsAssigned{}
-	mi := &file_events_v1_shard_proto_msgTypes[6]
+	mi := &file_events_v1_shard_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -518,7 +833,7 @@ func (x *ShardsAssigned) String() string {
 func (*ShardsAssigned) ProtoMessage() {}
 
 func (x *ShardsAssigned) ProtoReflect() protoreflect.Message {
-	mi := &file_events_v1_shard_proto_msgTypes[6]
+	mi := &file_events_v1_shard_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -531,7 +846,7 @@ func (x *ShardsAssigned) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ShardsAssigned.ProtoReflect.Descriptor instead.
 func (*ShardsAssigned) Descriptor() ([]byte, []int) {
-	return file_events_v1_shard_proto_rawDescGZIP(), []int{6}
+	return file_events_v1_shard_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *ShardsAssigned) GetNamespace() string {
@@ -566,7 +881,7 @@ type ShardAssignment struct {
 
 func (x *ShardAssignment) Reset() {
 	*x = ShardAssignment{}
-	mi := &file_events_v1_shard_proto_msgTypes[7]
+	mi := &file_events_v1_shard_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -578,7 +893,7 @@ func (x *ShardAssignment) String() string {
 func (*ShardAssignment) ProtoMessage() {}
 
 func (x *ShardAssignment) ProtoReflect() protoreflect.Message {
-	mi := &file_events_v1_shard_proto_msgTypes[7]
+	mi := &file_events_v1_shard_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -591,7 +906,7 @@ func (x *ShardAssignment) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ShardAssignment.ProtoReflect.Descriptor instead.
 func (*ShardAssignment) Descriptor() ([]byte, []int) {
-	return file_events_v1_shard_proto_rawDescGZIP(), []int{7}
+	return file_events_v1_shard_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *ShardAssignment) GetNodeId() string {
@@ -628,7 +943,7 @@ type ShardsReleased struct {
 
 func (x *ShardsReleased) Reset() {
 	*x = ShardsReleased{}
-	mi := &file_events_v1_shard_proto_msgTypes[8]
+	mi := &file_events_v1_shard_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -640,7 +955,7 @@ func (x *ShardsReleased) String() string {
 func (*ShardsReleased) ProtoMessage() {}
 
 func (x *ShardsReleased) ProtoReflect() protoreflect.Message {
-	mi := &file_events_v1_shard_proto_msgTypes[8]
+	mi := &file_events_v1_shard_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -653,7 +968,7 @@ func (x *ShardsReleased) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ShardsReleased.ProtoReflect.Descriptor instead.
 func (*ShardsReleased) Descriptor() ([]byte, []int) {
-	return file_events_v1_shard_proto_rawDescGZIP(), []int{8}
+	return file_events_v1_shard_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *ShardsReleased) GetNamespace() string {
@@ -694,7 +1009,7 @@ type ShardMoveStarted struct {
 
 func (x *ShardMoveStarted) Reset() {
 	*x = ShardMoveStarted{}
-	mi := &file_events_v1_shard_proto_msgTypes[9]
+	mi := &file_events_v1_shard_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -706,7 +1021,7 @@ func (x *ShardMoveStarted) String() string {
 func (*ShardMoveStarted) ProtoMessage() {}
 
 func (x *ShardMoveStarted) ProtoReflect() protoreflect.Message {
-	mi := &file_events_v1_shard_proto_msgTypes[9]
+	mi := &file_events_v1_shard_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -719,7 +1034,7 @@ func (x *ShardMoveStarted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ShardMoveStarted.ProtoReflect.Descriptor instead.
 func (*ShardMoveStarted) Descriptor() ([]byte, []int) {
-	return file_events_v1_shard_proto_rawDescGZIP(), []int{9}
+	return file_events_v1_shard_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *ShardMoveStarted) GetNamespace() string {
@@ -768,7 +1083,7 @@ type ShardMove struct {
 
 func (x *ShardMove) Reset() {
 	*x = ShardMove{}
-	mi := &file_events_v1_shard_proto_msgTypes[10]
+	mi := &file_events_v1_shard_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -780,7 +1095,7 @@ func (x *ShardMove) String() string {
 func (*ShardMove) ProtoMessage() {}
 
 func (x *ShardMove) ProtoReflect() protoreflect.Message {
-	mi := &file_events_v1_shard_proto_msgTypes[10]
+	mi := &file_events_v1_shard_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -793,7 +1108,7 @@ func (x *ShardMove) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ShardMove.ProtoReflect.Descriptor instead.
 func (*ShardMove) Descriptor() ([]byte, []int) {
-	return file_events_v1_shard_proto_rawDescGZIP(), []int{10}
+	return file_events_v1_shard_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *ShardMove) GetFrom() string {
@@ -832,7 +1147,7 @@ type ShardMoveFailed struct {
 
 func (x *ShardMoveFailed) Reset() {
 	*x = ShardMoveFailed{}
-	mi := &file_events_v1_shard_proto_msgTypes[11]
+	mi := &file_events_v1_shard_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -844,7 +1159,7 @@ func (x *ShardMoveFailed) String() string {
 func (*ShardMoveFailed) ProtoMessage() {}
 
 func (x *ShardMoveFailed) ProtoReflect() protoreflect.Message {
-	mi := &file_events_v1_shard_proto_msgTypes[11]
+	mi := &file_events_v1_shard_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -857,7 +1172,7 @@ func (x *ShardMoveFailed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ShardMoveFailed.ProtoReflect.Descriptor instead.
 func (*ShardMoveFailed) Descriptor() ([]byte, []int) {
-	return file_events_v1_shard_proto_rawDescGZIP(), []int{11}
+	return file_events_v1_shard_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *ShardMoveFailed) GetNamespace() string {
@@ -900,7 +1215,7 @@ type ShardMoveCancelled struct {
 
 func (x *ShardMoveCancelled) Reset() {
 	*x = ShardMoveCancelled{}
-	mi := &file_events_v1_shard_proto_msgTypes[12]
+	mi := &file_events_v1_shard_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -912,7 +1227,7 @@ func (x *ShardMoveCancelled) String() string {
 func (*ShardMoveCancelled) ProtoMessage() {}
 
 func (x *ShardMoveCancelled) ProtoReflect() protoreflect.Message {
-	mi := &file_events_v1_shard_proto_msgTypes[12]
+	mi := &file_events_v1_shard_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -925,7 +1240,7 @@ func (x *ShardMoveCancelled) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ShardMoveCancelled.ProtoReflect.Descriptor instead.
 func (*ShardMoveCancelled) Descriptor() ([]byte, []int) {
-	return file_events_v1_shard_proto_rawDescGZIP(), []int{12}
+	return file_events_v1_shard_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *ShardMoveCancelled) GetNamespace() string {
@@ -960,7 +1275,7 @@ type ShardsPaused struct {
 
 func (x *ShardsPaused) Reset() {
 	*x = ShardsPaused{}
-	mi := &file_events_v1_shard_proto_msgTypes[13]
+	mi := &file_events_v1_shard_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -972,7 +1287,7 @@ func (x *ShardsPaused) String() string {
 func (*ShardsPaused) ProtoMessage() {}
 
 func (x *ShardsPaused) ProtoReflect() protoreflect.Message {
-	mi := &file_events_v1_shard_proto_msgTypes[13]
+	mi := &file_events_v1_shard_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -985,7 +1300,7 @@ func (x *ShardsPaused) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ShardsPaused.ProtoReflect.Descriptor instead.
 func (*ShardsPaused) Descriptor() ([]byte, []int) {
-	return file_events_v1_shard_proto_rawDescGZIP(), []int{13}
+	return file_events_v1_shard_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *ShardsPaused) GetNamespace() string {
@@ -1012,7 +1327,7 @@ type ShardsResumed struct {
 
 func (x *ShardsResumed) Reset() {
 	*x = ShardsResumed{}
-	mi := &file_events_v1_shard_proto_msgTypes[14]
+	mi := &file_events_v1_shard_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1024,7 +1339,7 @@ func (x *ShardsResumed) String() string {
 func (*ShardsResumed) ProtoMessage() {}
 
 func (x *ShardsResumed) ProtoReflect() protoreflect.Message {
-	mi := &file_events_v1_shard_proto_msgTypes[14]
+	mi := &file_events_v1_shard_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1037,7 +1352,7 @@ func (x *ShardsResumed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ShardsResumed.ProtoReflect.Descriptor instead.
 func (*ShardsResumed) Descriptor() ([]byte, []int) {
-	return file_events_v1_shard_proto_rawDescGZIP(), []int{14}
+	return file_events_v1_shard_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *ShardsResumed) GetNamespace() string {
@@ -1070,7 +1385,7 @@ type ShardsQuarantined struct {
 
 func (x *ShardsQuarantined) Reset() {
 	*x = ShardsQuarantined{}
-	mi := &file_events_v1_shard_proto_msgTypes[15]
+	mi := &file_events_v1_shard_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1082,7 +1397,7 @@ func (x *ShardsQuarantined) String() string {
 func (*ShardsQuarantined) ProtoMessage() {}
 
 func (x *ShardsQuarantined) ProtoReflect() protoreflect.Message {
-	mi := &file_events_v1_shard_proto_msgTypes[15]
+	mi := &file_events_v1_shard_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1095,7 +1410,7 @@ func (x *ShardsQuarantined) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ShardsQuarantined.ProtoReflect.Descriptor instead.
 func (*ShardsQuarantined) Descriptor() ([]byte, []int) {
-	return file_events_v1_shard_proto_rawDescGZIP(), []int{15}
+	return file_events_v1_shard_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *ShardsQuarantined) GetNamespace() string {
@@ -1138,7 +1453,7 @@ type ShardsUnquarantined struct {
 
 func (x *ShardsUnquarantined) Reset() {
 	*x = ShardsUnquarantined{}
-	mi := &file_events_v1_shard_proto_msgTypes[16]
+	mi := &file_events_v1_shard_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1150,7 +1465,7 @@ func (x *ShardsUnquarantined) String() string {
 func (*ShardsUnquarantined) ProtoMessage() {}
 
 func (x *ShardsUnquarantined) ProtoReflect() protoreflect.Message {
-	mi := &file_events_v1_shard_proto_msgTypes[16]
+	mi := &file_events_v1_shard_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1163,7 +1478,7 @@ func (x *ShardsUnquarantined) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ShardsUnquarantined.ProtoReflect.Descriptor instead.
 func (*ShardsUnquarantined) Descriptor() ([]byte, []int) {
-	return file_events_v1_shard_proto_rawDescGZIP(), []int{16}
+	return file_events_v1_shard_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *ShardsUnquarantined) GetNamespace() string {
@@ -1180,11 +1495,134 @@ func (x *ShardsUnquarantined) GetShards() *ShardSet {
 	return nil
 }
 
+// ReadersAssigned: these sessions read shards beside their owners.
+type ReadersAssigned struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Namespace     string                 `protobuf:"bytes,1,opt,name=namespace,proto3" json:"namespace,omitempty"`
+	Assignments   []*ShardAssignment     `protobuf:"bytes,2,rep,name=assignments,proto3" json:"assignments,omitempty"`
+	Cause         ShardCause             `protobuf:"varint,3,opt,name=cause,proto3,enum=omnirelay.events.v1.ShardCause" json:"cause,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReadersAssigned) Reset() {
+	*x = ReadersAssigned{}
+	mi := &file_events_v1_shard_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReadersAssigned) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReadersAssigned) ProtoMessage() {}
+
+func (x *ReadersAssigned) ProtoReflect() protoreflect.Message {
+	mi := &file_events_v1_shard_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReadersAssigned.ProtoReflect.Descriptor instead.
+func (*ReadersAssigned) Descriptor() ([]byte, []int) {
+	return file_events_v1_shard_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *ReadersAssigned) GetNamespace() string {
+	if x != nil {
+		return x.Namespace
+	}
+	return ""
+}
+
+func (x *ReadersAssigned) GetAssignments() []*ShardAssignment {
+	if x != nil {
+		return x.Assignments
+	}
+	return nil
+}
+
+func (x *ReadersAssigned) GetCause() ShardCause {
+	if x != nil {
+		return x.Cause
+	}
+	return ShardCause_SHARD_CAUSE_UNSPECIFIED
+}
+
+// ReadersReleased: they read them no more. The end of a session ends its reading
+// without an event of its own, and so does its owning the shard.
+type ReadersReleased struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Namespace     string                 `protobuf:"bytes,1,opt,name=namespace,proto3" json:"namespace,omitempty"`
+	Releases      []*ShardAssignment     `protobuf:"bytes,2,rep,name=releases,proto3" json:"releases,omitempty"`
+	Cause         ShardCause             `protobuf:"varint,3,opt,name=cause,proto3,enum=omnirelay.events.v1.ShardCause" json:"cause,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReadersReleased) Reset() {
+	*x = ReadersReleased{}
+	mi := &file_events_v1_shard_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReadersReleased) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReadersReleased) ProtoMessage() {}
+
+func (x *ReadersReleased) ProtoReflect() protoreflect.Message {
+	mi := &file_events_v1_shard_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReadersReleased.ProtoReflect.Descriptor instead.
+func (*ReadersReleased) Descriptor() ([]byte, []int) {
+	return file_events_v1_shard_proto_rawDescGZIP(), []int{22}
+}
+
+func (x *ReadersReleased) GetNamespace() string {
+	if x != nil {
+		return x.Namespace
+	}
+	return ""
+}
+
+func (x *ReadersReleased) GetReleases() []*ShardAssignment {
+	if x != nil {
+		return x.Releases
+	}
+	return nil
+}
+
+func (x *ReadersReleased) GetCause() ShardCause {
+	if x != nil {
+		return x.Cause
+	}
+	return ShardCause_SHARD_CAUSE_UNSPECIFIED
+}
+
 var File_events_v1_shard_proto protoreflect.FileDescriptor
 
 const file_events_v1_shard_proto_rawDesc = "" +
 	"\n" +
-	"\x15events/v1/shard.proto\x12\x13omnirelay.events.v1\"\x83\x02\n" +
+	"\x15events/v1/shard.proto\x12\x13omnirelay.events.v1\"\x88\x03\n" +
 	"\rNamespaceSpec\x12\x1f\n" +
 	"\vshard_count\x18\x01 \x01(\rR\n" +
 	"shardCount\x12\x1f\n" +
@@ -1193,7 +1631,32 @@ const file_events_v1_shard_proto_rawDesc = "" +
 	"\townership\x18\x03 \x01(\x0e2\x1e.omnirelay.events.v1.OwnershipR\townership\x12(\n" +
 	"\x10ownership_ttl_ms\x18\x04 \x01(\rR\x0eownershipTtlMs\x12#\n" +
 	"\religible_role\x18\x05 \x01(\tR\feligibleRole\x12#\n" +
-	"\rcapacity_hint\x18\x06 \x01(\x01R\fcapacityHint\"\x82\x01\n" +
+	"\rcapacity_hint\x18\x06 \x01(\x01R\fcapacityHint\x129\n" +
+	"\x05rules\x18\b \x01(\v2#.omnirelay.events.v1.PlacementRulesR\x05rules\x12\x18\n" +
+	"\areaders\x18\t \x01(\rR\areaders\x12.\n" +
+	"\x13load_bound_permille\x18\n" +
+	" \x01(\rR\x11loadBoundPermille\"\xda\x02\n" +
+	"\x0ePlacementRules\x12;\n" +
+	"\arequire\x18\x01 \x03(\v2!.omnirelay.events.v1.NodeSelectorR\arequire\x121\n" +
+	"\x04pins\x18\x02 \x03(\v2\x1d.omnirelay.events.v1.ShardPinR\x04pins\x12 \n" +
+	"\fmax_per_node\x18\x03 \x01(\rR\n" +
+	"maxPerNode\x12%\n" +
+	"\x0ecapacity_label\x18\x04 \x01(\tR\rcapacityLabel\x12\x16\n" +
+	"\x06spread\x18\x05 \x01(\tR\x06spread\x12\x19\n" +
+	"\bmax_skew\x18\x06 \x01(\rR\amaxSkew\x12\x1a\n" +
+	"\bseparate\x18\a \x01(\tR\bseparate\x12@\n" +
+	"\x06prefer\x18\b \x03(\v2(.omnirelay.events.v1.PlacementPreferenceR\x06prefer\"J\n" +
+	"\fNodeSelector\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x10\n" +
+	"\x03not\x18\x02 \x01(\bR\x03not\x12\x16\n" +
+	"\x06values\x18\x03 \x03(\tR\x06values\"\x94\x01\n" +
+	"\bShardPin\x125\n" +
+	"\x06shards\x18\x01 \x01(\v2\x1d.omnirelay.events.v1.ShardSetR\x06shards\x12\x14\n" +
+	"\x05nodes\x18\x02 \x03(\tR\x05nodes\x12;\n" +
+	"\arequire\x18\x03 \x03(\v2!.omnirelay.events.v1.NodeSelectorR\arequire\"=\n" +
+	"\x13PlacementPreference\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value\"\x82\x01\n" +
 	"\x10NamespaceCreated\x12\x1c\n" +
 	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x126\n" +
 	"\x04spec\x18\x02 \x01(\v2\".omnirelay.events.v1.NamespaceSpecR\x04spec\x12\x18\n" +
@@ -1252,12 +1715,20 @@ const file_events_v1_shard_proto_rawDesc = "" +
 	"\x06deaths\x18\x04 \x01(\rR\x06deaths\"j\n" +
 	"\x13ShardsUnquarantined\x12\x1c\n" +
 	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x125\n" +
-	"\x06shards\x18\x02 \x01(\v2\x1d.omnirelay.events.v1.ShardSetR\x06shards*g\n" +
+	"\x06shards\x18\x02 \x01(\v2\x1d.omnirelay.events.v1.ShardSetR\x06shards\"\xae\x01\n" +
+	"\x0fReadersAssigned\x12\x1c\n" +
+	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x12F\n" +
+	"\vassignments\x18\x02 \x03(\v2$.omnirelay.events.v1.ShardAssignmentR\vassignments\x125\n" +
+	"\x05cause\x18\x03 \x01(\x0e2\x1f.omnirelay.events.v1.ShardCauseR\x05cause\"\xa8\x01\n" +
+	"\x0fReadersReleased\x12\x1c\n" +
+	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x12@\n" +
+	"\breleases\x18\x02 \x03(\v2$.omnirelay.events.v1.ShardAssignmentR\breleases\x125\n" +
+	"\x05cause\x18\x03 \x01(\x0e2\x1f.omnirelay.events.v1.ShardCauseR\x05cause*g\n" +
 	"\tOwnership\x12\x19\n" +
 	"\x15OWNERSHIP_UNSPECIFIED\x10\x00\x12\x13\n" +
 	"\x0fOWNERSHIP_LEASE\x10\x01\x12\x14\n" +
 	"\x10OWNERSHIP_FENCED\x10\x02\x12\x14\n" +
-	"\x10OWNERSHIP_STICKY\x10\x03*\x93\x02\n" +
+	"\x10OWNERSHIP_STICKY\x10\x03*\xaf\x02\n" +
 	"\n" +
 	"ShardCause\x12\x1b\n" +
 	"\x17SHARD_CAUSE_UNSPECIFIED\x10\x00\x12\x19\n" +
@@ -1268,7 +1739,8 @@ const file_events_v1_shard_proto_rawDesc = "" +
 	"\x1dSHARD_CAUSE_NAMESPACE_DELETED\x10\x05\x12#\n" +
 	"\x1fSHARD_CAUSE_OWNER_NOT_RELEASING\x10\x06\x12\x1b\n" +
 	"\x17SHARD_CAUSE_TARGET_LOST\x10\a\x12\x1e\n" +
-	"\x1aSHARD_CAUSE_OWNER_RELEASED\x10\bB3Z1github.com/omnirelay/omnirelay/events/v1;eventsv1b\x06proto3"
+	"\x1aSHARD_CAUSE_OWNER_RELEASED\x10\b\x12\x1a\n" +
+	"\x16SHARD_CAUSE_CONSTRAINT\x10\fB3Z1github.com/omnirelay/omnirelay/events/v1;eventsv1b\x06proto3"
 
 var (
 	file_events_v1_shard_proto_rawDescOnce sync.Once
@@ -1283,53 +1755,69 @@ func file_events_v1_shard_proto_rawDescGZIP() []byte {
 }
 
 var file_events_v1_shard_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_events_v1_shard_proto_msgTypes = make([]protoimpl.MessageInfo, 17)
+var file_events_v1_shard_proto_msgTypes = make([]protoimpl.MessageInfo, 23)
 var file_events_v1_shard_proto_goTypes = []any{
 	(Ownership)(0),              // 0: omnirelay.events.v1.Ownership
 	(ShardCause)(0),             // 1: omnirelay.events.v1.ShardCause
 	(*NamespaceSpec)(nil),       // 2: omnirelay.events.v1.NamespaceSpec
-	(*NamespaceCreated)(nil),    // 3: omnirelay.events.v1.NamespaceCreated
-	(*NamespaceUpdated)(nil),    // 4: omnirelay.events.v1.NamespaceUpdated
-	(*NamespaceDeleting)(nil),   // 5: omnirelay.events.v1.NamespaceDeleting
-	(*NamespaceDeleted)(nil),    // 6: omnirelay.events.v1.NamespaceDeleted
-	(*ShardSet)(nil),            // 7: omnirelay.events.v1.ShardSet
-	(*ShardsAssigned)(nil),      // 8: omnirelay.events.v1.ShardsAssigned
-	(*ShardAssignment)(nil),     // 9: omnirelay.events.v1.ShardAssignment
-	(*ShardsReleased)(nil),      // 10: omnirelay.events.v1.ShardsReleased
-	(*ShardMoveStarted)(nil),    // 11: omnirelay.events.v1.ShardMoveStarted
-	(*ShardMove)(nil),           // 12: omnirelay.events.v1.ShardMove
-	(*ShardMoveFailed)(nil),     // 13: omnirelay.events.v1.ShardMoveFailed
-	(*ShardMoveCancelled)(nil),  // 14: omnirelay.events.v1.ShardMoveCancelled
-	(*ShardsPaused)(nil),        // 15: omnirelay.events.v1.ShardsPaused
-	(*ShardsResumed)(nil),       // 16: omnirelay.events.v1.ShardsResumed
-	(*ShardsQuarantined)(nil),   // 17: omnirelay.events.v1.ShardsQuarantined
-	(*ShardsUnquarantined)(nil), // 18: omnirelay.events.v1.ShardsUnquarantined
+	(*PlacementRules)(nil),      // 3: omnirelay.events.v1.PlacementRules
+	(*NodeSelector)(nil),        // 4: omnirelay.events.v1.NodeSelector
+	(*ShardPin)(nil),            // 5: omnirelay.events.v1.ShardPin
+	(*PlacementPreference)(nil), // 6: omnirelay.events.v1.PlacementPreference
+	(*NamespaceCreated)(nil),    // 7: omnirelay.events.v1.NamespaceCreated
+	(*NamespaceUpdated)(nil),    // 8: omnirelay.events.v1.NamespaceUpdated
+	(*NamespaceDeleting)(nil),   // 9: omnirelay.events.v1.NamespaceDeleting
+	(*NamespaceDeleted)(nil),    // 10: omnirelay.events.v1.NamespaceDeleted
+	(*ShardSet)(nil),            // 11: omnirelay.events.v1.ShardSet
+	(*ShardsAssigned)(nil),      // 12: omnirelay.events.v1.ShardsAssigned
+	(*ShardAssignment)(nil),     // 13: omnirelay.events.v1.ShardAssignment
+	(*ShardsReleased)(nil),      // 14: omnirelay.events.v1.ShardsReleased
+	(*ShardMoveStarted)(nil),    // 15: omnirelay.events.v1.ShardMoveStarted
+	(*ShardMove)(nil),           // 16: omnirelay.events.v1.ShardMove
+	(*ShardMoveFailed)(nil),     // 17: omnirelay.events.v1.ShardMoveFailed
+	(*ShardMoveCancelled)(nil),  // 18: omnirelay.events.v1.ShardMoveCancelled
+	(*ShardsPaused)(nil),        // 19: omnirelay.events.v1.ShardsPaused
+	(*ShardsResumed)(nil),       // 20: omnirelay.events.v1.ShardsResumed
+	(*ShardsQuarantined)(nil),   // 21: omnirelay.events.v1.ShardsQuarantined
+	(*ShardsUnquarantined)(nil), // 22: omnirelay.events.v1.ShardsUnquarantined
+	(*ReadersAssigned)(nil),     // 23: omnirelay.events.v1.ReadersAssigned
+	(*ReadersReleased)(nil),     // 24: omnirelay.events.v1.ReadersReleased
 }
 var file_events_v1_shard_proto_depIdxs = []int32{
 	0,  // 0: omnirelay.events.v1.NamespaceSpec.ownership:type_name -> omnirelay.events.v1.Ownership
-	2,  // 1: omnirelay.events.v1.NamespaceCreated.spec:type_name -> omnirelay.events.v1.NamespaceSpec
-	2,  // 2: omnirelay.events.v1.NamespaceUpdated.spec:type_name -> omnirelay.events.v1.NamespaceSpec
-	9,  // 3: omnirelay.events.v1.ShardsAssigned.assignments:type_name -> omnirelay.events.v1.ShardAssignment
-	1,  // 4: omnirelay.events.v1.ShardsAssigned.cause:type_name -> omnirelay.events.v1.ShardCause
-	7,  // 5: omnirelay.events.v1.ShardAssignment.shards:type_name -> omnirelay.events.v1.ShardSet
-	9,  // 6: omnirelay.events.v1.ShardsReleased.releases:type_name -> omnirelay.events.v1.ShardAssignment
-	1,  // 7: omnirelay.events.v1.ShardsReleased.cause:type_name -> omnirelay.events.v1.ShardCause
-	12, // 8: omnirelay.events.v1.ShardMoveStarted.moves:type_name -> omnirelay.events.v1.ShardMove
-	1,  // 9: omnirelay.events.v1.ShardMoveStarted.cause:type_name -> omnirelay.events.v1.ShardCause
-	7,  // 10: omnirelay.events.v1.ShardMove.shards:type_name -> omnirelay.events.v1.ShardSet
-	7,  // 11: omnirelay.events.v1.ShardMoveFailed.shards:type_name -> omnirelay.events.v1.ShardSet
-	1,  // 12: omnirelay.events.v1.ShardMoveFailed.cause:type_name -> omnirelay.events.v1.ShardCause
-	7,  // 13: omnirelay.events.v1.ShardMoveCancelled.shards:type_name -> omnirelay.events.v1.ShardSet
-	1,  // 14: omnirelay.events.v1.ShardMoveCancelled.cause:type_name -> omnirelay.events.v1.ShardCause
-	7,  // 15: omnirelay.events.v1.ShardsPaused.shards:type_name -> omnirelay.events.v1.ShardSet
-	7,  // 16: omnirelay.events.v1.ShardsResumed.shards:type_name -> omnirelay.events.v1.ShardSet
-	7,  // 17: omnirelay.events.v1.ShardsQuarantined.shards:type_name -> omnirelay.events.v1.ShardSet
-	7,  // 18: omnirelay.events.v1.ShardsUnquarantined.shards:type_name -> omnirelay.events.v1.ShardSet
-	19, // [19:19] is the sub-list for method output_type
-	19, // [19:19] is the sub-list for method input_type
-	19, // [19:19] is the sub-list for extension type_name
-	19, // [19:19] is the sub-list for extension extendee
-	0,  // [0:19] is the sub-list for field type_name
+	3,  // 1: omnirelay.events.v1.NamespaceSpec.rules:type_name -> omnirelay.events.v1.PlacementRules
+	4,  // 2: omnirelay.events.v1.PlacementRules.require:type_name -> omnirelay.events.v1.NodeSelector
+	5,  // 3: omnirelay.events.v1.PlacementRules.pins:type_name -> omnirelay.events.v1.ShardPin
+	6,  // 4: omnirelay.events.v1.PlacementRules.prefer:type_name -> omnirelay.events.v1.PlacementPreference
+	11, // 5: omnirelay.events.v1.ShardPin.shards:type_name -> omnirelay.events.v1.ShardSet
+	4,  // 6: omnirelay.events.v1.ShardPin.require:type_name -> omnirelay.events.v1.NodeSelector
+	2,  // 7: omnirelay.events.v1.NamespaceCreated.spec:type_name -> omnirelay.events.v1.NamespaceSpec
+	2,  // 8: omnirelay.events.v1.NamespaceUpdated.spec:type_name -> omnirelay.events.v1.NamespaceSpec
+	13, // 9: omnirelay.events.v1.ShardsAssigned.assignments:type_name -> omnirelay.events.v1.ShardAssignment
+	1,  // 10: omnirelay.events.v1.ShardsAssigned.cause:type_name -> omnirelay.events.v1.ShardCause
+	11, // 11: omnirelay.events.v1.ShardAssignment.shards:type_name -> omnirelay.events.v1.ShardSet
+	13, // 12: omnirelay.events.v1.ShardsReleased.releases:type_name -> omnirelay.events.v1.ShardAssignment
+	1,  // 13: omnirelay.events.v1.ShardsReleased.cause:type_name -> omnirelay.events.v1.ShardCause
+	16, // 14: omnirelay.events.v1.ShardMoveStarted.moves:type_name -> omnirelay.events.v1.ShardMove
+	1,  // 15: omnirelay.events.v1.ShardMoveStarted.cause:type_name -> omnirelay.events.v1.ShardCause
+	11, // 16: omnirelay.events.v1.ShardMove.shards:type_name -> omnirelay.events.v1.ShardSet
+	11, // 17: omnirelay.events.v1.ShardMoveFailed.shards:type_name -> omnirelay.events.v1.ShardSet
+	1,  // 18: omnirelay.events.v1.ShardMoveFailed.cause:type_name -> omnirelay.events.v1.ShardCause
+	11, // 19: omnirelay.events.v1.ShardMoveCancelled.shards:type_name -> omnirelay.events.v1.ShardSet
+	1,  // 20: omnirelay.events.v1.ShardMoveCancelled.cause:type_name -> omnirelay.events.v1.ShardCause
+	11, // 21: omnirelay.events.v1.ShardsPaused.shards:type_name -> omnirelay.events.v1.ShardSet
+	11, // 22: omnirelay.events.v1.ShardsResumed.shards:type_name -> omnirelay.events.v1.ShardSet
+	11, // 23: omnirelay.events.v1.ShardsQuarantined.shards:type_name -> omnirelay.events.v1.ShardSet
+	11, // 24: omnirelay.events.v1.ShardsUnquarantined.shards:type_name -> omnirelay.events.v1.ShardSet
+	13, // 25: omnirelay.events.v1.ReadersAssigned.assignments:type_name -> omnirelay.events.v1.ShardAssignment
+	1,  // 26: omnirelay.events.v1.ReadersAssigned.cause:type_name -> omnirelay.events.v1.ShardCause
+	13, // 27: omnirelay.events.v1.ReadersReleased.releases:type_name -> omnirelay.events.v1.ShardAssignment
+	1,  // 28: omnirelay.events.v1.ReadersReleased.cause:type_name -> omnirelay.events.v1.ShardCause
+	29, // [29:29] is the sub-list for method output_type
+	29, // [29:29] is the sub-list for method input_type
+	29, // [29:29] is the sub-list for extension type_name
+	29, // [29:29] is the sub-list for extension extendee
+	0,  // [0:29] is the sub-list for field type_name
 }
 
 func init() { file_events_v1_shard_proto_init() }
@@ -1343,7 +1831,7 @@ func file_events_v1_shard_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_events_v1_shard_proto_rawDesc), len(file_events_v1_shard_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   17,
+			NumMessages:   23,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

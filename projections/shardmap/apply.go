@@ -62,6 +62,14 @@ func (Table) Apply(rows *projections.Rows, rec events.Recorded) {
 		a.set(e.ShardsUnquarantined.Namespace, e.ShardsUnquarantined.Shards, func(r *row) {
 			r.Status, r.QuarantinedAt, r.Deaths = controlv1.ShardStatus_SHARD_STATUS_ACTIVE, nil, 0
 		})
+	case *eventsv1.Event_ReadersAssigned:
+		for _, to := range e.ReadersAssigned.Assignments {
+			a.set(e.ReadersAssigned.Namespace, to.Shards, func(r *row) { addReader(r, to.NodeId) })
+		}
+	case *eventsv1.Event_ReadersReleased:
+		for _, by := range e.ReadersReleased.Releases {
+			a.set(e.ReadersReleased.Namespace, by.Shards, func(r *row) { dropReader(r, by.NodeId) })
+		}
 	case *eventsv1.Event_SessionClosed:
 		a.sessionClosed(e.SessionClosed.NodeId, int64(e.SessionClosed.Session))
 	}
@@ -149,6 +157,7 @@ func (a *applier) sessionClosed(node string, session int64) {
 			return a.changed(pk, old, r)
 		})
 	}
+	a.readerLeft(node)
 }
 
 // edit changes one row, if there is one; fn nil deletes it.
@@ -195,6 +204,7 @@ func moving(r *row) bool { return r.OwnerNodeId != "" && r.MoveToNodeId != "" }
 
 func disable(r *row) {
 	endMove(r)
+	r.ReaderNodeIds = nil
 	r.Status = controlv1.ShardStatus_SHARD_STATUS_DISABLED
 }
 
@@ -209,6 +219,7 @@ func (a *applier) assign(r *row, to *eventsv1.ShardAssignment) {
 	endMove(r)
 	r.OwnerNodeId, r.LeaderId, r.SessionId = to.NodeId, to.NodeId, int64(to.Session)
 	r.FenceToken, r.LastOwnerNodeId = int64(a.rec.Position), ""
+	dropReader(r, to.NodeId)
 }
 
 func unown(r *row) {
@@ -242,6 +253,6 @@ func clone(r *row) *row {
 		UpdatedAt: r.UpdatedAt, ChangeTicket: r.ChangeTicket, FenceToken: r.FenceToken,
 		SessionId: r.SessionId, LastOwnerNodeId: r.LastOwnerNodeId, MoveToNodeId: r.MoveToNodeId,
 		MoveDeadline: r.MoveDeadline, HeldUntil: r.HeldUntil, MoveHoldMs: r.MoveHoldMs,
-		QuarantinedAt: r.QuarantinedAt, Deaths: r.Deaths,
+		QuarantinedAt: r.QuarantinedAt, ReaderNodeIds: r.ReaderNodeIds, Deaths: r.Deaths,
 	}
 }

@@ -36,7 +36,7 @@ const (
 	fieldUpdated, fieldTicket                                            = 10, 11
 	fieldFence, fieldSession, fieldLastOwner, fieldMoveTo                = 100, 101, 102, 103
 	fieldDeadline, fieldHeldUntil, fieldMoveHold                         = 104, 105, 106
-	fieldQuarantined, fieldDeaths                                        = 108, 113
+	fieldQuarantined, fieldReaders, fieldDeaths                          = 108, 109, 113
 )
 
 // Append implements [projections.Codec].
@@ -118,6 +118,9 @@ func appendTail(b []byte, r *controlv1.ShardRecord) []byte {
 	b = appendTime(b, fieldHeldUntil, r.HeldUntil)
 	b = appendVarint(b, fieldMoveHold, uint64(r.MoveHoldMs))
 	b = appendTime(b, fieldQuarantined, r.QuarantinedAt)
+	for _, node := range r.ReaderNodeIds {
+		b = protowire.AppendString(appendTag(b, fieldReaders, protowire.BytesType), node)
+	}
 	return appendVarint(b, fieldDeaths, uint64(r.Deaths))
 }
 

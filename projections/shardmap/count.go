@@ -15,6 +15,7 @@ func (a *applier) count(pk kv.Key, old, r *row) {
 			a.rows.IndexPut(a.ownerKey(now, pk))
 		}
 	}
+	a.indexInvolved(pk, old, r)
 	if old == nil {
 		a.tally(r.Namespace, counterTotal, 1)
 	}

@@ -14,6 +14,8 @@ var _ projections.Router = Table{}
 type Filter struct {
 	Namespace string
 	Owner     string
+	// Involves is the owner, the target of the move in flight, or a reader.
+	Involves string
 	// Statuses: any of them; none means any status.
 	Statuses []controlv1.ShardStatus
 	// Search is a substring of "<namespace>/<id>".
@@ -26,6 +28,7 @@ func (f Filter) Match(r *controlv1.ShardRecord) bool {
 	case r == nil,
 		f.Namespace != "" && f.Namespace != r.Namespace,
 		f.Owner != "" && f.Owner != r.OwnerNodeId,
+		f.Involves != "" && f.Involves != r.OwnerNodeId && !slices.Contains(involved(r), f.Involves),
 		len(f.Statuses) > 0 && !slices.Contains(f.Statuses, r.Status):
 		return false
 	}
@@ -35,7 +38,7 @@ func (f Filter) Match(r *controlv1.ShardRecord) bool {
 // narrow reports whether a row must be decoded to know if it passes, where a
 // list already goes by the namespace.
 func (f Filter) narrow() bool {
-	return f.Owner != "" || len(f.Statuses) > 0 || f.Search != ""
+	return f.Owner != "" || f.Involves != "" || len(f.Statuses) > 0 || f.Search != ""
 }
 
 // Routes implements [projections.Router]: a row is watched by its namespace and
@@ -48,12 +51,17 @@ func (Table) Routes(of any, add func(key string)) {
 	add(routeNamespace + r.Namespace)
 	if r.OwnerNodeId != "" {
 		add(routeOwner + r.OwnerNodeId)
+		add(routeInvolved + r.OwnerNodeId)
+	}
+	for _, node := range involved(r) {
+		add(routeInvolved + node)
 	}
 }
 
 const (
 	routeNamespace = "n/"
 	routeOwner     = "o/"
+	routeInvolved  = "i/"
 )
 
 // Route is the key that a watcher with this filter waits under: the narrowest;
@@ -62,6 +70,8 @@ func (f Filter) Route() string {
 	switch {
 	case f.Owner != "":
 		return routeOwner + f.Owner
+	case f.Involves != "":
+		return routeInvolved + f.Involves
 	case f.Namespace != "":
 		return routeNamespace + f.Namespace
 	}
@@ -73,6 +83,8 @@ func EachRoute(v *projections.View, route string, fn func(row []byte) bool) erro
 	var f Filter
 	if owner, ok := strings.CutPrefix(route, routeOwner); ok {
 		f.Owner = owner
+	} else if node, ok := strings.CutPrefix(route, routeInvolved); ok {
+		f.Involves = node
 	} else if namespace, ok := strings.CutPrefix(route, routeNamespace); ok {
 		f.Namespace = namespace
 	}

@@ -57,8 +57,8 @@ func modelLines(s *shard.State) (out []string) {
 			case sh.Moving():
 				status = "draining"
 			}
-			out = append(out, fmt.Sprintf("%s/%d v%d %s owner=%s/%d fence=%d last=%s to=%s held=%d strategy=%s out=%d",
-				ns.Name, id, sh.Version, status, sh.Owner, sh.Session, sh.Fence, sh.LastOwner, sh.MoveTo, held(sh.HeldUntil), ns.Spec.Strategy, sh.QuarantinedAt))
+			out = append(out, fmt.Sprintf("%s/%d v%d %s owner=%s/%d fence=%d last=%s to=%s held=%d strategy=%s out=%d readers=%v",
+				ns.Name, id, sh.Version, status, sh.Owner, sh.Session, sh.Fence, sh.LastOwner, sh.MoveTo, held(sh.HeldUntil), ns.Spec.Strategy, sh.QuarantinedAt, sh.Readers.Nodes()))
 			return true
 		})
 		return true
@@ -89,8 +89,8 @@ func viewLines(t *rapid.T, v *projections.View) (out []string) {
 			since = r.QuarantinedAt.AsTime().UnixNano()
 		}
 		status := strings.ToLower(strings.TrimPrefix(r.Status.String(), "SHARD_STATUS_"))
-		out = append(out, fmt.Sprintf("%s/%s v%d %s owner=%s/%d fence=%d last=%s to=%s held=%d strategy=%s out=%d",
-			r.Namespace, r.ShardId, r.Version, status, r.OwnerNodeId, r.SessionId, r.FenceToken, r.LastOwnerNodeId, r.MoveToNodeId, held(until), r.StrategyId, since))
+		out = append(out, fmt.Sprintf("%s/%s v%d %s owner=%s/%d fence=%d last=%s to=%s held=%d strategy=%s out=%d readers=%v",
+			r.Namespace, r.ShardId, r.Version, status, r.OwnerNodeId, r.SessionId, r.FenceToken, r.LastOwnerNodeId, r.MoveToNodeId, held(until), r.StrategyId, since, r.ReaderNodeIds))
 	}
 	return out
 }
@@ -113,6 +113,7 @@ func TestQueriesAreExact(t *testing.T) {
 		}
 		filters := []shardmap.Filter{
 			{}, {Namespace: "ns1"}, {Owner: "n1"}, {Namespace: "ns0", Owner: "n2"}, {Search: "/1"},
+			{Involves: "n1"}, {Namespace: "ns1", Involves: "n2"},
 			{Statuses: []controlv1.ShardStatus{controlv1.ShardStatus_SHARD_STATUS_ACTIVE}, Search: "ns2"},
 		}
 		f := filters[draw(len(filters))]

@@ -112,6 +112,9 @@ func scan(v *projections.View, f Filter, after []byte, at events.Position, fn fu
 	if f.Owner != "" && (at == 0 || at >= v.Position()) {
 		return scanOwner(v, f, after, fn)
 	}
+	if f.Involves != "" && (at == 0 || at >= v.Position()) {
+		return scanInvolved(v, f, after, fn)
+	}
 	r := projections.Range{After: after}
 	if f.Namespace != "" {
 		r.Prefix = namespaceKey(f.Namespace)

@@ -30,6 +30,10 @@ func shardKey(namespace string, id uint32) kv.Key { return namespaceKey(namespac
 // primary key.
 func ownerKey(owner string) kv.Key { return kv.Key{}.String(owner) }
 
+// involvedKey is the beginning of the index keys of what a node reads or is moved
+// to. A name never begins with a zero byte, so these are apart from those of owners.
+func involvedKey(node string) kv.Key { return kv.Key{}.String("\x00" + node) }
+
 // parseID reads a shard id as users write it.
 func parseID(id string) (uint32, bool) {
 	n, err := strconv.ParseUint(id, 10, 32)

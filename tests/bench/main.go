@@ -119,6 +119,7 @@ func groups() []group {
 		{"rebuild", "projections from a log of 1,000,000 events in frames, in process", rebuild},
 		{"watch", "100 watchers at 500 events/s, both servers in processes of their own", watchers},
 		{"place", "write model, controllers and projection in process, on the real log", place},
+		{"rules", "placement under constraints, the arithmetic alone", rules},
 		{"idle", "memory and start of `omnirelay serve` and of etcd, each a process", idle},
 		{"replicas", "durable commands in process, three replicas: three stores with their sequencers, and three members of etcd, all in this process", replicatedInProcess},
 		{"anyserver", "durable commands by api/client (keys included) against clientv3 on all members, three servers on both sides, each a process", commandsAnywhere},
