@@ -274,7 +274,7 @@ func TestReflection(t *testing.T) {
 	client := grpcreflect.NewClient(m.h2, m.url, connect.WithGRPC())
 	stream := client.NewStream(deadline(t, 10_000))
 	names, err := stream.ListServices()
-	if err != nil || !slices.Contains(names, "omnirelay.mesh.control.v1.ShardControlService") || len(names) != 9 {
+	if err != nil || !slices.Contains(names, "omnirelay.mesh.control.v1.ShardControlService") || len(names) != 10 {
 		t.Errorf("services %v, %v", names, err)
 	}
 	if _, err := stream.Close(); err != nil {

@@ -36,19 +36,19 @@ func TestAppend(t *testing.T) {
 		in   proto.Message
 		want string
 	}{
-		{"zero shard", &controlv1.ShardRecord{}, `{"namespace":"","shardId":"","strategyId":"","ownerNodeId":"","leaderId":"","capacityHint":0,"version":0,"checksum":"","changeTicket":"","fenceToken":0,"sessionId":0,"lastOwnerNodeId":"","moveToNodeId":"","moveHoldMs":0,"readerNodeIds":[]}`},
+		{"zero shard", &controlv1.ShardRecord{}, `{"namespace":"","shardId":"","strategyId":"","ownerNodeId":"","leaderId":"","capacityHint":0,"version":0,"checksum":"","changeTicket":"","fenceToken":0,"sessionId":0,"lastOwnerNodeId":"","moveToNodeId":"","moveHoldMs":0,"readerNodeIds":[],"deaths":0}`},
 		{
 			"shard",
 			&controlv1.ShardRecord{
 				Namespace: "demo", ShardId: "7", StrategyId: "optimal", OwnerNodeId: "n1", LeaderId: "n1", CapacityHint: 1,
 				Status: controlv1.ShardStatus_SHARD_STATUS_ACTIVE, Version: 3, Checksum: "00ff", UpdatedAt: at("2026-01-02T03:04:05.06Z"), FenceToken: 9007199254740993,
 			},
-			`{"namespace":"demo","shardId":"7","strategyId":"optimal","ownerNodeId":"n1","leaderId":"n1","capacityHint":1,"status":"active","version":3,"checksum":"00ff","updatedAt":"2026-01-02T03:04:05.06Z","changeTicket":"","fenceToken":9007199254740993,"sessionId":0,"lastOwnerNodeId":"","moveToNodeId":"","moveHoldMs":0,"readerNodeIds":[]}`,
+			`{"namespace":"demo","shardId":"7","strategyId":"optimal","ownerNodeId":"n1","leaderId":"n1","capacityHint":1,"status":"active","version":3,"checksum":"00ff","updatedAt":"2026-01-02T03:04:05.06Z","changeTicket":"","fenceToken":9007199254740993,"sessionId":0,"lastOwnerNodeId":"","moveToNodeId":"","moveHoldMs":0,"readerNodeIds":[],"deaths":0}`,
 		},
 		{
 			"peer: sorted labels, no last seen",
 			&controlv1.Peer{NodeId: "n1", Status: controlv1.PeerStatus_PEER_STATUS_ALIVE, Lifecycle: controlv1.PeerLifecycle_PEER_LIFECYCLE_CORDONED, Labels: map[string]string{"z": "1", "a": "<\"\n\x01>"}, Weight: 0.1},
-			`{"nodeId":"n1","role":"","clusterId":"","region":"","zone":"","status":"alive","lifecycle":"cordoned","labels":{"a":"<\"\n\u0001>","z":"1"},"weight":0.1,"meshVersion":"","sessionId":0,"version":0,"http3Support":false}`,
+			`{"nodeId":"n1","role":"","clusterId":"","region":"","zone":"","status":"alive","lifecycle":"cordoned","labels":{"a":"<\"\n\u0001>","z":"1"},"weight":0.1,"meshVersion":"","sessionId":0,"version":0,"http3Support":false,"maintenance":""}`,
 		},
 		{"empty list and map", &controlv1.ListPeersRequest{}, `{"role":"","clusterId":"","region":"","statuses":[],"lifecycles":[],"meshVersion":"","labels":[],"pageSize":0,"pageToken":"","orderBy":""}`},
 		{"words with two parts", &controlv1.LeadershipEvent{Kind: controlv1.LeadershipEventKind_LEADERSHIP_EVENT_KIND_STEPPED_DOWN}, `{"kind":"stepped_down","scope":"","leaderId":"","reason":"","correlationId":"","position":0}`},
