@@ -117,9 +117,6 @@ func ofAuthority() []mutant {
 		{"a stored grant leads without another proof", core, []string{
 			"			c.role = elected\n			c.auth.confirm()", "			c.role = leader",
 		}, sequencer, story("elected")},
-		{"a lost register does not end an election", core, []string{
-			"			c.role = elected\n			c.auth.confirm()", "			c.role = leader",
-		}, "tests/linear", "TestLinear"},
 		{"a write from before the grant confirms it", authority, []string{
 			"func (a *authority) confirm() { a.early = a.busy }", "func (a *authority) confirm() { a.early = false }",
 		}, sequencer, story("elected_early")},
