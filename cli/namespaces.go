@@ -16,10 +16,14 @@ import (
 )
 
 func namespacesCommand() *cli.Command {
-	strategy := &cli.StringFlag{Name: "strategy", Usage: "`STRATEGY`: optimal (when created, if not given), ring, rendezvous"}
+	strategy := &cli.StringFlag{Name: "strategy", Usage: "`STRATEGY`: optimal (when created, if not given), ring, rendezvous, locality"}
 	role := &cli.StringFlag{Name: "role", Usage: "`ROLE` of the nodes that may own shards; worker when created, if not given"}
 	capacity := &cli.Float64Flag{Name: "capacity-hint", Usage: "`LOAD` of one shard"}
-	overlap := &cli.BoolFlag{Name: "overlap", Usage: "while a shard is handed over its old owner may answer reads"}
+	placed := append([]cli.Flag{strategy, role, capacity,
+		&cli.BoolFlag{Name: "overlap", Usage: "while a shard is handed over its old owner may answer reads"},
+		&cli.IntFlag{Name: "readers", Usage: "`N` nodes that read each shard beside its owner, 0 to 8"},
+		&cli.Float64Flag{Name: "load-bound", Usage: "no node above `X` times the mean, for ring and rendezvous; 0 is no bound"},
+	}, ruleFlags()...)
 	return &cli.Command{
 		Name: "namespaces", Aliases: []string{"namespace", "ns"}, Usage: "sets of shards that are placed together",
 		Subcommands: []*cli.Command{
@@ -27,14 +31,14 @@ func namespacesCommand() *cli.Command {
 			verb{name: "get", usage: "show a namespace", args: "NAMESPACE", min: 1, max: 1, flags: readFlags(), run: getNamespace}.command(),
 			verb{
 				name: "create", usage: "make a namespace and its shards", args: "NAMESPACE", min: 1, max: 1, run: createNamespace,
-				flags: mutateFlags(strategy, role, capacity, overlap,
+				flags: append(mutateFlags(
 					&cli.IntFlag{Name: "shards", Required: true, Usage: "`N` shards, 1 to 1000000, with ids 0 to N-1"},
 					&cli.StringFlag{Name: "ownership", Usage: "`MODE`, what an owner may do while no server answers it: lease, also if not given, stops; fenced goes on, another may too, and resources tell them apart by fences; sticky goes on, and silence gives its shards to nobody"},
-					&cli.DurationFlag{Name: "ownership-ttl", Usage: "how long ownership goes on after the owner was last answered, `TTL`: the session's time to live, also if not given, to 1h; not with sticky"}),
+					&cli.DurationFlag{Name: "ownership-ttl", Usage: "how long ownership goes on after the owner was last answered, `TTL`: the session's time to live, also if not given, to 1h; not with sticky"}), placed...),
 			}.command(),
 			verb{
 				name: "update", usage: "change a namespace", args: "NAMESPACE", min: 1, max: 1, run: updateNamespace,
-				flags: mutateFlags(strategy, role, capacity, overlap, &cli.IntFlag{Name: "shards", Usage: "`N` shards, not fewer than now"}),
+				flags: append(mutateFlags(&cli.IntFlag{Name: "shards", Usage: "`N` shards, not fewer than now"}), placed...),
 			}.command(),
 			verb{name: "delete", usage: "delete a namespace, when its owners have released", args: "NAMESPACE", min: 1, max: 1, flags: mutateFlags(), run: deleteNamespace}.command(),
 		},
@@ -54,6 +58,9 @@ func namespaceView() render.View[*controlv1.Namespace] {
 			{Name: "STATUS", Value: func(n *controlv1.Namespace) string { return v1json.EnumWord(n.GetStatus()) }},
 			{Name: "CAPACITY", Wide: true, Value: func(n *controlv1.Namespace) string { return decimal(n.GetCapacityHint()) }},
 			{Name: "OVERLAP", Wide: true, Value: func(n *controlv1.Namespace) string { return strconv.FormatBool(n.GetOverlap()) }},
+			{Name: "READERS", Wide: true, Value: func(n *controlv1.Namespace) string { return number(int64(n.GetReaders())) }},
+			{Name: "LOAD BOUND", Wide: true, Value: func(n *controlv1.Namespace) string { return decimal(n.GetLoadBound()) }},
+			{Name: "RULES", Wide: true, Value: func(n *controlv1.Namespace) string { return rulesText(n.GetRules()) }},
 			{Name: "VERSION", Value: func(n *controlv1.Namespace) string { return number(n.GetVersion()) }},
 			{Name: "CREATED", Wide: true, Value: func(n *controlv1.Namespace) string { return clock(n.GetCreatedAt()) }},
 			{Name: "UPDATED", Wide: true, Value: func(n *controlv1.Namespace) string { return clock(n.GetUpdatedAt()) }},
@@ -180,7 +187,16 @@ func createNamespace(c *call) error {
 	}
 	req := &controlv1.CreateNamespaceRequest{
 		Namespace: name, ShardCount: shards, StrategyId: c.String("strategy"), EligibleRole: c.String("role"),
-		CapacityHint: c.Float64("capacity-hint"), OwnershipTtlMs: c.Duration("ownership-ttl").Milliseconds(), Overlap: c.Bool("overlap"), Mutation: c.mutation(),
+		CapacityHint: c.Float64("capacity-hint"), OwnershipTtlMs: c.Duration("ownership-ttl").Milliseconds(), Overlap: c.Bool("overlap"),
+		LoadBound: c.Float64("load-bound"), Mutation: c.mutation(),
+	}
+	if req.Readers, err = c.amount("readers"); err != nil {
+		return err
+	}
+	if rules, given, err := c.rules(nil); err != nil {
+		return err
+	} else if given {
+		req.Rules = rules
 	}
 	if word := c.String("ownership"); word != "" {
 		modes, err := enums[controlv1.OwnershipMode]("ownership", controlv1.OwnershipMode(0).Descriptor(), []string{word})
@@ -236,14 +252,44 @@ func updateNamespace(c *call) error {
 	if c.IsSet("overlap") {
 		req.Overlap = proto.Bool(c.Bool("overlap"))
 	}
-	if req.ShardCount == nil && req.StrategyId == nil && req.EligibleRole == nil && req.CapacityHint == nil && req.Overlap == nil {
-		return usage("nothing to update (allowed: --shards, --strategy, --role, --capacity-hint, --overlap)")
+	if err := c.updatePlacement(req); err != nil {
+		return err
+	}
+	if proto.Equal(req, &controlv1.UpdateNamespaceRequest{Namespace: name, Mutation: req.Mutation}) {
+		return usage("nothing to update (allowed: --shards, --strategy, --role, --capacity-hint, --overlap, --readers, --load-bound, and rules: --require, --spread and more)")
 	}
 	r, err := c.client.Namespaces.Update(c.ctx, req)
 	if err != nil {
 		return err
 	}
 	return c.receipt(r, "namespace "+name+" updated")
+}
+
+// updatePlacement changes single rules of those that there are, and only if they
+// still are when the change is decided.
+func (c *call) updatePlacement(req *controlv1.UpdateNamespaceRequest) error {
+	if c.IsSet("readers") {
+		n, err := c.amount("readers")
+		if err != nil {
+			return err
+		}
+		req.Readers = proto.Int32(n)
+	}
+	if c.IsSet("load-bound") {
+		req.LoadBound = proto.Float64(c.Float64("load-bound"))
+	}
+	if _, given, err := c.rules(nil); err != nil || !given {
+		return err
+	}
+	now, err := c.client.Namespaces.Get(c.ctx, &controlv1.GetNamespaceRequest{Namespace: req.Namespace})
+	if err != nil {
+		return err
+	}
+	req.Rules, _, err = c.rules(now.GetRules())
+	if req.Mutation.GetIfVersion() == 0 {
+		req.Mutation.IfVersion = now.GetVersion()
+	}
+	return err
 }
 
 func deleteNamespace(c *call) error {

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"strings"
 	"time"
 
 	"github.com/urfave/cli/v2"
@@ -32,9 +33,13 @@ func shardsCommand() *cli.Command {
 				&cli.StringFlag{Name: "to", Required: true, Usage: "changes up to position `P`"},
 			}, filters...), run: diffShards}.command(),
 			verb{name: "simulate", usage: "show where a strategy would place shards", flags: readFlags(
-				&cli.StringFlag{Name: "namespace", Aliases: []string{"n"}, Required: true, Usage: "shards of this `NAMESPACE`"},
-				&cli.StringFlag{Name: "strategy", Usage: "`STRATEGY`: optimal, ring, rendezvous; the namespace's own if not given"},
-				&cli.StringSliceFlag{Name: "nodes", Usage: "`NODE[,…]`, weight 1 each; those eligible now if not given"},
+				append(ruleFlags(),
+					&cli.StringFlag{Name: "namespace", Aliases: []string{"n"}, Required: true, Usage: "shards of this `NAMESPACE`"},
+					&cli.StringFlag{Name: "strategy", Usage: "`STRATEGY`: optimal, ring, rendezvous, locality; the namespace's own if not given"},
+					&cli.StringSliceFlag{Name: "nodes", Usage: "`NODE[,…]`, weight 1 each; those eligible then if not given"},
+					&cli.StringSliceFlag{Name: "lose", Usage: "as if `NODE[,…]` were lost"},
+					&cli.StringSliceFlag{Name: "weight", Usage: "as if nodes had these weights: `NODE=W[,…]`"},
+					&cli.Float64Flag{Name: "load-bound", Usage: "as if no node could be above `X` times the mean"})...,
 			), run: simulateShards}.command(),
 			verb{name: "move", usage: "move shards to a node, where they are held for 10 minutes", args: "NS/ID…", min: 1, max: -1, run: moveShards, flags: mutateFlags(
 				&cli.StringFlag{Name: "to", Required: true, Usage: "the `NODE` that shall own them"},
@@ -65,6 +70,7 @@ func shardView() render.View[*controlv1.ShardRecord] {
 			{Name: "OWNERSHIP TTL", Wide: true, Value: func(s *controlv1.ShardRecord) string { return ownershipTTL(s.GetOwnershipTtlMs()) }},
 			{Name: "SILENT", Wide: true, Value: func(s *controlv1.ShardRecord) string { return yesOrDash(s.GetOwnerSilent()) }},
 			{Name: "VERSION", Value: func(s *controlv1.ShardRecord) string { return number(s.GetVersion()) }},
+			{Name: "READERS", Wide: true, Value: func(s *controlv1.ShardRecord) string { return dash(strings.Join(s.GetReaderNodeIds(), ",")) }},
 			{Name: "MOVE TO", Value: func(s *controlv1.ShardRecord) string { return dash(s.GetMoveToNodeId()) }},
 			{Name: "PHASE", Wide: true, Value: func(s *controlv1.ShardRecord) string {
 				return dash(v1json.EnumWord(s.GetMovePhase()))

@@ -2,7 +2,11 @@ package cli
 
 import (
 	"fmt"
+	"strconv"
+	"strings"
 	"time"
+
+	"google.golang.org/protobuf/proto"
 
 	controlv1 "github.com/omnirelay/omnirelay/api/v1"
 	"github.com/omnirelay/omnirelay/cli/render"
@@ -12,6 +16,9 @@ func simulateShards(c *call) error {
 	req := &controlv1.ShardSimulationRequest{Namespace: c.String("namespace"), StrategyId: c.String("strategy")}
 	for _, node := range c.StringSlice("nodes") {
 		req.Nodes = append(req.Nodes, &controlv1.ShardSimulationNode{NodeId: node, Weight: 1})
+	}
+	if err := c.suppose(req); err != nil {
+		return err
 	}
 	var err error
 	if req.Read, err = c.readOptions(time.Now()); err != nil {
@@ -32,6 +39,46 @@ func simulateShards(c *call) error {
 	_, err = fmt.Fprintf(c.out.W, "\n%s: %d would move (no fewer than %d can), %d would be placed; max/mean %s/%s now, %s/%s after (lower bound of max %s)\n",
 		res.GetStrategyId(), p.GetMoved(), p.GetLowerBoundMoves(), p.GetPlaced(),
 		decimal(p.GetMaxBefore()), decimal(p.GetMeanBefore()), decimal(p.GetMaxAfter()), decimal(p.GetMeanAfter()), decimal(p.GetLowerBoundMax()))
+	if err == nil && p.GetBinding() != "" {
+		_, err = fmt.Fprintf(c.out.W, "bound by %s\n", p.GetBinding())
+	}
+	for _, u := range res.GetUnplaceable() {
+		if err == nil {
+			_, err = fmt.Fprintf(c.out.W, "unplaceable: %s, because %s\n", u.GetShards(), u.GetBecause())
+		}
+	}
+	return err
+}
+
+// suppose puts into a simulation what flags say is otherwise than it is.
+func (c *call) suppose(req *controlv1.ShardSimulationRequest) error {
+	req.Lose = filled(c.StringSlice("lose"))
+	for _, text := range filled(c.StringSlice("weight")) {
+		node, weight, _ := strings.Cut(text, "=")
+		w, err := strconv.ParseFloat(weight, 64)
+		if err != nil || node == "" {
+			return usage("--weight: %q is no weight of a node (allowed: NODE=W, for example n2=2)", text)
+		}
+		if req.Weights == nil {
+			req.Weights = map[string]float64{}
+		}
+		req.Weights[node] = w
+	}
+	if c.IsSet("load-bound") {
+		req.LoadBound = proto.Float64(c.Float64("load-bound"))
+	}
+	if _, given, err := c.rules(nil); err != nil || !given {
+		return err
+	}
+	read, err := c.readOptions(time.Now())
+	if err != nil {
+		return err
+	}
+	now, err := c.client.Namespaces.Get(c.ctx, &controlv1.GetNamespaceRequest{Namespace: req.Namespace, Read: read})
+	if err != nil {
+		return err
+	}
+	req.Rules, _, err = c.rules(now.GetRules())
 	return err
 }
 

@@ -296,6 +296,12 @@ func describeShards(e *eventsv1.Event) (Description, bool) {
 	case *eventsv1.Event_ShardsReleased:
 		r := k.ShardsReleased
 		return shardsDescription(r.Namespace, "released", r.Cause, assignmentParts("by", r.Releases)), true
+	case *eventsv1.Event_ReadersAssigned:
+		a := k.ReadersAssigned
+		return shardsDescription(a.Namespace, "readers assigned", a.Cause, assignmentParts("to", a.Assignments)), true
+	case *eventsv1.Event_ReadersReleased:
+		r := k.ReadersReleased
+		return shardsDescription(r.Namespace, "readers released", r.Cause, assignmentParts("by", r.Releases)), true
 	case *eventsv1.Event_ShardMoveStarted:
 		m := k.ShardMoveStarted
 		return shardsDescription(m.Namespace, "moving", m.Cause, moveParts(m.Moves)), true

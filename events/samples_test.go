@@ -26,6 +26,18 @@ func samples() []proto.Message {
 	overlapping := proto.CloneOf(spec)
 	overlapping.Overlap = true
 	some := events.PackShards([]uint32{3, 4, 5, 9})
+	ruled := &eventsv1.NamespaceSpec{
+		ShardCount: 64, StrategyId: "ring", Ownership: eventsv1.Ownership_OWNERSHIP_LEASE,
+		OwnershipTtlMs: 5000, EligibleRole: "worker", CapacityHint: 2.25, Readers: 2, LoadBoundPermille: 1250,
+		Rules: &eventsv1.PlacementRules{
+			Require: []*eventsv1.NodeSelector{{Key: "disk", Values: []string{"ssd", "nvme"}}},
+			Pins: []*eventsv1.ShardPin{{
+				Shards: some, Nodes: []string{"n1", "n2"}, Require: []*eventsv1.NodeSelector{{Key: "old", Not: true}},
+			}},
+			MaxPerNode: 9, CapacityLabel: "room", Spread: "zone", MaxSkew: 2, Separate: "rack",
+			Prefer: []*eventsv1.PlacementPreference{{Key: "region", Value: "eu-1"}},
+		},
+	}
 	return append([]proto.Message{
 		&eventsv1.EraStarted{ClusterId: "c1", Era: 2, RestoredPosition: 41, Next: 1000},
 		&eventsv1.EraStarted{ClusterId: "c1", Era: 2, RestoredPosition: 41, Next: 1000, SettleMs: 7500},
@@ -69,8 +81,10 @@ func samples() []proto.Message {
 		&eventsv1.NamespaceCreated{Namespace: "demo", Spec: spec},
 		&eventsv1.NamespaceCreated{Namespace: "demo", Spec: spec, Version: 4},
 		&eventsv1.NamespaceCreated{Namespace: "demo", Spec: overlapping, Version: 4},
+		&eventsv1.NamespaceCreated{Namespace: "demo", Spec: ruled, Version: 4},
 		&eventsv1.NamespaceUpdated{Namespace: "demo", Spec: spec},
 		&eventsv1.NamespaceUpdated{Namespace: "demo", Spec: overlapping},
+		&eventsv1.NamespaceUpdated{Namespace: "demo", Spec: ruled},
 		&eventsv1.NamespaceDeleting{Namespace: "demo"},
 		&eventsv1.NamespaceDeleted{Namespace: "demo"},
 		&eventsv1.ShardsAssigned{Namespace: "demo", Cause: eventsv1.ShardCause_SHARD_CAUSE_PLACEMENT, Assignments: []*eventsv1.ShardAssignment{
@@ -96,6 +110,12 @@ func samples() []proto.Message {
 		}},
 		&eventsv1.ShardsQuarantined{Namespace: "demo", Shards: some, NodeId: "n1", Deaths: 2},
 		&eventsv1.ShardsUnquarantined{Namespace: "demo", Shards: some},
+		&eventsv1.ReadersAssigned{Namespace: "demo", Cause: eventsv1.ShardCause_SHARD_CAUSE_PLACEMENT, Assignments: []*eventsv1.ShardAssignment{
+			{NodeId: "n2", Session: 19, Shards: some},
+		}},
+		&eventsv1.ReadersReleased{Namespace: "demo", Cause: eventsv1.ShardCause_SHARD_CAUSE_BALANCE, Releases: []*eventsv1.ShardAssignment{
+			{NodeId: "n2", Session: 19, Shards: some},
+		}},
 	}, scheduleSamples()...)
 }
 

@@ -49,6 +49,10 @@ func causeOf(e *eventsv1.Event) int32 {
 		return int32(k.ShardMoveFailed.GetCause())
 	case *eventsv1.Event_ShardMoveCancelled:
 		return int32(k.ShardMoveCancelled.GetCause())
+	case *eventsv1.Event_ReadersAssigned:
+		return int32(k.ReadersAssigned.GetCause())
+	case *eventsv1.Event_ReadersReleased:
+		return int32(k.ReadersReleased.GetCause())
 	}
 	return 0
 }

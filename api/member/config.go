@@ -55,6 +55,12 @@ type Config struct {
 	// the same. nil does nothing.
 	Release func(ctx context.Context, o Ownership) error
 
+	// Read is called in a goroutine of its own for each shard that this node reads
+	// beside its owner. ctx ends when it is to read it no more. Returning earlier,
+	// or panicking, has it called again after 1 s, and 30 s at most when it happens
+	// again and again. nil reads nothing; the mesh does not know that.
+	Read func(ctx context.Context, r Reading) error
+
 	// Namespaces are followed from the start, for Route.
 	Namespaces []string
 

@@ -51,6 +51,9 @@
 //     or says that it did nothing. It sends none twice that may have been done.
 //  11. A transaction that [FenceSQL] admitted commits only if no higher fence of its
 //     scope was committed before (L3).
+//  12. [Config.Read] runs for the shards that the log says this node reads, as far
+//     as it has heard. A reader is no owner: it has no fence and no lease, goes on
+//     while no server is heard, and what it reads may be old.
 //
 // The simple way in, which returns when ctx ends and everything is released:
 //

@@ -95,6 +95,9 @@ func (m *Member) Run(ctx context.Context) error {
 	m.tasks.spawn(m.lease.guard)
 	m.tasks.spawn(s.save)
 	m.routes.start()
+	if m.cfg.Read != nil {
+		m.tasks.spawn(m.read)
+	}
 	l := newLoop(m, life, s)
 	err = l.run(ctx)
 	l.release()

@@ -237,7 +237,7 @@ func (m *mesh) change(ref member.Ref, fn func(*controlv1.ShardRecord)) {
 	next := &controlv1.ShardRecord{Namespace: ref.Namespace, ShardId: strconv.Itoa(int(ref.Shard)), Status: controlv1.ShardStatus_SHARD_STATUS_ACTIVE}
 	if old != nil {
 		next.OwnerNodeId, next.SessionId, next.FenceToken = old.GetOwnerNodeId(), old.GetSessionId(), old.GetFenceToken()
-		next.MoveToNodeId, next.MovePhase, next.Version = old.GetMoveToNodeId(), old.GetMovePhase(), old.GetVersion()
+		next.MoveToNodeId, next.MovePhase, next.Version, next.ReaderNodeIds = old.GetMoveToNodeId(), old.GetMovePhase(), old.GetVersion(), old.GetReaderNodeIds()
 	}
 	next.Version++
 	fn(next)
@@ -324,7 +324,8 @@ func (s *meshShards) Watch(ctx context.Context, r *connect.Request[controlv1.Sha
 	match := func(rec *controlv1.ShardRecord) bool {
 		return rec != nil && (q.GetNamespace() == "" || q.GetNamespace() == rec.GetNamespace()) &&
 			(q.GetOwnerNodeId() == "" || q.GetOwnerNodeId() == rec.GetOwnerNodeId()) &&
-			(q.GetInvolvesNodeId() == "" || q.GetInvolvesNodeId() == rec.GetOwnerNodeId() || q.GetInvolvesNodeId() == rec.GetMoveToNodeId())
+			(q.GetInvolvesNodeId() == "" || q.GetInvolvesNodeId() == rec.GetOwnerNodeId() || q.GetInvolvesNodeId() == rec.GetMoveToNodeId() ||
+				slices.Contains(rec.GetReaderNodeIds(), q.GetInvolvesNodeId()))
 	}
 	out.ResponseHeader().Set("X-Mesh-Log", "c1.1")
 	at, first := q.GetResumeToken(), q.GetResumeToken() == 0

@@ -2,6 +2,7 @@ package member
 
 import (
 	"slices"
+	"strings"
 
 	controlv1 "github.com/omnirelay/omnirelay/api/v1"
 )
@@ -19,6 +20,8 @@ type cell struct {
 	fence   int64
 	owner   int32
 	overlap bool
+	// readers is an index of the table's sets; 0 is none.
+	readers int32
 }
 
 const (
@@ -28,11 +31,15 @@ const (
 
 type page [pageSize]cell
 
+// maxSets is the number of sets of readers below which none is dropped.
+const maxSets = 1024
+
 // table says who owns the shards of a namespace.
 type table struct {
 	count    uint32 // shards 0 … count-1
 	pages    []*page
 	nodes    []string
+	sets     [][]string // who reads; the first is nobody
 	position int64
 }
 
@@ -42,6 +49,8 @@ func (t *table) cell(shard uint32) cell { return t.pages[shard/pageSize][shard%p
 type builder struct {
 	t     table
 	index map[string]int32
+	// sets are those of readers, by their names.
+	sets map[string]int32
 	// own are the pages that no table which was given out has.
 	own  map[uint32]struct{}
 	gone bool // a row went since the last table
@@ -50,7 +59,7 @@ type builder struct {
 }
 
 func newBuilder() *builder {
-	return &builder{index: map[string]int32{}, own: map[uint32]struct{}{}}
+	return &builder{t: table{sets: [][]string{nil}}, index: map[string]int32{}, sets: map[string]int32{"": 0}, own: map[uint32]struct{}{}}
 }
 
 // set takes a row.
@@ -59,6 +68,7 @@ func (b *builder) set(shard uint32, rec *controlv1.ShardRecord) {
 	if id := rec.GetOwnerNodeId(); id != "" {
 		c.owner = b.node(id)
 	}
+	c.readers = b.readers(rec.GetReaderNodeIds())
 	*b.at(shard) = c
 	b.t.count = max(b.t.count, shard+1)
 	b.dirty = true
@@ -86,6 +96,30 @@ func (b *builder) node(id string) int32 {
 	return i
 }
 
+// readers is the index of a set of readers. Shards share few sets beside those that
+// were and are no more; table drops those.
+func (b *builder) readers(nodes []string) int32 {
+	key := strings.Join(nodes, " ")
+	i, ok := b.sets[key]
+	if !ok {
+		i = int32(len(b.t.sets))
+		b.sets[key] = i
+		b.t.sets = append(b.t.sets, nodes)
+	}
+	return i
+}
+
+// sweep makes the list of sets anew, from those that shards have.
+func (b *builder) sweep() {
+	old := b.t.sets
+	b.t.sets, b.sets = [][]string{nil}, map[string]int32{"": 0}
+	for shard := range b.t.count {
+		if c := b.t.cell(shard); c.readers != 0 {
+			b.at(shard).readers = b.readers(old[c.readers])
+		}
+	}
+}
+
 // at is a cell to be written.
 func (b *builder) at(shard uint32) *cell {
 	n := shard / pageSize
@@ -110,6 +144,9 @@ func (b *builder) table(position int64) *table {
 	if b.gone {
 		b.gone = false
 		b.shrink()
+	}
+	if len(b.t.sets) > maxSets && len(b.t.sets) > 2*int(b.t.count) {
+		b.sweep()
 	}
 	b.dirty = false
 	clear(b.own)

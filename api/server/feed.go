@@ -59,7 +59,7 @@ func NewFeeds(p watch.Projector, log store.Log, reg prometheus.Registerer) (*Fee
 func listRoute(v *projections.View, route string, fn func(row []byte) bool) error {
 	_, name, _ := strings.Cut(route, "/")
 	f := shardmap.Filter{}
-	for _, one := range []shardmap.Filter{{Namespace: name}, {Owner: name}} {
+	for _, one := range []shardmap.Filter{{Namespace: name}, {Owner: name}, {Involves: name}} {
 		if route != "" && one.Route() == route {
 			f = one
 		}

@@ -307,6 +307,27 @@ func TestSimulate(t *testing.T) {
 			t.Errorf("%s: field %v, want %s: %s", body, got, field, r)
 		}
 	}
+	r = m.want(200, "POST", "/control/shards/simulate", `{"namespace":"demo","lose":["n1"],"weights":{"n2":2},"rules":{"maxPerNode":4}}`)
+	lost := r.doc["unplaceable"].([]any)[0].(map[string]any)
+	if lost["count"] != 2.0 || lost["because"] != "the capacity of 1 nodes is 4 shards" || r.doc["certificate"].(map[string]any)["unplaceable"] != 2.0 {
+		t.Errorf("n1 lost, four on a node: %s", r)
+	}
+	for body, field := range map[string]string{
+		`{"namespace":"demo","lose":["n9"]}`:                                     "lose",
+		`{"namespace":"demo","weights":{"n9":1}}`:                                "weights",
+		`{"namespace":"demo","weights":{"n1":-1}}`:                               "weights",
+		`{"namespace":"demo","rules":{"spread":"zone"}}`:                         "rules.maxSkew",
+		`{"namespace":"demo","rules":{"require":["="]}}`:                         "rules.require[0]",
+		`{"namespace":"demo","rules":{"prefer":["eu"]}}`:                         "rules.prefer[0]",
+		`{"namespace":"demo","rules":{"maxPerNode":-1}}`:                         "rules.maxPerNode",
+		`{"namespace":"demo","rules":{"pins":[{"shards":"3-1","nodes":["a"]}]}}`: "rules.pins[0].shards",
+		`{"namespace":"demo","loadBound":1.5}`:                                   "loadBound",
+	} {
+		r := m.want(400, "POST", "/control/shards/simulate", body)
+		if got := r.doc["errors"].([]any)[0].(map[string]any)["field"]; got != field {
+			t.Errorf("%s: field %v, want %s: %s", body, got, field, r)
+		}
+	}
 	if m.head() != before {
 		t.Errorf("simulations left events: head %d after %d", m.head(), before)
 	}

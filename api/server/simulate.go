@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -25,6 +26,8 @@ type simulation struct {
 	// rows are the shards as they are, by id; kept those that placement leaves
 	// where they are.
 	rows []*record
+	// lost are nodes that are supposed to be.
+	lost []string
 }
 
 func (s *Server) simulate(ctx context.Context, q *controlv1.ShardSimulationRequest) (*controlv1.ShardSimulationResponse, error) {
@@ -40,7 +43,7 @@ func (s *Server) simulate(ctx context.Context, q *controlv1.ShardSimulationReque
 	if err != nil {
 		return nil, err
 	}
-	sim := &simulation{namespace: ns}
+	sim := &simulation{namespace: ns, lost: q.Lose}
 	name := q.StrategyId
 	if name == "" {
 		name = ns.StrategyId
@@ -51,13 +54,22 @@ func (s *Server) simulate(ctx context.Context, q *controlv1.ShardSimulationReque
 	if sim.now, err = timeOf(r); err != nil {
 		return nil, err
 	}
-	if err := sim.load(r, q.Nodes); err != nil {
+	if err := sim.load(r, q); err != nil {
 		return nil, err
 	}
+	if err := sim.constrain(name, q); err != nil {
+		return nil, err
+	}
+	sim.standOnReaders()
 	result := sim.strategy(sim.input)
 	answer := &controlv1.ShardSimulationResponse{
 		Namespace: ns.Namespace, StrategyId: name, GeneratedAt: timestamppb.Now(),
 		Certificate: certificateOf(result.Certificate), Position: int64(r.position()),
+	}
+	for _, u := range result.Unplaceable {
+		answer.Unplaceable = append(answer.Unplaceable, &controlv1.UnplaceableShards{
+			Shards: formatRanges(u.Shards), Count: int64(u.Count), Because: u.Because,
+		})
 	}
 	sim.report(result, answer)
 	return answer, nil
@@ -77,10 +89,13 @@ func timeOf(r *reading) (int64, error) {
 
 // load makes the input: the nodes that are named, or those eligible at the
 // reading's position, and the shards as they are there.
-func (sim *simulation) load(r *reading, named []*controlv1.ShardSimulationNode) error {
-	nodes, err := namedNodes(named)
-	if err == nil && len(named) == 0 {
+func (sim *simulation) load(r *reading, q *controlv1.ShardSimulationRequest) error {
+	nodes, err := namedNodes(q.Nodes)
+	if err == nil && len(q.Nodes) == 0 {
 		nodes, err = eligibleNodes(r, sim.namespace.EligibleRole)
+	}
+	if err == nil {
+		nodes, err = otherwise(nodes, q)
 	}
 	if err != nil {
 		return err
@@ -104,7 +119,9 @@ func (sim *simulation) add(row *record) bool {
 		sim.input.Fix(id, 1)
 		return true
 	}
-	if row.Status == controlv1.ShardStatus_SHARD_STATUS_PAUSED || row.HeldUntil.AsTime().UnixNano() > sim.now {
+	// A hold is for the node that has the shard: it does not outlive it.
+	held := row.HeldUntil.AsTime().UnixNano() > sim.now && !slices.Contains(sim.lost, row.OwnerNodeId)
+	if row.Status == controlv1.ShardStatus_SHARD_STATUS_PAUSED || held {
 		sim.input.Fix(id, 1)
 	}
 	return true
@@ -132,7 +149,7 @@ func namedNodes(named []*controlv1.ShardSimulationNode) ([]placement.Node, error
 			return nil, badField(fmt.Sprintf("nodes[%d].nodeId", i), "ids that differ", "%.80q is given twice", n.NodeId)
 		}
 		seen[n.NodeId] = true
-		nodes[i] = placement.Node{ID: n.NodeId, Weight: placement.One, Region: n.Region, Zone: n.Zone}
+		nodes[i] = placement.Node{ID: n.NodeId, Weight: placement.One, Region: n.Region, Zone: n.Zone, Labels: n.Labels}
 		if n.NodeId == "" {
 			return nil, badField(fmt.Sprintf("nodes[%d].nodeId", i), "the id of a node, or one that could be", "is missing")
 		}
@@ -153,7 +170,7 @@ func eligibleNodes(r *reading, role string) (nodes []placement.Node, err error) 
 		if p.Role != role || p.SessionId == 0 || p.Lifecycle != controlv1.PeerLifecycle_PEER_LIFECYCLE_ACTIVE {
 			return true
 		}
-		n := placement.Node{ID: p.NodeId, Weight: placement.One, Region: p.Region, Zone: p.Zone}
+		n := placement.Node{ID: p.NodeId, Weight: placement.One, Region: p.Region, Zone: p.Zone, Labels: p.Labels}
 		if w, err := placement.WeightOf(p.Weight); err == nil {
 			n.Weight = w
 		}
@@ -170,6 +187,9 @@ func (sim *simulation) report(result placement.Result, answer *controlv1.ShardSi
 		owner := result.OwnerID(id)
 		if sim.input.Fixed(id) {
 			owner = row.GetOwnerNodeId() // stays, even where it is not among the nodes
+			if slices.Contains(sim.lost, owner) {
+				owner = ""
+			}
 		}
 		shard := strconv.Itoa(id)
 		answer.Assignments = append(answer.Assignments, &controlv1.ShardSimulationAssignment{
@@ -202,5 +222,6 @@ func certificateOf(c placement.Certificate) *controlv1.PlacementCertificate {
 		MaxBefore: c.MaxBefore, MeanBefore: c.MeanBefore, MaxAfter: c.MaxAfter, MeanAfter: c.MeanAfter,
 		Moved: int64(c.Moved), Placed: int64(c.Placed),
 		LowerBoundMoves: int64(c.LowerBoundMoves), LowerBoundMax: c.LowerBoundMax,
+		Binding: c.Binding, Unplaceable: int64(c.Unplaceable),
 	}
 }

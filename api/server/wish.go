@@ -143,9 +143,22 @@ func createCommand(r *controlv1.CreateNamespaceRequest) (commands.Command, error
 	if most := int64(shard.MaxOwnershipTTL / time.Millisecond); r.OwnershipTtlMs < 0 || r.OwnershipTtlMs > most {
 		return nil, badField("ownershipTtlMs", fmt.Sprintf("0 to %d", most), "is %d", r.OwnershipTtlMs)
 	}
+	rules, err := rulesOf(r.Rules)
+	if err != nil {
+		return nil, err
+	}
+	readers, err := amount("readers", r.Readers)
+	if err != nil {
+		return nil, err
+	}
+	bound, err := loadBoundOf(r.LoadBound)
+	if err != nil {
+		return nil, err
+	}
 	return shard.Create{Namespace: r.Namespace, Spec: shard.Spec{
 		ShardCount: count, Strategy: r.StrategyId, Ownership: eventsv1.Ownership(r.Ownership),
-		OwnershipTTL: time.Duration(r.OwnershipTtlMs) * time.Millisecond, EligibleRole: r.EligibleRole, CapacityHint: r.CapacityHint, Overlap: r.Overlap,
+		OwnershipTTL: time.Duration(r.OwnershipTtlMs) * time.Millisecond, EligibleRole: r.EligibleRole, CapacityHint: r.CapacityHint,
+		Overlap: r.Overlap, Rules: rules, Readers: readers, LoadBound: bound,
 	}}, nil
 }
 
@@ -157,6 +170,24 @@ func updateCommand(r *controlv1.UpdateNamespaceRequest) (commands.Command, error
 			return nil, err
 		}
 		c.ShardCount = &count
+	}
+	var err error
+	if c.Rules, err = rulesOf(r.Rules); err != nil {
+		return nil, err
+	}
+	if r.Readers != nil {
+		n, err := amount("readers", *r.Readers)
+		if err != nil {
+			return nil, err
+		}
+		c.Readers = &n
+	}
+	if r.LoadBound != nil {
+		n, err := loadBoundOf(*r.LoadBound)
+		if err != nil {
+			return nil, err
+		}
+		c.LoadBound = &n
 	}
 	return c, nil
 }

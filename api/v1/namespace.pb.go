@@ -139,7 +139,13 @@ type Namespace struct {
 	CreatedAt      *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=created_at,json=createdAt,proto3" json:"created_at,omitempty"`
 	UpdatedAt      *timestamppb.Timestamp `protobuf:"bytes,11,opt,name=updated_at,json=updatedAt,proto3" json:"updated_at,omitempty"`
 	// Between release and assignment of a shard its old owner may answer reads.
-	Overlap       bool `protobuf:"varint,12,opt,name=overlap,proto3" json:"overlap,omitempty"`
+	Overlap bool            `protobuf:"varint,12,opt,name=overlap,proto3" json:"overlap,omitempty"`
+	Rules   *PlacementRules `protobuf:"bytes,13,opt,name=rules,proto3" json:"rules,omitempty"`
+	// Readers that each shard has beside its owner.
+	Readers int32 `protobuf:"varint,14,opt,name=readers,proto3" json:"readers,omitempty"`
+	// For ring and rendezvous: no node is above this many times the mean; 0 is no
+	// bound.
+	LoadBound     float64 `protobuf:"fixed64,15,opt,name=load_bound,json=loadBound,proto3" json:"load_bound,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -256,6 +262,27 @@ func (x *Namespace) GetOverlap() bool {
 		return x.Overlap
 	}
 	return false
+}
+
+func (x *Namespace) GetRules() *PlacementRules {
+	if x != nil {
+		return x.Rules
+	}
+	return nil
+}
+
+func (x *Namespace) GetReaders() int32 {
+	if x != nil {
+		return x.Readers
+	}
+	return 0
+}
+
+func (x *Namespace) GetLoadBound() float64 {
+	if x != nil {
+		return x.LoadBound
+	}
+	return 0
 }
 
 type ListNamespacesRequest struct {
@@ -459,12 +486,17 @@ type CreateNamespaceRequest struct {
 	EligibleRole string `protobuf:"bytes,5,opt,name=eligible_role,json=eligibleRole,proto3" json:"eligible_role,omitempty"`
 	// Not below the session's time to live, at most an hour; 0 means the session's
 	// time to live, and is the only one with sticky.
-	OwnershipTtlMs int64     `protobuf:"varint,6,opt,name=ownership_ttl_ms,json=ownershipTtlMs,proto3" json:"ownership_ttl_ms,omitempty"`
-	CapacityHint   float64   `protobuf:"fixed64,7,opt,name=capacity_hint,json=capacityHint,proto3" json:"capacity_hint,omitempty"`
-	Mutation       *Mutation `protobuf:"bytes,8,opt,name=mutation,proto3" json:"mutation,omitempty"`
-	Overlap        bool      `protobuf:"varint,9,opt,name=overlap,proto3" json:"overlap,omitempty"`
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
+	OwnershipTtlMs int64           `protobuf:"varint,6,opt,name=ownership_ttl_ms,json=ownershipTtlMs,proto3" json:"ownership_ttl_ms,omitempty"`
+	CapacityHint   float64         `protobuf:"fixed64,7,opt,name=capacity_hint,json=capacityHint,proto3" json:"capacity_hint,omitempty"`
+	Mutation       *Mutation       `protobuf:"bytes,8,opt,name=mutation,proto3" json:"mutation,omitempty"`
+	Overlap        bool            `protobuf:"varint,9,opt,name=overlap,proto3" json:"overlap,omitempty"`
+	Rules          *PlacementRules `protobuf:"bytes,10,opt,name=rules,proto3" json:"rules,omitempty"`
+	// 0 to 8.
+	Readers int32 `protobuf:"varint,11,opt,name=readers,proto3" json:"readers,omitempty"`
+	// 1 to 100; 0 is no bound.
+	LoadBound     float64 `protobuf:"fixed64,12,opt,name=load_bound,json=loadBound,proto3" json:"load_bound,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *CreateNamespaceRequest) Reset() {
@@ -560,6 +592,27 @@ func (x *CreateNamespaceRequest) GetOverlap() bool {
 	return false
 }
 
+func (x *CreateNamespaceRequest) GetRules() *PlacementRules {
+	if x != nil {
+		return x.Rules
+	}
+	return nil
+}
+
+func (x *CreateNamespaceRequest) GetReaders() int32 {
+	if x != nil {
+		return x.Readers
+	}
+	return 0
+}
+
+func (x *CreateNamespaceRequest) GetLoadBound() float64 {
+	if x != nil {
+		return x.LoadBound
+	}
+	return 0
+}
+
 type CreateNamespaceResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Receipt       *Receipt               `protobuf:"bytes,1,opt,name=receipt,proto3" json:"receipt,omitempty"`
@@ -606,14 +659,18 @@ func (x *CreateNamespaceResponse) GetReceipt() *Receipt {
 
 // UpdateNamespaceRequest changes the fields that are given.
 type UpdateNamespaceRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Namespace     string                 `protobuf:"bytes,1,opt,name=namespace,proto3" json:"namespace,omitempty"`
-	ShardCount    *int32                 `protobuf:"varint,2,opt,name=shard_count,json=shardCount,proto3,oneof" json:"shard_count,omitempty"`
-	StrategyId    *string                `protobuf:"bytes,3,opt,name=strategy_id,json=strategyId,proto3,oneof" json:"strategy_id,omitempty"`
-	EligibleRole  *string                `protobuf:"bytes,4,opt,name=eligible_role,json=eligibleRole,proto3,oneof" json:"eligible_role,omitempty"`
-	CapacityHint  *float64               `protobuf:"fixed64,5,opt,name=capacity_hint,json=capacityHint,proto3,oneof" json:"capacity_hint,omitempty"`
-	Mutation      *Mutation              `protobuf:"bytes,6,opt,name=mutation,proto3" json:"mutation,omitempty"`
-	Overlap       *bool                  `protobuf:"varint,7,opt,name=overlap,proto3,oneof" json:"overlap,omitempty"`
+	state        protoimpl.MessageState `protogen:"open.v1"`
+	Namespace    string                 `protobuf:"bytes,1,opt,name=namespace,proto3" json:"namespace,omitempty"`
+	ShardCount   *int32                 `protobuf:"varint,2,opt,name=shard_count,json=shardCount,proto3,oneof" json:"shard_count,omitempty"`
+	StrategyId   *string                `protobuf:"bytes,3,opt,name=strategy_id,json=strategyId,proto3,oneof" json:"strategy_id,omitempty"`
+	EligibleRole *string                `protobuf:"bytes,4,opt,name=eligible_role,json=eligibleRole,proto3,oneof" json:"eligible_role,omitempty"`
+	CapacityHint *float64               `protobuf:"fixed64,5,opt,name=capacity_hint,json=capacityHint,proto3,oneof" json:"capacity_hint,omitempty"`
+	Mutation     *Mutation              `protobuf:"bytes,6,opt,name=mutation,proto3" json:"mutation,omitempty"`
+	Overlap      *bool                  `protobuf:"varint,7,opt,name=overlap,proto3,oneof" json:"overlap,omitempty"`
+	// Replaces all rules; an empty message takes them away.
+	Rules         *PlacementRules `protobuf:"bytes,8,opt,name=rules,proto3" json:"rules,omitempty"`
+	Readers       *int32          `protobuf:"varint,9,opt,name=readers,proto3,oneof" json:"readers,omitempty"`
+	LoadBound     *float64        `protobuf:"fixed64,10,opt,name=load_bound,json=loadBound,proto3,oneof" json:"load_bound,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -695,6 +752,27 @@ func (x *UpdateNamespaceRequest) GetOverlap() bool {
 		return *x.Overlap
 	}
 	return false
+}
+
+func (x *UpdateNamespaceRequest) GetRules() *PlacementRules {
+	if x != nil {
+		return x.Rules
+	}
+	return nil
+}
+
+func (x *UpdateNamespaceRequest) GetReaders() int32 {
+	if x != nil && x.Readers != nil {
+		return *x.Readers
+	}
+	return 0
+}
+
+func (x *UpdateNamespaceRequest) GetLoadBound() float64 {
+	if x != nil && x.LoadBound != nil {
+		return *x.LoadBound
+	}
+	return 0
 }
 
 type UpdateNamespaceResponse struct {
@@ -841,7 +919,7 @@ var File_api_v1_namespace_proto protoreflect.FileDescriptor
 
 const file_api_v1_namespace_proto_rawDesc = "" +
 	"\n" +
-	"\x16api/v1/namespace.proto\x12\x19omnirelay.mesh.control.v1\x1a\x13api/v1/common.proto\x1a\x14api/v1/options.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x95\x04\n" +
+	"\x16api/v1/namespace.proto\x12\x19omnirelay.mesh.control.v1\x1a\x13api/v1/common.proto\x1a\x14api/v1/options.proto\x1a\x16api/v1/placement.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x8f\x05\n" +
 	"\tNamespace\x12\x1c\n" +
 	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x1f\n" +
 	"\vshard_count\x18\x02 \x01(\x05R\n" +
@@ -859,7 +937,11 @@ const file_api_v1_namespace_proto_rawDesc = "" +
 	" \x01(\v2\x1a.google.protobuf.TimestampR\tcreatedAt\x129\n" +
 	"\n" +
 	"updated_at\x18\v \x01(\v2\x1a.google.protobuf.TimestampR\tupdatedAt\x12\x18\n" +
-	"\aoverlap\x18\f \x01(\bR\aoverlap\"\xc2\x01\n" +
+	"\aoverlap\x18\f \x01(\bR\aoverlap\x12?\n" +
+	"\x05rules\x18\r \x01(\v2).omnirelay.mesh.control.v1.PlacementRulesR\x05rules\x12\x18\n" +
+	"\areaders\x18\x0e \x01(\x05R\areaders\x12\x1d\n" +
+	"\n" +
+	"load_bound\x18\x0f \x01(\x01R\tloadBound\"\xc2\x01\n" +
 	"\x15ListNamespacesRequest\x12\x16\n" +
 	"\x06search\x18\x01 \x01(\tR\x06search\x12\x1b\n" +
 	"\tpage_size\x18\x02 \x01(\x05R\bpageSize\x12\x1d\n" +
@@ -875,7 +957,7 @@ const file_api_v1_namespace_proto_rawDesc = "" +
 	"\bposition\x18\x03 \x01(\x03R\bposition\"o\n" +
 	"\x13GetNamespaceRequest\x12\x1c\n" +
 	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x12:\n" +
-	"\x04read\x18\x02 \x01(\v2&.omnirelay.mesh.control.v1.ReadOptionsR\x04read\"\x8f\x03\n" +
+	"\x04read\x18\x02 \x01(\v2&.omnirelay.mesh.control.v1.ReadOptionsR\x04read\"\x89\x04\n" +
 	"\x16CreateNamespaceRequest\x12\x1c\n" +
 	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x1f\n" +
 	"\vshard_count\x18\x02 \x01(\x05R\n" +
@@ -887,9 +969,14 @@ const file_api_v1_namespace_proto_rawDesc = "" +
 	"\x10ownership_ttl_ms\x18\x06 \x01(\x03R\x0eownershipTtlMs\x12#\n" +
 	"\rcapacity_hint\x18\a \x01(\x01R\fcapacityHint\x12?\n" +
 	"\bmutation\x18\b \x01(\v2#.omnirelay.mesh.control.v1.MutationR\bmutation\x12\x18\n" +
-	"\aoverlap\x18\t \x01(\bR\aoverlap\"W\n" +
+	"\aoverlap\x18\t \x01(\bR\aoverlap\x12?\n" +
+	"\x05rules\x18\n" +
+	" \x01(\v2).omnirelay.mesh.control.v1.PlacementRulesR\x05rules\x12\x18\n" +
+	"\areaders\x18\v \x01(\x05R\areaders\x12\x1d\n" +
+	"\n" +
+	"load_bound\x18\f \x01(\x01R\tloadBound\"W\n" +
 	"\x17CreateNamespaceResponse\x12<\n" +
-	"\areceipt\x18\x01 \x01(\v2\".omnirelay.mesh.control.v1.ReceiptR\areceipt\"\x86\x03\n" +
+	"\areceipt\x18\x01 \x01(\v2\".omnirelay.mesh.control.v1.ReceiptR\areceipt\"\xa5\x04\n" +
 	"\x16UpdateNamespaceRequest\x12\x1c\n" +
 	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x12$\n" +
 	"\vshard_count\x18\x02 \x01(\x05H\x00R\n" +
@@ -899,13 +986,21 @@ const file_api_v1_namespace_proto_rawDesc = "" +
 	"\religible_role\x18\x04 \x01(\tH\x02R\feligibleRole\x88\x01\x01\x12(\n" +
 	"\rcapacity_hint\x18\x05 \x01(\x01H\x03R\fcapacityHint\x88\x01\x01\x12?\n" +
 	"\bmutation\x18\x06 \x01(\v2#.omnirelay.mesh.control.v1.MutationR\bmutation\x12\x1d\n" +
-	"\aoverlap\x18\a \x01(\bH\x04R\aoverlap\x88\x01\x01B\x0e\n" +
+	"\aoverlap\x18\a \x01(\bH\x04R\aoverlap\x88\x01\x01\x12?\n" +
+	"\x05rules\x18\b \x01(\v2).omnirelay.mesh.control.v1.PlacementRulesR\x05rules\x12\x1d\n" +
+	"\areaders\x18\t \x01(\x05H\x05R\areaders\x88\x01\x01\x12\"\n" +
+	"\n" +
+	"load_bound\x18\n" +
+	" \x01(\x01H\x06R\tloadBound\x88\x01\x01B\x0e\n" +
 	"\f_shard_countB\x0e\n" +
 	"\f_strategy_idB\x10\n" +
 	"\x0e_eligible_roleB\x10\n" +
 	"\x0e_capacity_hintB\n" +
 	"\n" +
-	"\b_overlap\"W\n" +
+	"\b_overlapB\n" +
+	"\n" +
+	"\b_readersB\r\n" +
+	"\v_load_bound\"W\n" +
 	"\x17UpdateNamespaceResponse\x12<\n" +
 	"\areceipt\x18\x01 \x01(\v2\".omnirelay.mesh.control.v1.ReceiptR\areceipt\"w\n" +
 	"\x16DeleteNamespaceRequest\x12\x1c\n" +
@@ -957,40 +1052,44 @@ var file_api_v1_namespace_proto_goTypes = []any{
 	(*DeleteNamespaceRequest)(nil),  // 10: omnirelay.mesh.control.v1.DeleteNamespaceRequest
 	(*DeleteNamespaceResponse)(nil), // 11: omnirelay.mesh.control.v1.DeleteNamespaceResponse
 	(*timestamppb.Timestamp)(nil),   // 12: google.protobuf.Timestamp
-	(*ReadOptions)(nil),             // 13: omnirelay.mesh.control.v1.ReadOptions
-	(*Mutation)(nil),                // 14: omnirelay.mesh.control.v1.Mutation
-	(*Receipt)(nil),                 // 15: omnirelay.mesh.control.v1.Receipt
+	(*PlacementRules)(nil),          // 13: omnirelay.mesh.control.v1.PlacementRules
+	(*ReadOptions)(nil),             // 14: omnirelay.mesh.control.v1.ReadOptions
+	(*Mutation)(nil),                // 15: omnirelay.mesh.control.v1.Mutation
+	(*Receipt)(nil),                 // 16: omnirelay.mesh.control.v1.Receipt
 }
 var file_api_v1_namespace_proto_depIdxs = []int32{
 	1,  // 0: omnirelay.mesh.control.v1.Namespace.ownership:type_name -> omnirelay.mesh.control.v1.OwnershipMode
 	0,  // 1: omnirelay.mesh.control.v1.Namespace.status:type_name -> omnirelay.mesh.control.v1.NamespaceStatus
 	12, // 2: omnirelay.mesh.control.v1.Namespace.created_at:type_name -> google.protobuf.Timestamp
 	12, // 3: omnirelay.mesh.control.v1.Namespace.updated_at:type_name -> google.protobuf.Timestamp
-	13, // 4: omnirelay.mesh.control.v1.ListNamespacesRequest.read:type_name -> omnirelay.mesh.control.v1.ReadOptions
-	2,  // 5: omnirelay.mesh.control.v1.ListNamespacesResponse.namespaces:type_name -> omnirelay.mesh.control.v1.Namespace
-	13, // 6: omnirelay.mesh.control.v1.GetNamespaceRequest.read:type_name -> omnirelay.mesh.control.v1.ReadOptions
-	1,  // 7: omnirelay.mesh.control.v1.CreateNamespaceRequest.ownership:type_name -> omnirelay.mesh.control.v1.OwnershipMode
-	14, // 8: omnirelay.mesh.control.v1.CreateNamespaceRequest.mutation:type_name -> omnirelay.mesh.control.v1.Mutation
-	15, // 9: omnirelay.mesh.control.v1.CreateNamespaceResponse.receipt:type_name -> omnirelay.mesh.control.v1.Receipt
-	14, // 10: omnirelay.mesh.control.v1.UpdateNamespaceRequest.mutation:type_name -> omnirelay.mesh.control.v1.Mutation
-	15, // 11: omnirelay.mesh.control.v1.UpdateNamespaceResponse.receipt:type_name -> omnirelay.mesh.control.v1.Receipt
-	14, // 12: omnirelay.mesh.control.v1.DeleteNamespaceRequest.mutation:type_name -> omnirelay.mesh.control.v1.Mutation
-	15, // 13: omnirelay.mesh.control.v1.DeleteNamespaceResponse.receipt:type_name -> omnirelay.mesh.control.v1.Receipt
-	3,  // 14: omnirelay.mesh.control.v1.NamespaceControlService.ListNamespaces:input_type -> omnirelay.mesh.control.v1.ListNamespacesRequest
-	5,  // 15: omnirelay.mesh.control.v1.NamespaceControlService.GetNamespace:input_type -> omnirelay.mesh.control.v1.GetNamespaceRequest
-	6,  // 16: omnirelay.mesh.control.v1.NamespaceControlService.CreateNamespace:input_type -> omnirelay.mesh.control.v1.CreateNamespaceRequest
-	8,  // 17: omnirelay.mesh.control.v1.NamespaceControlService.UpdateNamespace:input_type -> omnirelay.mesh.control.v1.UpdateNamespaceRequest
-	10, // 18: omnirelay.mesh.control.v1.NamespaceControlService.DeleteNamespace:input_type -> omnirelay.mesh.control.v1.DeleteNamespaceRequest
-	4,  // 19: omnirelay.mesh.control.v1.NamespaceControlService.ListNamespaces:output_type -> omnirelay.mesh.control.v1.ListNamespacesResponse
-	2,  // 20: omnirelay.mesh.control.v1.NamespaceControlService.GetNamespace:output_type -> omnirelay.mesh.control.v1.Namespace
-	7,  // 21: omnirelay.mesh.control.v1.NamespaceControlService.CreateNamespace:output_type -> omnirelay.mesh.control.v1.CreateNamespaceResponse
-	9,  // 22: omnirelay.mesh.control.v1.NamespaceControlService.UpdateNamespace:output_type -> omnirelay.mesh.control.v1.UpdateNamespaceResponse
-	11, // 23: omnirelay.mesh.control.v1.NamespaceControlService.DeleteNamespace:output_type -> omnirelay.mesh.control.v1.DeleteNamespaceResponse
-	19, // [19:24] is the sub-list for method output_type
-	14, // [14:19] is the sub-list for method input_type
-	14, // [14:14] is the sub-list for extension type_name
-	14, // [14:14] is the sub-list for extension extendee
-	0,  // [0:14] is the sub-list for field type_name
+	13, // 4: omnirelay.mesh.control.v1.Namespace.rules:type_name -> omnirelay.mesh.control.v1.PlacementRules
+	14, // 5: omnirelay.mesh.control.v1.ListNamespacesRequest.read:type_name -> omnirelay.mesh.control.v1.ReadOptions
+	2,  // 6: omnirelay.mesh.control.v1.ListNamespacesResponse.namespaces:type_name -> omnirelay.mesh.control.v1.Namespace
+	14, // 7: omnirelay.mesh.control.v1.GetNamespaceRequest.read:type_name -> omnirelay.mesh.control.v1.ReadOptions
+	1,  // 8: omnirelay.mesh.control.v1.CreateNamespaceRequest.ownership:type_name -> omnirelay.mesh.control.v1.OwnershipMode
+	15, // 9: omnirelay.mesh.control.v1.CreateNamespaceRequest.mutation:type_name -> omnirelay.mesh.control.v1.Mutation
+	13, // 10: omnirelay.mesh.control.v1.CreateNamespaceRequest.rules:type_name -> omnirelay.mesh.control.v1.PlacementRules
+	16, // 11: omnirelay.mesh.control.v1.CreateNamespaceResponse.receipt:type_name -> omnirelay.mesh.control.v1.Receipt
+	15, // 12: omnirelay.mesh.control.v1.UpdateNamespaceRequest.mutation:type_name -> omnirelay.mesh.control.v1.Mutation
+	13, // 13: omnirelay.mesh.control.v1.UpdateNamespaceRequest.rules:type_name -> omnirelay.mesh.control.v1.PlacementRules
+	16, // 14: omnirelay.mesh.control.v1.UpdateNamespaceResponse.receipt:type_name -> omnirelay.mesh.control.v1.Receipt
+	15, // 15: omnirelay.mesh.control.v1.DeleteNamespaceRequest.mutation:type_name -> omnirelay.mesh.control.v1.Mutation
+	16, // 16: omnirelay.mesh.control.v1.DeleteNamespaceResponse.receipt:type_name -> omnirelay.mesh.control.v1.Receipt
+	3,  // 17: omnirelay.mesh.control.v1.NamespaceControlService.ListNamespaces:input_type -> omnirelay.mesh.control.v1.ListNamespacesRequest
+	5,  // 18: omnirelay.mesh.control.v1.NamespaceControlService.GetNamespace:input_type -> omnirelay.mesh.control.v1.GetNamespaceRequest
+	6,  // 19: omnirelay.mesh.control.v1.NamespaceControlService.CreateNamespace:input_type -> omnirelay.mesh.control.v1.CreateNamespaceRequest
+	8,  // 20: omnirelay.mesh.control.v1.NamespaceControlService.UpdateNamespace:input_type -> omnirelay.mesh.control.v1.UpdateNamespaceRequest
+	10, // 21: omnirelay.mesh.control.v1.NamespaceControlService.DeleteNamespace:input_type -> omnirelay.mesh.control.v1.DeleteNamespaceRequest
+	4,  // 22: omnirelay.mesh.control.v1.NamespaceControlService.ListNamespaces:output_type -> omnirelay.mesh.control.v1.ListNamespacesResponse
+	2,  // 23: omnirelay.mesh.control.v1.NamespaceControlService.GetNamespace:output_type -> omnirelay.mesh.control.v1.Namespace
+	7,  // 24: omnirelay.mesh.control.v1.NamespaceControlService.CreateNamespace:output_type -> omnirelay.mesh.control.v1.CreateNamespaceResponse
+	9,  // 25: omnirelay.mesh.control.v1.NamespaceControlService.UpdateNamespace:output_type -> omnirelay.mesh.control.v1.UpdateNamespaceResponse
+	11, // 26: omnirelay.mesh.control.v1.NamespaceControlService.DeleteNamespace:output_type -> omnirelay.mesh.control.v1.DeleteNamespaceResponse
+	22, // [22:27] is the sub-list for method output_type
+	17, // [17:22] is the sub-list for method input_type
+	17, // [17:17] is the sub-list for extension type_name
+	17, // [17:17] is the sub-list for extension extendee
+	0,  // [0:17] is the sub-list for field type_name
 }
 
 func init() { file_api_v1_namespace_proto_init() }
@@ -1000,6 +1099,7 @@ func file_api_v1_namespace_proto_init() {
 	}
 	file_api_v1_common_proto_init()
 	file_api_v1_options_proto_init()
+	file_api_v1_placement_proto_init()
 	file_api_v1_namespace_proto_msgTypes[6].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{

@@ -177,6 +177,8 @@ type ShardRecord struct {
 	MoveForced bool `protobuf:"varint,118,opt,name=move_forced,json=moveForced,proto3" json:"move_forced,omitempty"`
 	// Since when the shard is quarantined: unowned until an operator releases it.
 	QuarantinedAt *timestamppb.Timestamp `protobuf:"bytes,108,opt,name=quarantined_at,json=quarantinedAt,proto3" json:"quarantined_at,omitempty"`
+	// Nodes that read the shard beside its owner, ascending.
+	ReaderNodeIds []string `protobuf:"bytes,109,rep,name=reader_node_ids,json=readerNodeIds,proto3" json:"reader_node_ids,omitempty"`
 	// Owners that died in a row before it was quarantined.
 	Deaths        uint32 `protobuf:"varint,113,opt,name=deaths,proto3" json:"deaths,omitempty"`
 	unknownFields protoimpl.UnknownFields
@@ -384,6 +386,13 @@ func (x *ShardRecord) GetMoveForced() bool {
 func (x *ShardRecord) GetQuarantinedAt() *timestamppb.Timestamp {
 	if x != nil {
 		return x.QuarantinedAt
+	}
+	return nil
+}
+
+func (x *ShardRecord) GetReaderNodeIds() []string {
+	if x != nil {
+		return x.ReaderNodeIds
 	}
 	return nil
 }
@@ -651,7 +660,7 @@ type ShardWatchRequest struct {
 	// Resume after this position without a snapshot; 0 starts with one.
 	ResumeToken int64 `protobuf:"varint,5,opt,name=resume_token,json=resumeToken,proto3" json:"resume_token,omitempty"`
 	Bookmarks   bool  `protobuf:"varint,100,opt,name=bookmarks,proto3" json:"bookmarks,omitempty"`
-	// Only rows that concern this node: it owns the shard, or a move goes to it.
+	// Shards whose owner, move target or reader is this node.
 	InvolvesNodeId string `protobuf:"bytes,101,opt,name=involves_node_id,json=involvesNodeId,proto3" json:"involves_node_id,omitempty"`
 	unknownFields  protoimpl.UnknownFields
 	sizeCache      protoimpl.SizeCache
@@ -965,6 +974,7 @@ type ShardSimulationNode struct {
 	Weight        float64                `protobuf:"fixed64,2,opt,name=weight,proto3" json:"weight,omitempty"`
 	Region        string                 `protobuf:"bytes,3,opt,name=region,proto3" json:"region,omitempty"`
 	Zone          string                 `protobuf:"bytes,4,opt,name=zone,proto3" json:"zone,omitempty"`
+	Labels        map[string]string      `protobuf:"bytes,101,rep,name=labels,proto3" json:"labels,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1027,13 +1037,27 @@ func (x *ShardSimulationNode) GetZone() string {
 	return ""
 }
 
+func (x *ShardSimulationNode) GetLabels() map[string]string {
+	if x != nil {
+		return x.Labels
+	}
+	return nil
+}
+
 type ShardSimulationRequest struct {
 	state      protoimpl.MessageState `protogen:"open.v1"`
 	Namespace  string                 `protobuf:"bytes,1,opt,name=namespace,proto3" json:"namespace,omitempty"`
 	StrategyId string                 `protobuf:"bytes,2,opt,name=strategy_id,json=strategyId,proto3" json:"strategy_id,omitempty"`
-	// Empty means the nodes that are eligible now.
-	Nodes         []*ShardSimulationNode `protobuf:"bytes,3,rep,name=nodes,proto3" json:"nodes,omitempty"`
-	Read          *ReadOptions           `protobuf:"bytes,100,opt,name=read,proto3" json:"read,omitempty"`
+	// Empty means the nodes that are eligible at the position read.
+	Nodes []*ShardSimulationNode `protobuf:"bytes,3,rep,name=nodes,proto3" json:"nodes,omitempty"`
+	Read  *ReadOptions           `protobuf:"bytes,100,opt,name=read,proto3" json:"read,omitempty"`
+	// Nodes, of those, that are lost.
+	Lose []string `protobuf:"bytes,101,rep,name=lose,proto3" json:"lose,omitempty"`
+	// Weights that nodes have instead of their own.
+	Weights map[string]float64 `protobuf:"bytes,102,rep,name=weights,proto3" json:"weights,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"fixed64,2,opt,name=value"`
+	// Instead of the namespace's.
+	Rules         *PlacementRules `protobuf:"bytes,103,opt,name=rules,proto3" json:"rules,omitempty"`
+	LoadBound     *float64        `protobuf:"fixed64,104,opt,name=load_bound,json=loadBound,proto3,oneof" json:"load_bound,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1094,6 +1118,34 @@ func (x *ShardSimulationRequest) GetRead() *ReadOptions {
 		return x.Read
 	}
 	return nil
+}
+
+func (x *ShardSimulationRequest) GetLose() []string {
+	if x != nil {
+		return x.Lose
+	}
+	return nil
+}
+
+func (x *ShardSimulationRequest) GetWeights() map[string]float64 {
+	if x != nil {
+		return x.Weights
+	}
+	return nil
+}
+
+func (x *ShardSimulationRequest) GetRules() *PlacementRules {
+	if x != nil {
+		return x.Rules
+	}
+	return nil
+}
+
+func (x *ShardSimulationRequest) GetLoadBound() float64 {
+	if x != nil && x.LoadBound != nil {
+		return *x.LoadBound
+	}
+	return 0
 }
 
 type ShardSimulationAssignment struct {
@@ -1259,6 +1311,7 @@ type ShardSimulationResponse struct {
 	Changes       []*ShardSimulationChange `protobuf:"bytes,5,rep,name=changes,proto3" json:"changes,omitempty"`
 	Certificate   *PlacementCertificate    `protobuf:"bytes,100,opt,name=certificate,proto3" json:"certificate,omitempty"`
 	Position      int64                    `protobuf:"varint,101,opt,name=position,proto3" json:"position,omitempty"`
+	Unplaceable   []*UnplaceableShards     `protobuf:"bytes,102,rep,name=unplaceable,proto3" json:"unplaceable,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1342,6 +1395,13 @@ func (x *ShardSimulationResponse) GetPosition() int64 {
 	return 0
 }
 
+func (x *ShardSimulationResponse) GetUnplaceable() []*UnplaceableShards {
+	if x != nil {
+		return x.Unplaceable
+	}
+	return nil
+}
+
 // PlacementCertificate proves how good a placement is.
 type PlacementCertificate struct {
 	state      protoimpl.MessageState `protogen:"open.v1"`
@@ -1354,8 +1414,12 @@ type PlacementCertificate struct {
 	// No placement that reaches lower_bound_max moves fewer.
 	LowerBoundMoves int64   `protobuf:"varint,7,opt,name=lower_bound_moves,json=lowerBoundMoves,proto3" json:"lower_bound_moves,omitempty"`
 	LowerBoundMax   float64 `protobuf:"fixed64,8,opt,name=lower_bound_max,json=lowerBoundMax,proto3" json:"lower_bound_max,omitempty"`
-	unknownFields   protoimpl.UnknownFields
-	sizeCache       protoimpl.SizeCache
+	// Which rules keep the load from being lower, or shards from being placed;
+	// empty where the fleet alone decides.
+	Binding       string `protobuf:"bytes,9,opt,name=binding,proto3" json:"binding,omitempty"`
+	Unplaceable   int64  `protobuf:"varint,10,opt,name=unplaceable,proto3" json:"unplaceable,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *PlacementCertificate) Reset() {
@@ -1440,6 +1504,20 @@ func (x *PlacementCertificate) GetLowerBoundMoves() int64 {
 func (x *PlacementCertificate) GetLowerBoundMax() float64 {
 	if x != nil {
 		return x.LowerBoundMax
+	}
+	return 0
+}
+
+func (x *PlacementCertificate) GetBinding() string {
+	if x != nil {
+		return x.Binding
+	}
+	return ""
+}
+
+func (x *PlacementCertificate) GetUnplaceable() int64 {
+	if x != nil {
+		return x.Unplaceable
 	}
 	return 0
 }
@@ -2607,7 +2685,7 @@ var File_api_v1_shard_proto protoreflect.FileDescriptor
 
 const file_api_v1_shard_proto_rawDesc = "" +
 	"\n" +
-	"\x12api/v1/shard.proto\x12\x19omnirelay.mesh.control.v1\x1a\x13api/v1/common.proto\x1a\x16api/v1/namespace.proto\x1a\x14api/v1/options.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xc5\b\n" +
+	"\x12api/v1/shard.proto\x12\x19omnirelay.mesh.control.v1\x1a\x13api/v1/common.proto\x1a\x16api/v1/namespace.proto\x1a\x14api/v1/options.proto\x1a\x16api/v1/placement.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xed\b\n" +
 	"\vShardRecord\x12\x1c\n" +
 	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x19\n" +
 	"\bshard_id\x18\x02 \x01(\tR\ashardId\x12\x1f\n" +
@@ -2642,7 +2720,8 @@ const file_api_v1_shard_proto_rawDesc = "" +
 	"\x10ownership_ttl_ms\x18p \x01(\x03R\x0eownershipTtlMs\x12\x1f\n" +
 	"\vmove_forced\x18v \x01(\bR\n" +
 	"moveForced\x12A\n" +
-	"\x0equarantined_at\x18l \x01(\v2\x1a.google.protobuf.TimestampR\rquarantinedAt\x12\x16\n" +
+	"\x0equarantined_at\x18l \x01(\v2\x1a.google.protobuf.TimestampR\rquarantinedAt\x12&\n" +
+	"\x0freader_node_ids\x18m \x03(\tR\rreaderNodeIds\x12\x16\n" +
 	"\x06deaths\x18q \x01(\rR\x06deaths\"\xdc\x01\n" +
 	"\fShardHistory\x12\x14\n" +
 	"\x05actor\x18\x01 \x01(\tR\x05actor\x12\x16\n" +
@@ -2690,18 +2769,31 @@ const file_api_v1_shard_proto_rawDesc = "" +
 	"\x0eevent_position\x18d \x01(\x03R\reventPosition\"\x80\x01\n" +
 	"\x11ShardDiffResponse\x12F\n" +
 	"\x05diffs\x18\x01 \x03(\v20.omnirelay.mesh.control.v1.ShardDiffNotificationR\x05diffs\x12#\n" +
-	"\rlast_position\x18\x02 \x01(\x03R\flastPosition\"r\n" +
+	"\rlast_position\x18\x02 \x01(\x03R\flastPosition\"\x81\x02\n" +
 	"\x13ShardSimulationNode\x12\x17\n" +
 	"\anode_id\x18\x01 \x01(\tR\x06nodeId\x12\x16\n" +
 	"\x06weight\x18\x02 \x01(\x01R\x06weight\x12\x16\n" +
 	"\x06region\x18\x03 \x01(\tR\x06region\x12\x12\n" +
-	"\x04zone\x18\x04 \x01(\tR\x04zone\"\xd9\x01\n" +
+	"\x04zone\x18\x04 \x01(\tR\x04zone\x12R\n" +
+	"\x06labels\x18e \x03(\v2:.omnirelay.mesh.control.v1.ShardSimulationNode.LabelsEntryR\x06labels\x1a9\n" +
+	"\vLabelsEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xf7\x03\n" +
 	"\x16ShardSimulationRequest\x12\x1c\n" +
 	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x1f\n" +
 	"\vstrategy_id\x18\x02 \x01(\tR\n" +
 	"strategyId\x12D\n" +
 	"\x05nodes\x18\x03 \x03(\v2..omnirelay.mesh.control.v1.ShardSimulationNodeR\x05nodes\x12:\n" +
-	"\x04read\x18d \x01(\v2&.omnirelay.mesh.control.v1.ReadOptionsR\x04read\"\xb9\x01\n" +
+	"\x04read\x18d \x01(\v2&.omnirelay.mesh.control.v1.ReadOptionsR\x04read\x12\x12\n" +
+	"\x04lose\x18e \x03(\tR\x04lose\x12X\n" +
+	"\aweights\x18f \x03(\v2>.omnirelay.mesh.control.v1.ShardSimulationRequest.WeightsEntryR\aweights\x12?\n" +
+	"\x05rules\x18g \x01(\v2).omnirelay.mesh.control.v1.PlacementRulesR\x05rules\x12\"\n" +
+	"\n" +
+	"load_bound\x18h \x01(\x01H\x00R\tloadBound\x88\x01\x01\x1a:\n" +
+	"\fWeightsEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\x01R\x05value:\x028\x01B\r\n" +
+	"\v_load_bound\"\xb9\x01\n" +
 	"\x19ShardSimulationAssignment\x12\x1c\n" +
 	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x19\n" +
 	"\bshard_id\x18\x02 \x01(\tR\ashardId\x12\"\n" +
@@ -2713,7 +2805,7 @@ const file_api_v1_shard_proto_rawDesc = "" +
 	"\bshard_id\x18\x02 \x01(\tR\ashardId\x12#\n" +
 	"\rcurrent_owner\x18\x03 \x01(\tR\fcurrentOwner\x12%\n" +
 	"\x0eproposed_owner\x18\x04 \x01(\tR\rproposedOwner\x12#\n" +
-	"\rchanges_owner\x18\x05 \x01(\bR\fchangesOwner\"\xaa\x03\n" +
+	"\rchanges_owner\x18\x05 \x01(\bR\fchangesOwner\"\xfa\x03\n" +
 	"\x17ShardSimulationResponse\x12\x1c\n" +
 	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x1f\n" +
 	"\vstrategy_id\x18\x02 \x01(\tR\n" +
@@ -2722,7 +2814,8 @@ const file_api_v1_shard_proto_rawDesc = "" +
 	"\vassignments\x18\x04 \x03(\v24.omnirelay.mesh.control.v1.ShardSimulationAssignmentR\vassignments\x12J\n" +
 	"\achanges\x18\x05 \x03(\v20.omnirelay.mesh.control.v1.ShardSimulationChangeR\achanges\x12Q\n" +
 	"\vcertificate\x18d \x01(\v2/.omnirelay.mesh.control.v1.PlacementCertificateR\vcertificate\x12\x1a\n" +
-	"\bposition\x18e \x01(\x03R\bposition\"\x94\x02\n" +
+	"\bposition\x18e \x01(\x03R\bposition\x12N\n" +
+	"\vunplaceable\x18f \x03(\v2,.omnirelay.mesh.control.v1.UnplaceableShardsR\vunplaceable\"\xd0\x02\n" +
 	"\x14PlacementCertificate\x12\x1d\n" +
 	"\n" +
 	"max_before\x18\x01 \x01(\x01R\tmaxBefore\x12\x1f\n" +
@@ -2734,7 +2827,10 @@ const file_api_v1_shard_proto_rawDesc = "" +
 	"\x05moved\x18\x05 \x01(\x03R\x05moved\x12\x16\n" +
 	"\x06placed\x18\x06 \x01(\x03R\x06placed\x12*\n" +
 	"\x11lower_bound_moves\x18\a \x01(\x03R\x0flowerBoundMoves\x12&\n" +
-	"\x0flower_bound_max\x18\b \x01(\x01R\rlowerBoundMax\"\x86\x01\n" +
+	"\x0flower_bound_max\x18\b \x01(\x01R\rlowerBoundMax\x12\x18\n" +
+	"\abinding\x18\t \x01(\tR\abinding\x12 \n" +
+	"\vunplaceable\x18\n" +
+	" \x01(\x03R\vunplaceable\"\x86\x01\n" +
 	"\x0fGetShardRequest\x12\x1c\n" +
 	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x19\n" +
 	"\bshard_id\x18\x02 \x01(\tR\ashardId\x12:\n" +
@@ -2856,7 +2952,7 @@ func file_api_v1_shard_proto_rawDescGZIP() []byte {
 }
 
 var file_api_v1_shard_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_api_v1_shard_proto_msgTypes = make([]protoimpl.MessageInfo, 34)
+var file_api_v1_shard_proto_msgTypes = make([]protoimpl.MessageInfo, 36)
 var file_api_v1_shard_proto_goTypes = []any{
 	(ShardStatus)(0),                    // 0: omnirelay.mesh.control.v1.ShardStatus
 	(MovePhase)(0),                      // 1: omnirelay.mesh.control.v1.MovePhase
@@ -2894,23 +2990,27 @@ var file_api_v1_shard_proto_goTypes = []any{
 	(*GetQuarantinePolicyRequest)(nil),  // 33: omnirelay.mesh.control.v1.GetQuarantinePolicyRequest
 	(*SetQuarantinePolicyRequest)(nil),  // 34: omnirelay.mesh.control.v1.SetQuarantinePolicyRequest
 	(*SetQuarantinePolicyResponse)(nil), // 35: omnirelay.mesh.control.v1.SetQuarantinePolicyResponse
-	(*timestamppb.Timestamp)(nil),       // 36: google.protobuf.Timestamp
-	(OwnershipMode)(0),                  // 37: omnirelay.mesh.control.v1.OwnershipMode
-	(*ReadOptions)(nil),                 // 38: omnirelay.mesh.control.v1.ReadOptions
-	(*Mutation)(nil),                    // 39: omnirelay.mesh.control.v1.Mutation
-	(*Receipt)(nil),                     // 40: omnirelay.mesh.control.v1.Receipt
+	nil,                                 // 36: omnirelay.mesh.control.v1.ShardSimulationNode.LabelsEntry
+	nil,                                 // 37: omnirelay.mesh.control.v1.ShardSimulationRequest.WeightsEntry
+	(*timestamppb.Timestamp)(nil),       // 38: google.protobuf.Timestamp
+	(OwnershipMode)(0),                  // 39: omnirelay.mesh.control.v1.OwnershipMode
+	(*ReadOptions)(nil),                 // 40: omnirelay.mesh.control.v1.ReadOptions
+	(*PlacementRules)(nil),              // 41: omnirelay.mesh.control.v1.PlacementRules
+	(*UnplaceableShards)(nil),           // 42: omnirelay.mesh.control.v1.UnplaceableShards
+	(*Mutation)(nil),                    // 43: omnirelay.mesh.control.v1.Mutation
+	(*Receipt)(nil),                     // 44: omnirelay.mesh.control.v1.Receipt
 }
 var file_api_v1_shard_proto_depIdxs = []int32{
 	0,  // 0: omnirelay.mesh.control.v1.ShardRecord.status:type_name -> omnirelay.mesh.control.v1.ShardStatus
-	36, // 1: omnirelay.mesh.control.v1.ShardRecord.updated_at:type_name -> google.protobuf.Timestamp
-	36, // 2: omnirelay.mesh.control.v1.ShardRecord.move_deadline:type_name -> google.protobuf.Timestamp
-	36, // 3: omnirelay.mesh.control.v1.ShardRecord.held_until:type_name -> google.protobuf.Timestamp
+	38, // 1: omnirelay.mesh.control.v1.ShardRecord.updated_at:type_name -> google.protobuf.Timestamp
+	38, // 2: omnirelay.mesh.control.v1.ShardRecord.move_deadline:type_name -> google.protobuf.Timestamp
+	38, // 3: omnirelay.mesh.control.v1.ShardRecord.held_until:type_name -> google.protobuf.Timestamp
 	1,  // 4: omnirelay.mesh.control.v1.ShardRecord.move_phase:type_name -> omnirelay.mesh.control.v1.MovePhase
-	37, // 5: omnirelay.mesh.control.v1.ShardRecord.ownership:type_name -> omnirelay.mesh.control.v1.OwnershipMode
-	36, // 6: omnirelay.mesh.control.v1.ShardRecord.quarantined_at:type_name -> google.protobuf.Timestamp
-	36, // 7: omnirelay.mesh.control.v1.ShardHistory.time:type_name -> google.protobuf.Timestamp
+	39, // 5: omnirelay.mesh.control.v1.ShardRecord.ownership:type_name -> omnirelay.mesh.control.v1.OwnershipMode
+	38, // 6: omnirelay.mesh.control.v1.ShardRecord.quarantined_at:type_name -> google.protobuf.Timestamp
+	38, // 7: omnirelay.mesh.control.v1.ShardHistory.time:type_name -> google.protobuf.Timestamp
 	0,  // 8: omnirelay.mesh.control.v1.ShardListRequest.statuses:type_name -> omnirelay.mesh.control.v1.ShardStatus
-	38, // 9: omnirelay.mesh.control.v1.ShardListRequest.read:type_name -> omnirelay.mesh.control.v1.ReadOptions
+	40, // 9: omnirelay.mesh.control.v1.ShardListRequest.read:type_name -> omnirelay.mesh.control.v1.ReadOptions
 	2,  // 10: omnirelay.mesh.control.v1.ShardListResponse.shards:type_name -> omnirelay.mesh.control.v1.ShardRecord
 	0,  // 11: omnirelay.mesh.control.v1.ShardWatchRequest.statuses:type_name -> omnirelay.mesh.control.v1.ShardStatus
 	0,  // 12: omnirelay.mesh.control.v1.ShardDiffRequest.statuses:type_name -> omnirelay.mesh.control.v1.ShardStatus
@@ -2918,65 +3018,69 @@ var file_api_v1_shard_proto_depIdxs = []int32{
 	2,  // 14: omnirelay.mesh.control.v1.ShardDiffNotification.previous:type_name -> omnirelay.mesh.control.v1.ShardRecord
 	3,  // 15: omnirelay.mesh.control.v1.ShardDiffNotification.history:type_name -> omnirelay.mesh.control.v1.ShardHistory
 	8,  // 16: omnirelay.mesh.control.v1.ShardDiffResponse.diffs:type_name -> omnirelay.mesh.control.v1.ShardDiffNotification
-	10, // 17: omnirelay.mesh.control.v1.ShardSimulationRequest.nodes:type_name -> omnirelay.mesh.control.v1.ShardSimulationNode
-	38, // 18: omnirelay.mesh.control.v1.ShardSimulationRequest.read:type_name -> omnirelay.mesh.control.v1.ReadOptions
-	36, // 19: omnirelay.mesh.control.v1.ShardSimulationResponse.generated_at:type_name -> google.protobuf.Timestamp
-	12, // 20: omnirelay.mesh.control.v1.ShardSimulationResponse.assignments:type_name -> omnirelay.mesh.control.v1.ShardSimulationAssignment
-	13, // 21: omnirelay.mesh.control.v1.ShardSimulationResponse.changes:type_name -> omnirelay.mesh.control.v1.ShardSimulationChange
-	15, // 22: omnirelay.mesh.control.v1.ShardSimulationResponse.certificate:type_name -> omnirelay.mesh.control.v1.PlacementCertificate
-	38, // 23: omnirelay.mesh.control.v1.GetShardRequest.read:type_name -> omnirelay.mesh.control.v1.ReadOptions
-	17, // 24: omnirelay.mesh.control.v1.BatchGetShardsRequest.refs:type_name -> omnirelay.mesh.control.v1.ShardRef
-	2,  // 25: omnirelay.mesh.control.v1.BatchGetShardsResponse.shards:type_name -> omnirelay.mesh.control.v1.ShardRecord
-	38, // 26: omnirelay.mesh.control.v1.ShardHistoryRequest.read:type_name -> omnirelay.mesh.control.v1.ReadOptions
-	8,  // 27: omnirelay.mesh.control.v1.ShardHistoryResponse.items:type_name -> omnirelay.mesh.control.v1.ShardDiffNotification
-	39, // 28: omnirelay.mesh.control.v1.MoveShardsRequest.mutation:type_name -> omnirelay.mesh.control.v1.Mutation
-	40, // 29: omnirelay.mesh.control.v1.MoveShardsResponse.receipt:type_name -> omnirelay.mesh.control.v1.Receipt
-	39, // 30: omnirelay.mesh.control.v1.CancelShardMovesRequest.mutation:type_name -> omnirelay.mesh.control.v1.Mutation
-	40, // 31: omnirelay.mesh.control.v1.CancelShardMovesResponse.receipt:type_name -> omnirelay.mesh.control.v1.Receipt
-	39, // 32: omnirelay.mesh.control.v1.PauseShardsRequest.mutation:type_name -> omnirelay.mesh.control.v1.Mutation
-	40, // 33: omnirelay.mesh.control.v1.PauseShardsResponse.receipt:type_name -> omnirelay.mesh.control.v1.Receipt
-	39, // 34: omnirelay.mesh.control.v1.ResumeShardsRequest.mutation:type_name -> omnirelay.mesh.control.v1.Mutation
-	40, // 35: omnirelay.mesh.control.v1.ResumeShardsResponse.receipt:type_name -> omnirelay.mesh.control.v1.Receipt
-	39, // 36: omnirelay.mesh.control.v1.UnquarantineShardsRequest.mutation:type_name -> omnirelay.mesh.control.v1.Mutation
-	40, // 37: omnirelay.mesh.control.v1.UnquarantineShardsResponse.receipt:type_name -> omnirelay.mesh.control.v1.Receipt
-	38, // 38: omnirelay.mesh.control.v1.GetQuarantinePolicyRequest.read:type_name -> omnirelay.mesh.control.v1.ReadOptions
-	39, // 39: omnirelay.mesh.control.v1.SetQuarantinePolicyRequest.mutation:type_name -> omnirelay.mesh.control.v1.Mutation
-	40, // 40: omnirelay.mesh.control.v1.SetQuarantinePolicyResponse.receipt:type_name -> omnirelay.mesh.control.v1.Receipt
-	4,  // 41: omnirelay.mesh.control.v1.ShardControlService.List:input_type -> omnirelay.mesh.control.v1.ShardListRequest
-	6,  // 42: omnirelay.mesh.control.v1.ShardControlService.Watch:input_type -> omnirelay.mesh.control.v1.ShardWatchRequest
-	7,  // 43: omnirelay.mesh.control.v1.ShardControlService.Diff:input_type -> omnirelay.mesh.control.v1.ShardDiffRequest
-	11, // 44: omnirelay.mesh.control.v1.ShardControlService.Simulate:input_type -> omnirelay.mesh.control.v1.ShardSimulationRequest
-	16, // 45: omnirelay.mesh.control.v1.ShardControlService.Get:input_type -> omnirelay.mesh.control.v1.GetShardRequest
-	18, // 46: omnirelay.mesh.control.v1.ShardControlService.BatchGet:input_type -> omnirelay.mesh.control.v1.BatchGetShardsRequest
-	18, // 47: omnirelay.mesh.control.v1.ShardControlService.Lookup:input_type -> omnirelay.mesh.control.v1.BatchGetShardsRequest
-	20, // 48: omnirelay.mesh.control.v1.ShardControlService.History:input_type -> omnirelay.mesh.control.v1.ShardHistoryRequest
-	22, // 49: omnirelay.mesh.control.v1.ShardControlService.Move:input_type -> omnirelay.mesh.control.v1.MoveShardsRequest
-	24, // 50: omnirelay.mesh.control.v1.ShardControlService.CancelMove:input_type -> omnirelay.mesh.control.v1.CancelShardMovesRequest
-	26, // 51: omnirelay.mesh.control.v1.ShardControlService.Pause:input_type -> omnirelay.mesh.control.v1.PauseShardsRequest
-	28, // 52: omnirelay.mesh.control.v1.ShardControlService.Resume:input_type -> omnirelay.mesh.control.v1.ResumeShardsRequest
-	30, // 53: omnirelay.mesh.control.v1.ShardControlService.Unquarantine:input_type -> omnirelay.mesh.control.v1.UnquarantineShardsRequest
-	33, // 54: omnirelay.mesh.control.v1.ShardControlService.GetQuarantinePolicy:input_type -> omnirelay.mesh.control.v1.GetQuarantinePolicyRequest
-	34, // 55: omnirelay.mesh.control.v1.ShardControlService.SetQuarantinePolicy:input_type -> omnirelay.mesh.control.v1.SetQuarantinePolicyRequest
-	5,  // 56: omnirelay.mesh.control.v1.ShardControlService.List:output_type -> omnirelay.mesh.control.v1.ShardListResponse
-	8,  // 57: omnirelay.mesh.control.v1.ShardControlService.Watch:output_type -> omnirelay.mesh.control.v1.ShardDiffNotification
-	9,  // 58: omnirelay.mesh.control.v1.ShardControlService.Diff:output_type -> omnirelay.mesh.control.v1.ShardDiffResponse
-	14, // 59: omnirelay.mesh.control.v1.ShardControlService.Simulate:output_type -> omnirelay.mesh.control.v1.ShardSimulationResponse
-	2,  // 60: omnirelay.mesh.control.v1.ShardControlService.Get:output_type -> omnirelay.mesh.control.v1.ShardRecord
-	19, // 61: omnirelay.mesh.control.v1.ShardControlService.BatchGet:output_type -> omnirelay.mesh.control.v1.BatchGetShardsResponse
-	19, // 62: omnirelay.mesh.control.v1.ShardControlService.Lookup:output_type -> omnirelay.mesh.control.v1.BatchGetShardsResponse
-	21, // 63: omnirelay.mesh.control.v1.ShardControlService.History:output_type -> omnirelay.mesh.control.v1.ShardHistoryResponse
-	23, // 64: omnirelay.mesh.control.v1.ShardControlService.Move:output_type -> omnirelay.mesh.control.v1.MoveShardsResponse
-	25, // 65: omnirelay.mesh.control.v1.ShardControlService.CancelMove:output_type -> omnirelay.mesh.control.v1.CancelShardMovesResponse
-	27, // 66: omnirelay.mesh.control.v1.ShardControlService.Pause:output_type -> omnirelay.mesh.control.v1.PauseShardsResponse
-	29, // 67: omnirelay.mesh.control.v1.ShardControlService.Resume:output_type -> omnirelay.mesh.control.v1.ResumeShardsResponse
-	31, // 68: omnirelay.mesh.control.v1.ShardControlService.Unquarantine:output_type -> omnirelay.mesh.control.v1.UnquarantineShardsResponse
-	32, // 69: omnirelay.mesh.control.v1.ShardControlService.GetQuarantinePolicy:output_type -> omnirelay.mesh.control.v1.QuarantinePolicy
-	35, // 70: omnirelay.mesh.control.v1.ShardControlService.SetQuarantinePolicy:output_type -> omnirelay.mesh.control.v1.SetQuarantinePolicyResponse
-	56, // [56:71] is the sub-list for method output_type
-	41, // [41:56] is the sub-list for method input_type
-	41, // [41:41] is the sub-list for extension type_name
-	41, // [41:41] is the sub-list for extension extendee
-	0,  // [0:41] is the sub-list for field type_name
+	36, // 17: omnirelay.mesh.control.v1.ShardSimulationNode.labels:type_name -> omnirelay.mesh.control.v1.ShardSimulationNode.LabelsEntry
+	10, // 18: omnirelay.mesh.control.v1.ShardSimulationRequest.nodes:type_name -> omnirelay.mesh.control.v1.ShardSimulationNode
+	40, // 19: omnirelay.mesh.control.v1.ShardSimulationRequest.read:type_name -> omnirelay.mesh.control.v1.ReadOptions
+	37, // 20: omnirelay.mesh.control.v1.ShardSimulationRequest.weights:type_name -> omnirelay.mesh.control.v1.ShardSimulationRequest.WeightsEntry
+	41, // 21: omnirelay.mesh.control.v1.ShardSimulationRequest.rules:type_name -> omnirelay.mesh.control.v1.PlacementRules
+	38, // 22: omnirelay.mesh.control.v1.ShardSimulationResponse.generated_at:type_name -> google.protobuf.Timestamp
+	12, // 23: omnirelay.mesh.control.v1.ShardSimulationResponse.assignments:type_name -> omnirelay.mesh.control.v1.ShardSimulationAssignment
+	13, // 24: omnirelay.mesh.control.v1.ShardSimulationResponse.changes:type_name -> omnirelay.mesh.control.v1.ShardSimulationChange
+	15, // 25: omnirelay.mesh.control.v1.ShardSimulationResponse.certificate:type_name -> omnirelay.mesh.control.v1.PlacementCertificate
+	42, // 26: omnirelay.mesh.control.v1.ShardSimulationResponse.unplaceable:type_name -> omnirelay.mesh.control.v1.UnplaceableShards
+	40, // 27: omnirelay.mesh.control.v1.GetShardRequest.read:type_name -> omnirelay.mesh.control.v1.ReadOptions
+	17, // 28: omnirelay.mesh.control.v1.BatchGetShardsRequest.refs:type_name -> omnirelay.mesh.control.v1.ShardRef
+	2,  // 29: omnirelay.mesh.control.v1.BatchGetShardsResponse.shards:type_name -> omnirelay.mesh.control.v1.ShardRecord
+	40, // 30: omnirelay.mesh.control.v1.ShardHistoryRequest.read:type_name -> omnirelay.mesh.control.v1.ReadOptions
+	8,  // 31: omnirelay.mesh.control.v1.ShardHistoryResponse.items:type_name -> omnirelay.mesh.control.v1.ShardDiffNotification
+	43, // 32: omnirelay.mesh.control.v1.MoveShardsRequest.mutation:type_name -> omnirelay.mesh.control.v1.Mutation
+	44, // 33: omnirelay.mesh.control.v1.MoveShardsResponse.receipt:type_name -> omnirelay.mesh.control.v1.Receipt
+	43, // 34: omnirelay.mesh.control.v1.CancelShardMovesRequest.mutation:type_name -> omnirelay.mesh.control.v1.Mutation
+	44, // 35: omnirelay.mesh.control.v1.CancelShardMovesResponse.receipt:type_name -> omnirelay.mesh.control.v1.Receipt
+	43, // 36: omnirelay.mesh.control.v1.PauseShardsRequest.mutation:type_name -> omnirelay.mesh.control.v1.Mutation
+	44, // 37: omnirelay.mesh.control.v1.PauseShardsResponse.receipt:type_name -> omnirelay.mesh.control.v1.Receipt
+	43, // 38: omnirelay.mesh.control.v1.ResumeShardsRequest.mutation:type_name -> omnirelay.mesh.control.v1.Mutation
+	44, // 39: omnirelay.mesh.control.v1.ResumeShardsResponse.receipt:type_name -> omnirelay.mesh.control.v1.Receipt
+	43, // 40: omnirelay.mesh.control.v1.UnquarantineShardsRequest.mutation:type_name -> omnirelay.mesh.control.v1.Mutation
+	44, // 41: omnirelay.mesh.control.v1.UnquarantineShardsResponse.receipt:type_name -> omnirelay.mesh.control.v1.Receipt
+	40, // 42: omnirelay.mesh.control.v1.GetQuarantinePolicyRequest.read:type_name -> omnirelay.mesh.control.v1.ReadOptions
+	43, // 43: omnirelay.mesh.control.v1.SetQuarantinePolicyRequest.mutation:type_name -> omnirelay.mesh.control.v1.Mutation
+	44, // 44: omnirelay.mesh.control.v1.SetQuarantinePolicyResponse.receipt:type_name -> omnirelay.mesh.control.v1.Receipt
+	4,  // 45: omnirelay.mesh.control.v1.ShardControlService.List:input_type -> omnirelay.mesh.control.v1.ShardListRequest
+	6,  // 46: omnirelay.mesh.control.v1.ShardControlService.Watch:input_type -> omnirelay.mesh.control.v1.ShardWatchRequest
+	7,  // 47: omnirelay.mesh.control.v1.ShardControlService.Diff:input_type -> omnirelay.mesh.control.v1.ShardDiffRequest
+	11, // 48: omnirelay.mesh.control.v1.ShardControlService.Simulate:input_type -> omnirelay.mesh.control.v1.ShardSimulationRequest
+	16, // 49: omnirelay.mesh.control.v1.ShardControlService.Get:input_type -> omnirelay.mesh.control.v1.GetShardRequest
+	18, // 50: omnirelay.mesh.control.v1.ShardControlService.BatchGet:input_type -> omnirelay.mesh.control.v1.BatchGetShardsRequest
+	18, // 51: omnirelay.mesh.control.v1.ShardControlService.Lookup:input_type -> omnirelay.mesh.control.v1.BatchGetShardsRequest
+	20, // 52: omnirelay.mesh.control.v1.ShardControlService.History:input_type -> omnirelay.mesh.control.v1.ShardHistoryRequest
+	22, // 53: omnirelay.mesh.control.v1.ShardControlService.Move:input_type -> omnirelay.mesh.control.v1.MoveShardsRequest
+	24, // 54: omnirelay.mesh.control.v1.ShardControlService.CancelMove:input_type -> omnirelay.mesh.control.v1.CancelShardMovesRequest
+	26, // 55: omnirelay.mesh.control.v1.ShardControlService.Pause:input_type -> omnirelay.mesh.control.v1.PauseShardsRequest
+	28, // 56: omnirelay.mesh.control.v1.ShardControlService.Resume:input_type -> omnirelay.mesh.control.v1.ResumeShardsRequest
+	30, // 57: omnirelay.mesh.control.v1.ShardControlService.Unquarantine:input_type -> omnirelay.mesh.control.v1.UnquarantineShardsRequest
+	33, // 58: omnirelay.mesh.control.v1.ShardControlService.GetQuarantinePolicy:input_type -> omnirelay.mesh.control.v1.GetQuarantinePolicyRequest
+	34, // 59: omnirelay.mesh.control.v1.ShardControlService.SetQuarantinePolicy:input_type -> omnirelay.mesh.control.v1.SetQuarantinePolicyRequest
+	5,  // 60: omnirelay.mesh.control.v1.ShardControlService.List:output_type -> omnirelay.mesh.control.v1.ShardListResponse
+	8,  // 61: omnirelay.mesh.control.v1.ShardControlService.Watch:output_type -> omnirelay.mesh.control.v1.ShardDiffNotification
+	9,  // 62: omnirelay.mesh.control.v1.ShardControlService.Diff:output_type -> omnirelay.mesh.control.v1.ShardDiffResponse
+	14, // 63: omnirelay.mesh.control.v1.ShardControlService.Simulate:output_type -> omnirelay.mesh.control.v1.ShardSimulationResponse
+	2,  // 64: omnirelay.mesh.control.v1.ShardControlService.Get:output_type -> omnirelay.mesh.control.v1.ShardRecord
+	19, // 65: omnirelay.mesh.control.v1.ShardControlService.BatchGet:output_type -> omnirelay.mesh.control.v1.BatchGetShardsResponse
+	19, // 66: omnirelay.mesh.control.v1.ShardControlService.Lookup:output_type -> omnirelay.mesh.control.v1.BatchGetShardsResponse
+	21, // 67: omnirelay.mesh.control.v1.ShardControlService.History:output_type -> omnirelay.mesh.control.v1.ShardHistoryResponse
+	23, // 68: omnirelay.mesh.control.v1.ShardControlService.Move:output_type -> omnirelay.mesh.control.v1.MoveShardsResponse
+	25, // 69: omnirelay.mesh.control.v1.ShardControlService.CancelMove:output_type -> omnirelay.mesh.control.v1.CancelShardMovesResponse
+	27, // 70: omnirelay.mesh.control.v1.ShardControlService.Pause:output_type -> omnirelay.mesh.control.v1.PauseShardsResponse
+	29, // 71: omnirelay.mesh.control.v1.ShardControlService.Resume:output_type -> omnirelay.mesh.control.v1.ResumeShardsResponse
+	31, // 72: omnirelay.mesh.control.v1.ShardControlService.Unquarantine:output_type -> omnirelay.mesh.control.v1.UnquarantineShardsResponse
+	32, // 73: omnirelay.mesh.control.v1.ShardControlService.GetQuarantinePolicy:output_type -> omnirelay.mesh.control.v1.QuarantinePolicy
+	35, // 74: omnirelay.mesh.control.v1.ShardControlService.SetQuarantinePolicy:output_type -> omnirelay.mesh.control.v1.SetQuarantinePolicyResponse
+	60, // [60:75] is the sub-list for method output_type
+	45, // [45:60] is the sub-list for method input_type
+	45, // [45:45] is the sub-list for extension type_name
+	45, // [45:45] is the sub-list for extension extendee
+	0,  // [0:45] is the sub-list for field type_name
 }
 
 func init() { file_api_v1_shard_proto_init() }
@@ -2987,6 +3091,8 @@ func file_api_v1_shard_proto_init() {
 	file_api_v1_common_proto_init()
 	file_api_v1_namespace_proto_init()
 	file_api_v1_options_proto_init()
+	file_api_v1_placement_proto_init()
+	file_api_v1_shard_proto_msgTypes[9].OneofWrappers = []any{}
 	file_api_v1_shard_proto_msgTypes[32].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -2994,7 +3100,7 @@ func file_api_v1_shard_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_api_v1_shard_proto_rawDesc), len(file_api_v1_shard_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   34,
+			NumMessages:   36,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -36,14 +36,14 @@ func TestAppend(t *testing.T) {
 		in   proto.Message
 		want string
 	}{
-		{"zero shard", &controlv1.ShardRecord{}, `{"namespace":"","shardId":"","strategyId":"","ownerNodeId":"","leaderId":"","capacityHint":0,"version":0,"checksum":"","changeTicket":"","fenceToken":0,"sessionId":0,"lastOwnerNodeId":"","moveToNodeId":"","moveHoldMs":0,"overlap":false,"ownerSilent":false,"ownershipTtlMs":0,"moveForced":false,"deaths":0}`},
+		{"zero shard", &controlv1.ShardRecord{}, `{"namespace":"","shardId":"","strategyId":"","ownerNodeId":"","leaderId":"","capacityHint":0,"version":0,"checksum":"","changeTicket":"","fenceToken":0,"sessionId":0,"lastOwnerNodeId":"","moveToNodeId":"","moveHoldMs":0,"overlap":false,"ownerSilent":false,"ownershipTtlMs":0,"moveForced":false,"readerNodeIds":[],"deaths":0}`},
 		{
 			"shard",
 			&controlv1.ShardRecord{
 				Namespace: "demo", ShardId: "7", StrategyId: "optimal", OwnerNodeId: "n1", LeaderId: "n1", CapacityHint: 1,
 				Status: controlv1.ShardStatus_SHARD_STATUS_ACTIVE, Version: 3, Checksum: "00ff", UpdatedAt: at("2026-01-02T03:04:05.06Z"), FenceToken: 9007199254740993,
 			},
-			`{"namespace":"demo","shardId":"7","strategyId":"optimal","ownerNodeId":"n1","leaderId":"n1","capacityHint":1,"status":"active","version":3,"checksum":"00ff","updatedAt":"2026-01-02T03:04:05.06Z","changeTicket":"","fenceToken":9007199254740993,"sessionId":0,"lastOwnerNodeId":"","moveToNodeId":"","moveHoldMs":0,"overlap":false,"ownerSilent":false,"ownershipTtlMs":0,"moveForced":false,"deaths":0}`,
+			`{"namespace":"demo","shardId":"7","strategyId":"optimal","ownerNodeId":"n1","leaderId":"n1","capacityHint":1,"status":"active","version":3,"checksum":"00ff","updatedAt":"2026-01-02T03:04:05.06Z","changeTicket":"","fenceToken":9007199254740993,"sessionId":0,"lastOwnerNodeId":"","moveToNodeId":"","moveHoldMs":0,"overlap":false,"ownerSilent":false,"ownershipTtlMs":0,"moveForced":false,"readerNodeIds":[],"deaths":0}`,
 		},
 		{
 			"peer: sorted labels, no last seen",
@@ -86,8 +86,8 @@ func TestUnmarshalRefuses(t *testing.T) {
 		field      string
 		allowed    string
 	}{
-		{"unknown field", `{"shardCuont":1}`, "shardCuont", "namespace, shardCount, strategyId, ownership, eligibleRole, ownershipTtlMs, capacityHint, mutation, overlap"},
-		{"proto name", `{"shard_count":1}`, "shard_count", "namespace, shardCount, strategyId, ownership, eligibleRole, ownershipTtlMs, capacityHint, mutation, overlap"},
+		{"unknown field", `{"shardCuont":1}`, "shardCuont", "namespace, shardCount, strategyId, ownership, eligibleRole, ownershipTtlMs, capacityHint, mutation, overlap, rules, readers, loadBound"},
+		{"proto name", `{"shard_count":1}`, "shard_count", "namespace, shardCount, strategyId, ownership, eligibleRole, ownershipTtlMs, capacityHint, mutation, overlap, rules, readers, loadBound"},
 		{"nested", `{"mutation":{"ifVersion":"3"}}`, "mutation.ifVersion", "a whole number from -9223372036854775808 to 9223372036854775807"},
 		{"fraction", `{"shardCount":1.5}`, "shardCount", "a whole number from -2147483648 to 2147483647"},
 		{"too big", `{"shardCount":2147483648}`, "shardCount", "a whole number from -2147483648 to 2147483647"},
@@ -118,7 +118,7 @@ func TestUnmarshalRefuses(t *testing.T) {
 
 func TestUnmarshalSuggests(t *testing.T) {
 	err := v1json.Unmarshal([]byte(`{"shardCuont":1}`), &controlv1.CreateNamespaceRequest{})
-	want := "field shardCuont: unknown field, did you mean shardCount? (allowed: namespace, shardCount, strategyId, ownership, eligibleRole, ownershipTtlMs, capacityHint, mutation, overlap)"
+	want := "field shardCuont: unknown field, did you mean shardCount? (allowed: namespace, shardCount, strategyId, ownership, eligibleRole, ownershipTtlMs, capacityHint, mutation, overlap, rules, readers, loadBound)"
 	if err == nil || err.Error() != want {
 		t.Errorf("got %v, want %s", err, want)
 	}

@@ -368,7 +368,7 @@ func (d draw) namespace() commands.Command {
 	case 0, 1:
 		name = d.name()
 		// Above and below the size of a page of shards.
-		return shard.Create{Namespace: name, Spec: d.mode(shard.Spec{ShardCount: uint32([]int{1, 5, 140}[d.int(3)])})}
+		return shard.Create{Namespace: name, Spec: d.mode(shard.Spec{ShardCount: uint32([]int{1, 5, 140}[d.int(3)]), Readers: uint32(d.int(4))})}
 	case 2:
 		count := uint32(d.int(160))
 		return shard.Update{Namespace: name, ShardCount: &count}
@@ -412,7 +412,9 @@ func (d draw) target(ids []uint32) shard.Target {
 
 func (d draw) ownership() commands.Command {
 	name := d.existing()
-	switch d.int(12) {
+	switch d.int(14) {
+	case 12, 13:
+		return d.readers(name)
 	case 0, 1, 2, 10:
 		return shard.Assign{Namespace: name, Targets: []shard.Target{d.target(d.shards(name, unowned))}}
 	case 3:
@@ -444,6 +446,23 @@ func (d draw) askRelease(name string) commands.Command {
 		c.Shards = append(c.Shards, p)
 	}
 	c.Session = d.session(c.NodeID)
+	return c
+}
+
+// readers takes a reader from some shards, gives them another, or both.
+func (d draw) readers(name string) commands.Command {
+	c := shard.PlaceReaders{Namespace: name}
+	node := d.live()
+	reads := func(sh *shard.Shard) bool { return sh.Readers.Session(node) != 0 }
+	if ids := d.shards(name, reads); d.int(2) == 0 && len(ids) > 0 {
+		c.Release = []shard.Target{{NodeID: node, Session: d.session(node), Shards: ids}}
+	}
+	to := d.live()
+	if ids := d.shards(name, func(sh *shard.Shard) bool {
+		return sh.Owner != to && !sh.Paused && !sh.Quarantined() && sh.Readers.Session(to) == 0 && sh.Readers.Len() < 2
+	}); len(ids) > 0 {
+		c.Assign = []shard.Target{{NodeID: to, Session: d.session(to), Shards: ids}}
+	}
 	return c
 }
 

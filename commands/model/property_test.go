@@ -60,7 +60,7 @@ func missing(given map[string]int) (names []string) {
 		"membership.JoinServer", "membership.LoseServer", "membership.ReturnServer", "membership.OpenSession", "membership.CloseSession", "membership.Leave", "membership.Cordon",
 		"membership.Uncordon", "membership.Update", "leadership.Campaign", "leadership.Resign", "leadership.Elect",
 		"leadership.GrantControl", "shard.Create", "shard.Update", "shard.Delete", "shard.FinishDelete", "shard.Assign",
-		"shard.Move", "shard.Rebalance", "shard.Release", "shard.FailMoves", "shard.CancelMoves", "shard.Pause", "shard.Resume", "shard.Rebind", "shard.ExpireOwnership",
+		"shard.Move", "shard.Rebalance", "shard.PlaceReaders", "shard.Release", "shard.FailMoves", "shard.CancelMoves", "shard.Pause", "shard.Resume", "shard.Rebind", "shard.ExpireOwnership",
 		"membership.Drain", "membership.CancelDrain", "membership.FinishDrain", "membership.StallDrain", "membership.Maintain",
 		"policy.CreateMaintenance", "policy.EndMaintenance", "policy.DeleteMaintenance",
 		"policy.SetSession", "policy.SetQuarantine", "shard.Unquarantine", "schedule.Create", "schedule.Remove",

@@ -31,7 +31,7 @@ func Commands() []commands.Command {
 		policy.CreateMaintenance{}, policy.DeleteMaintenance{}, policy.EndMaintenance{}, policy.SetQuarantine{}, policy.SetSession{},
 		schedule.Create{}, schedule.Fire{}, schedule.Pause{}, schedule.Remove{}, schedule.Resume{},
 		shard.AskRelease{}, shard.Assign{}, shard.CancelMoves{}, shard.Create{}, shard.Delete{}, shard.ExpireOwnership{}, shard.FailMoves{},
-		shard.FinishDelete{}, shard.Move{}, shard.Pause{}, shard.Rebalance{}, shard.Rebind{}, shard.Release{},
+		shard.FinishDelete{}, shard.Move{}, shard.Pause{}, shard.PlaceReaders{}, shard.Rebalance{}, shard.Rebind{}, shard.Release{},
 		shard.Resume{}, shard.Unquarantine{}, shard.Update{},
 	}
 }

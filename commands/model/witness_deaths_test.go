@@ -81,6 +81,10 @@ func (w *witness) seeDeaths(r events.Recorded) {
 				}
 			}
 		}
+	case *eventsv1.Event_ReadersAssigned:
+		for _, a := range e.ReadersAssigned.Assignments {
+			d.each(e.ReadersAssigned.Namespace, a.Shards, func(key string) { w.must(!d.out[key], r, "%s is quarantined", key) })
+		}
 	case *eventsv1.Event_ShardMoveStarted:
 		for _, m := range e.ShardMoveStarted.Moves {
 			d.each(e.ShardMoveStarted.Namespace, m.Shards, func(key string) { w.must(!d.out[key], r, "%s is quarantined", key) })

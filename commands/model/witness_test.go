@@ -2,6 +2,8 @@ package model_test
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
@@ -60,6 +62,8 @@ type row struct {
 	Paused, Silent bool
 	Cause          eventsv1.ShardCause // of its move
 	Version        uint64
+	// Readers is "node session" lines, ascending.
+	Readers string
 }
 
 // release is who released a shard last, and the end of that decision.
@@ -238,7 +242,10 @@ func (w *witness) seeNamespace(r events.Recorded) {
 	case *eventsv1.Event_NamespaceDeleting:
 		ns := w.namespaces[e.NamespaceDeleting.Namespace]
 		ns.deleting = true
-		ns.each((*row).stay)
+		ns.each(func(sh *row) {
+			sh.stay()
+			sh.Readers = ""
+		})
 	case *eventsv1.Event_NamespaceDeleted:
 		ns := w.namespaces[e.NamespaceDeleted.Namespace]
 		w.must(ns.deleting, r, "is not being deleted")
@@ -255,6 +262,10 @@ func (w *witness) seeNamespace(r events.Recorded) {
 					} else {
 						sh.Silent = true
 					}
+					sh.Version++
+				}
+				if sh := &ns.shards[i]; reads(sh.Readers, e.SessionClosed.NodeId) != "" {
+					sh.Readers = unread(sh.Readers, e.SessionClosed.NodeId)
 					sh.Version++
 				}
 			}
@@ -331,6 +342,17 @@ func (w *witness) seeShards(r events.Recorded) {
 				w.back[key] = release{a.NodeId, r.Decision}
 			})
 		}
+	case *eventsv1.Event_ReadersAssigned:
+		for _, a := range e.ReadersAssigned.Assignments {
+			touch(e.ReadersAssigned.Namespace, a.Shards, func(key string, ns *namespace, sh *row) { w.read(r, a, key, ns, sh) })
+		}
+	case *eventsv1.Event_ReadersReleased:
+		for _, a := range e.ReadersReleased.Releases {
+			touch(e.ReadersReleased.Namespace, a.Shards, func(key string, _ *namespace, sh *row) {
+				w.must(reads(sh.Readers, a.NodeId) == fmt.Sprintf("%s %d\n", a.NodeId, a.Session), r, "%s is not read by %s", key, a.NodeId)
+				sh.Readers = unread(sh.Readers, a.NodeId)
+			})
+		}
 	case *eventsv1.Event_ShardMoveStarted:
 		for _, m := range e.ShardMoveStarted.Moves {
 			touch(e.ShardMoveStarted.Namespace, m.Shards, func(key string, _ *namespace, sh *row) {
@@ -366,6 +388,7 @@ func (w *witness) seeShards(r events.Recorded) {
 		touch(e.ShardsQuarantined.Namespace, e.ShardsQuarantined.Shards, func(key string, _ *namespace, sh *row) {
 			w.must((sh.Owner == "" || sh.Silent) && !sh.Paused, r, "%s is quarantined as %+v", key, *sh)
 			sh.stay()
+			sh.Readers = ""
 		})
 	case *eventsv1.Event_ShardsUnquarantined:
 		touch(e.ShardsUnquarantined.Namespace, e.ShardsUnquarantined.Shards, func(string, *namespace, *row) {})
@@ -388,6 +411,7 @@ func (w *witness) assign(r events.Recorded, a *eventsv1.ShardAssignment, key str
 	w.fences[key] = r.Position
 	sh.stay()
 	sh.Owner, sh.Session, sh.Fence = a.NodeId, events.Position(a.Session), r.Position
+	sh.Readers = unread(sh.Readers, a.NodeId)
 }
 
 // rebind: a silent owner has its shard again, by a session of the same data
@@ -423,6 +447,33 @@ func (w *witness) expire(r events.Recorded, e *eventsv1.OwnershipExpired) {
 	}
 }
 
+// read: a reader is another than the owner, assignable, and not one too many.
+func (w *witness) read(r events.Recorded, a *eventsv1.ShardAssignment, key string, ns *namespace, sh *row) {
+	n := w.node(a.NodeId)
+	w.must(sh.Owner != a.NodeId && reads(sh.Readers, a.NodeId) == "", r, "%s is read or owned by %s", key, a.NodeId)
+	w.must(!sh.Paused && !ns.deleting, r, "%s is paused or being deleted", key)
+	w.must(strings.Count(sh.Readers, "\n") < int(ns.spec.Readers), r, "%s has its readers", key)
+	w.must(n.session != 0 && n.session == events.Position(a.Session) && n.lifecycle == membership.Active && !n.left && n.role == ns.spec.EligibleRole, r,
+		"%s is read by %s, which is %+v (S3)", key, a.NodeId, *n)
+	lines := append(strings.SplitAfter(sh.Readers, "\n"), fmt.Sprintf("%s %d\n", a.NodeId, a.Session))
+	slices.Sort(lines)
+	sh.Readers = strings.Join(lines, "")
+}
+
+// reads is a node's line among readers, "" if there is none; unread the others.
+func reads(readers, node string) string {
+	for line := range strings.Lines(readers) {
+		if strings.HasPrefix(line, node+" ") {
+			return line
+		}
+	}
+	return ""
+}
+
+func unread(readers, node string) string {
+	return strings.Replace(readers, reads(readers, node), "", 1)
+}
+
 // compare wants the model to say what the witness saw, and its counts to be
 // those of a recount.
 func (w *witness) compare(m *model.Model) {
@@ -453,9 +504,10 @@ func (w *witness) compare(m *model.Model) {
 }
 
 func (w *witness) compareShards(ns *shard.Namespace, seen *namespace) {
-	owned, unowned, moving := map[string]int{}, 0, 0
+	owned, reading, unowned, moving := map[string]int{}, map[string]int{}, 0, 0
 	ns.Each(func(id uint32, sh *shard.Shard) bool {
-		got := row{sh.Owner, sh.Session, sh.Fence, sh.MoveTo, sh.MoveStage == eventsv1.MoveStage_MOVE_STAGE_PREPARE, sh.Paused, sh.Silent, sh.MoveCause, sh.Version}
+		got := row{sh.Owner, sh.Session, sh.Fence, sh.MoveTo, sh.MoveStage == eventsv1.MoveStage_MOVE_STAGE_PREPARE, sh.Paused, sh.Silent, sh.MoveCause, sh.Version, string(sh.Readers)}
+		sh.Readers.Each(func(node string, _ events.Position) { reading[node]++ })
 		if diff := cmp.Diff(seen.shards[id], got); diff != "" {
 			w.t.Fatalf("shard %s/%d (-seen +model):\n%s", ns.Name, id, diff)
 		}
@@ -473,7 +525,7 @@ func (w *witness) compareShards(ns *shard.Namespace, seen *namespace) {
 		w.t.Fatalf("%s counts %d unowned and %d moving, a recount %d and %d", ns.Name, ns.Unowned(), ns.Moving(), unowned, moving)
 	}
 	for id := range w.nodes {
-		if owned[id] != ns.Owned(id) {
+		if owned[id] != ns.Owned(id) || reading[id] != ns.Reading(id) {
 			w.t.Fatalf("%s counts %d of %s, a recount %d", ns.Name, ns.Owned(id), id, owned[id])
 		}
 	}

@@ -21,17 +21,30 @@ type Certificate struct {
 	// GapMoves is Moved − LowerBoundMoves. It is negative for a strategy that
 	// moves less because it does not reach the best balance.
 	GapMoves int
+
+	// Unplaceable is the number of shards that the rules leave without a node;
+	// Result says which. Those that have an owner keep it.
+	Unplaceable int `json:",omitempty"`
+	// Binding says which rules keep the load from being lower, or shards from
+	// being placed; empty where the fleet alone decides.
+	Binding string `json:",omitempty"`
 }
 
 func certify(in *Input, owner []int32, b bounds) Certificate {
 	before, unownedBefore := in.loads(in.current)
-	after, unplaced := in.loads(owner)
 	c := Certificate{
-		Placed:          unownedBefore - unplaced,
-		Unplaced:        unplaced,
 		LowerBoundMax:   b.top.perOne(),
 		LowerBoundMoves: fewestMoves(before, unownedBefore, b),
 	}
+	c.measure(in, owner)
+	return c
+}
+
+// measure fills in what was done; the bounds are already there.
+func (c *Certificate) measure(in *Input, owner []int32) {
+	before, unownedBefore := in.loads(in.current)
+	after, unplaced := in.loads(owner)
+	c.Placed, c.Unplaced = unownedBefore-unplaced, unplaced
 	c.MaxBefore, c.MeanBefore = maxMean(in.nodes, before)
 	c.MaxAfter, c.MeanAfter = maxMean(in.nodes, after)
 	for s, from := range in.current {
@@ -41,7 +54,6 @@ func certify(in *Input, owner []int32, b bounds) Certificate {
 	}
 	c.GapMax = c.MaxAfter - c.LowerBoundMax
 	c.GapMoves = c.Moved - c.LowerBoundMoves
-	return c
 }
 
 func maxMean(nodes []Node, load []int) (highest, mean float64) {

@@ -32,11 +32,29 @@
 //  9. [ShardForKey], and the placements of Ring and Rendezvous, never change from
 //     release to release: testdata holds vectors that are kept for ever. So are
 //     the vectors of Optimal, which a recomputed plan must match byte for byte.
+//     All of this is for inputs without [Rules].
+//  10. Under [Rules] no strategy gives a shard a node that they forbid, and every
+//     strategy places as many shards as can be placed. Shards that have no place
+//     are listed with the rule that leaves them none; of these, one that has an
+//     owner keeps it.
+//  11. Under rules without a spread, Optimal makes loads as even as they allow:
+//     the highest load per weight as low as it can be, then the same among the
+//     shards and nodes that this does not concern, and so on. With a spread the
+//     highest is as low as it can be. Either is reached with the fewest moves.
+//     1, 7 and 8 hold as without rules.
+//  12. [Locality] gives the first preferred place all that it has room for, then
+//     the second; zones of a place differ by at most one shard as far as their
+//     room allows; a zone is balanced as by Optimal. It keeps 10.
+//  13. Under a load bound ([Input.Bound]) Ring and Rendezvous give no node more,
+//     where rules leave another. They remain functions of nodes, rules and fixed
+//     shards; promise 6 becomes: few others move.
+//  14. [Readers] are never on their writer's node nor two on one, satisfy
+//     Rules.Require and Rules.Separate, are as many as can be for each shard on
+//     its own, and stay when asked again.
 //
-// What it does not do: it knows no load but the count of shards, and no
-// constraint but eligibility, which the caller has already applied. It says
-// where shards should be, not when they may go: caps, approval and handoff are
-// the controllers'. Ring and Rendezvous look at the owners only to count moves.
+// What it does not do: it knows no load but the count of shards. It says where
+// shards should be, not when they may go: caps, approval and handoff are the
+// controllers'. Ring and Rendezvous look at the owners only to count moves.
 //
 // An owner that is not among the nodes, because it is dead, cordoned or draining,
 // counts as none: taking a shard from it is a placement, and From is NoOwner.

@@ -29,6 +29,8 @@ type Input struct {
 	nodes     []Node  // ascending by ID, weights filled in
 	current   []int32 // per shard an index into nodes, or NoOwner
 	fixed     []bool  // per shard; nil while none is fixed
+	rules     *constraints
+	bound     int // of Ring and Rendezvous, in thousandths of the mean; 0 is none
 }
 
 // NewInput returns an input whose shards 0 … shardCount-1 are all unowned and

@@ -31,7 +31,7 @@ func WeightOf(w float64) (Weight, error) {
 type Node struct {
 	ID     string
 	Weight Weight
-	// Region and Zone are carried for strategies that spread over them; the
-	// strategies of this package do not read them.
+	// Region, Zone and Labels are what rules and the strategy locality look at.
 	Region, Zone string
+	Labels       map[string]string
 }

@@ -10,6 +10,9 @@ import (
 // is chosen so that ranges stay long, because facts on the log are ranges.
 // Time O(K + K' log K' + N log N), K' being the ranges of nodes that give.
 func optimal(in *Input) Result {
+	if in.rules != nil {
+		return constrained(in, false)
+	}
 	load, unowned := in.loads(in.current)
 	k := unowned
 	for _, n := range load {

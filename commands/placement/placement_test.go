@@ -110,7 +110,7 @@ func TestRefusals(t *testing.T) {
 			t.Errorf("error %v, want one that says %s", err, c.says)
 		}
 	}
-	_, err := Named("locality")
+	_, err := Named("roundrobin")
 	if !errors.Is(err, ErrUnknownStrategy) || !strings.Contains(err.Error(), "optimal, ring, rendezvous") {
 		t.Errorf("error %v", err)
 	}

@@ -14,6 +14,9 @@ import (
 // integers, is only taken of the winner of each weight. Time O(K·N) with one
 // mix per pair.
 func rendezvous(in *Input) Result {
+	if in.rules != nil || in.bound > 0 {
+		return hashed(in, newRendezvousWalk(in))
+	}
 	owner := slices.Clone(in.current)
 	classes := byWeight(in.nodes)
 	var logs *logTable

@@ -11,6 +11,8 @@ type Result struct {
 	// as the longest ranges with one origin and one destination.
 	Changes     []Change
 	Certificate Certificate
+	// Unplaceable lists the shards that the rules leave without a node.
+	Unplaceable []Unplaceable
 }
 
 // Change gives Count consecutive shards from First on to another node. From is

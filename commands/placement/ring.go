@@ -21,6 +21,9 @@ type point struct {
 // its id and weight alone, which makes promise 6 hold. At equal hashes the lower
 // id is first. Time O(P log P + K log P) with P points.
 func ring(in *Input) Result {
+	if in.rules != nil || in.bound > 0 {
+		return hashed(in, newRingWalk(in))
+	}
 	owner := slices.Clone(in.current)
 	points := ringPoints(in.nodes)
 	seed := namespaceHash(in.namespace)

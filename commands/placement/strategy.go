@@ -11,6 +11,9 @@ const (
 	Optimal    = "optimal" // the default
 	Ring       = "ring"
 	Rendezvous = "rendezvous"
+	// Locality prefers places in an order, spreads over the zones of a place, and
+	// is as Optimal within a zone.
+	Locality = "locality"
 )
 
 // ErrUnknownStrategy is wrapped by Named's refusal.
@@ -21,7 +24,7 @@ var ErrUnknownStrategy = errors.New("placement: unknown strategy")
 type Strategy func(*Input) Result
 
 // Names returns the allowed names, the default first.
-func Names() []string { return []string{Optimal, Ring, Rendezvous} }
+func Names() []string { return []string{Optimal, Ring, Rendezvous, Locality} }
 
 // Named returns the strategy of that name; the empty name is the default.
 func Named(name string) (Strategy, error) {
@@ -32,6 +35,8 @@ func Named(name string) (Strategy, error) {
 		return ring, nil
 	case Rendezvous:
 		return rendezvous, nil
+	case Locality:
+		return locality, nil
 	}
 	return nil, fmt.Errorf("%w %q, allowed are %s", ErrUnknownStrategy, name, strings.Join(Names(), ", "))
 }

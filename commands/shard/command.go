@@ -3,6 +3,7 @@ package shard
 import (
 	"time"
 
+	"github.com/omnirelay/omnirelay/commands/placement"
 	"github.com/omnirelay/omnirelay/events"
 	eventsv1 "github.com/omnirelay/omnirelay/events/v1"
 )
@@ -39,6 +40,12 @@ type Spec struct {
 	CapacityHint float64            `cbor:"6,keyasint,omitempty"`
 	// Overlap: between release and assignment the old owner may answer reads.
 	Overlap bool `cbor:"7,keyasint,omitempty" json:",omitempty"`
+	// Rules are nil where they ask for nothing. They are never written to.
+	Rules *placement.Rules `cbor:"20,keyasint,omitempty" json:",omitempty"`
+	// Readers that each shard has beside its owner.
+	Readers uint32 `cbor:"21,keyasint,omitempty" json:",omitempty"`
+	// LoadBound of ring and rendezvous, in thousandths of the mean; 0 is none.
+	LoadBound uint32 `cbor:"22,keyasint,omitempty" json:",omitempty"`
 }
 
 // Create makes a namespace. Zero fields of the spec get their defaults.
@@ -55,6 +62,10 @@ type Update struct {
 	EligibleRole *string
 	CapacityHint *float64
 	Overlap      *bool
+	// Rules replace all others; empty ones take them away.
+	Rules     *placement.Rules
+	Readers   *uint32
+	LoadBound *uint32
 }
 
 // Delete asks for the end of a namespace: owners release first.
@@ -94,6 +105,16 @@ type Rebalance struct {
 	Moves     []Relocation
 	// Drain is set when the owners are being drained: holds do not count then (S9).
 	Drain bool
+	// Constraint: not for balance but because the rules forbid the shards where
+	// they are.
+	Constraint bool
+}
+
+// PlaceReaders takes readers from shards and gives them others, in one decision.
+type PlaceReaders struct {
+	Namespace string
+	Release   []Target
+	Assign    []Target
 }
 
 // Relocation is one group of shards of a Rebalance, all owned by From.
@@ -196,6 +217,7 @@ func (FinishDelete) CommandName() string    { return "shard.FinishDelete" }
 func (Assign) CommandName() string          { return "shard.Assign" }
 func (Move) CommandName() string            { return "shard.Move" }
 func (Rebalance) CommandName() string       { return "shard.Rebalance" }
+func (PlaceReaders) CommandName() string    { return "shard.PlaceReaders" }
 func (AskRelease) CommandName() string      { return "shard.AskRelease" }
 func (Release) CommandName() string         { return "shard.Release" }
 func (Rebind) CommandName() string          { return "shard.Rebind" }

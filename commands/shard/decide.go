@@ -59,6 +59,8 @@ func (s *State) Decide(meta commands.Meta, cmd commands.Command, nodes Nodes) ([
 		return s.decideMove(meta, c, nodes)
 	case Rebalance:
 		return s.decideRebalance(meta, c, nodes)
+	case PlaceReaders:
+		return s.decidePlaceReaders(c, nodes)
 	case Rebind:
 		return s.decideRebind(c, nodes)
 	case ExpireOwnership:
@@ -100,7 +102,7 @@ func (sp Spec) Check() error {
 	if math.IsNaN(sp.CapacityHint) || sp.CapacityHint < 0 || sp.CapacityHint > 1e12 {
 		return commands.BadField("capacityHint", "0 to 1e12", "is %v", sp.CapacityHint)
 	}
-	return nil
+	return sp.checkPlacement()
 }
 
 func (sp Spec) proto() *eventsv1.NamespaceSpec {
@@ -108,6 +110,7 @@ func (sp Spec) proto() *eventsv1.NamespaceSpec {
 		ShardCount: sp.ShardCount, StrategyId: sp.Strategy, Ownership: sp.Ownership,
 		OwnershipTtlMs: uint32(sp.OwnershipTTL / time.Millisecond),
 		EligibleRole:   sp.EligibleRole, CapacityHint: sp.CapacityHint, Overlap: sp.Overlap,
+		Rules: rulesProto(sp.Rules), Readers: sp.Readers, LoadBoundPermille: sp.LoadBound,
 	}
 }
 
@@ -121,7 +124,7 @@ func (sp Spec) withDefaults() Spec {
 	if sp.EligibleRole == "" {
 		sp.EligibleRole = DefaultRole
 	}
-	return sp
+	return sp.tidy()
 }
 
 func (s *State) decideCreate(c Create, nodes Nodes) ([]*eventsv1.Event, error) {
@@ -192,6 +195,12 @@ func (s *State) decideUpdate(meta commands.Meta, c Update) ([]*eventsv1.Event, e
 	set(&spec.EligibleRole, c.EligibleRole)
 	set(&spec.CapacityHint, c.CapacityHint)
 	set(&spec.Overlap, c.Overlap)
+	set(&spec.Readers, c.Readers)
+	set(&spec.LoadBound, c.LoadBound)
+	if c.Rules != nil {
+		spec.Rules = c.Rules
+	}
+	spec = spec.tidy()
 	if err := spec.Check(); err != nil {
 		return nil, err
 	}
@@ -200,7 +209,7 @@ func (s *State) decideUpdate(meta commands.Meta, c Update) ([]*eventsv1.Event, e
 		r.Field, r.Allowed = "shardCount", fmt.Sprintf("%d to %d", ns.Len(), events.MaxShards)
 		return nil, r
 	}
-	if spec == ns.Spec {
+	if spec.equal(ns.Spec) {
 		return nil, nil
 	}
 	if err := s.room(spec.ShardCount, ns.Len()); err != nil {

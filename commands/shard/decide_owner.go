@@ -169,8 +169,11 @@ func (s *State) decideRebalance(meta commands.Meta, c Rebalance, nodes Nodes) ([
 		return nil, err
 	}
 	e := &eventsv1.ShardMoveStarted{Namespace: c.Namespace, Cause: eventsv1.ShardCause_SHARD_CAUSE_BALANCE, DeadlineMs: deadline(meta), Stage: eventsv1.MoveStage_MOVE_STAGE_PREPARE}
-	if c.Drain {
+	switch {
+	case c.Drain: // also where the rules forbid the shards: they would leave anyway
 		e.Cause = eventsv1.ShardCause_SHARD_CAUSE_DRAIN
+	case c.Constraint:
+		e.Cause = eventsv1.ShardCause_SHARD_CAUSE_CONSTRAINT
 	}
 	taken := map[uint32]bool{}
 	for _, m := range c.Moves {

@@ -30,8 +30,14 @@
 //  8. A shard whose owners die within the window of their assignments, one after
 //     the other ([Quarantine]), is quarantined by the decision that closes the
 //     last one's session: unowned, not placed and not moved, until an operator
-//     releases it. An owner that survives the window clears the count; one
-//     that was silent before it was given the shard proves nothing. A close that would quarantine more than MaxAtOnce shards quarantines none.
+//     releases it. An owner that survives the window clears the count; one that
+//     was silent before it was given the shard proves nothing. A close that would
+//     quarantine more than MaxAtOnce shards quarantines none.
+//  9. Readers of a shard are sessions of other nodes than its owner's, that were
+//     assignable when they were given it, and at most Spec.Readers. A reader ends
+//     with its session, when its node becomes the owner, when it is released, when
+//     the shard is quarantined, and with its namespace. It has no fence: nothing is
+//     accepted from it.
 //
 // Rejections: namespace_exists, namespace_not_found, namespace_deleting,
 // namespace_in_use, strategy_unknown, ownership_unsupported,
@@ -39,6 +45,7 @@
 // shard_not_paused, shard_moving, shard_not_moving, shard_held, already_owner,
 // shard_quarantined, shard_not_quarantined, not_owner, owner_silent, move_forced, ownership_sticky, node_not_found,
 // node_cordoned, node_draining, node_drained, node_not_eligible, node_not_draining, drain_goes_on,
-// session_not_found, session_closing, session_open, deadline_not_reached, target_still_eligible, too_large,
+// session_not_found, session_closing, session_open, deadline_not_reached, target_still_eligible, already_reader,
+// not_reader, too_many_readers, too_large,
 // invalid_field, version_mismatch.
 package shard

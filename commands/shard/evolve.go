@@ -50,12 +50,20 @@ func (s *State) Evolve(r events.Recorded) {
 	case *eventsv1.Event_ShardsQuarantined:
 		s.each(e.ShardsQuarantined.Namespace, e.ShardsQuarantined.Shards, func(sh *Shard) {
 			sh.endMove()
-			sh.QuarantinedAt = r.Time
+			sh.QuarantinedAt, sh.Readers = r.Time, ""
 		})
 	case *eventsv1.Event_ShardsUnquarantined:
 		s.each(e.ShardsUnquarantined.Namespace, e.ShardsUnquarantined.Shards, func(sh *Shard) { sh.QuarantinedAt, sh.Deaths = 0, 0 })
 	case *eventsv1.Event_PolicySet:
 		s.policySet(e.PolicySet)
+	case *eventsv1.Event_ReadersAssigned:
+		for _, a := range e.ReadersAssigned.Assignments {
+			s.each(e.ReadersAssigned.Namespace, a.Shards, func(sh *Shard) { sh.read(a.NodeId, events.Position(a.Session)) })
+		}
+	case *eventsv1.Event_ReadersReleased:
+		for _, a := range e.ReadersReleased.Releases {
+			s.each(e.ReadersReleased.Namespace, a.Shards, func(sh *Shard) { sh.Readers = sh.Readers.Without(a.NodeId) })
+		}
 	case *eventsv1.Event_SessionClosed:
 		s.sessionClosed(r.Time, e.SessionClosed)
 	case *eventsv1.Event_OwnershipExpired:
@@ -82,6 +90,7 @@ func fromSpec(p *eventsv1.NamespaceSpec) Spec {
 		ShardCount: p.GetShardCount(), Strategy: p.GetStrategyId(), Ownership: p.GetOwnership(),
 		OwnershipTTL: time.Duration(p.GetOwnershipTtlMs()) * time.Millisecond,
 		EligibleRole: p.GetEligibleRole(), CapacityHint: p.GetCapacityHint(), Overlap: p.GetOverlap(),
+		Rules: rulesOf(p.GetRules()), Readers: p.GetReaders(), LoadBound: p.GetLoadBoundPermille(),
 	}
 }
 
@@ -146,7 +155,10 @@ func (s *State) deleting(name string) {
 	ns.Deleting = true
 	ns.Version++
 	for id := range ns.Spec.ShardCount {
-		ns.edit(id, (*Shard).endMove)
+		ns.edit(id, func(sh *Shard) {
+			sh.endMove()
+			sh.Readers = ""
+		})
 	}
 }
 
@@ -172,6 +184,7 @@ func (sh *Shard) bind(node string, session events.Position, r events.Recorded) {
 
 func (sh *Shard) own(node string, session events.Position, r events.Recorded) {
 	sh.Owner, sh.Session, sh.Fence, sh.LastOwner, sh.Silent = node, session, r.Position, "", false
+	sh.Readers = sh.Readers.Without(node)
 	if sh.AssignedAt == 0 { // else the same node has had it all the time
 		sh.AssignedAt = r.Time
 	}
@@ -205,4 +218,25 @@ func (s *State) moveStarted(e *eventsv1.ShardMoveStarted) {
 			sh.MoveHold = int64(e.HoldMs) * int64(time.Millisecond)
 		})
 	}
+}
+
+// leave takes from a session that ends its part in a shard, and returns in how
+// many ways the node had one. end is what becomes of a shard that it owned.
+func (ns *Namespace) leave(id uint32, node string, session events.Position, end func(*Shard)) int {
+	sh := ns.Shard(id)
+	owns, reads := sh.Owner == node, sh.Readers.Session(node) != 0
+	if owns && sh.Session == session {
+		ns.edit(id, end)
+	}
+	if reads && ns.Shard(id).Readers.Session(node) == session {
+		ns.edit(id, func(sh *Shard) { sh.Readers = sh.Readers.Without(node) })
+	}
+	return count(owns) + count(reads)
+}
+
+func count(is bool) int {
+	if is {
+		return 1
+	}
+	return 0
 }

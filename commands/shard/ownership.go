@@ -110,35 +110,40 @@ func (ns *Namespace) kills(sh *Shard, cause eventsv1.SessionCloseCause) bool {
 	return deadly(cause) && (ns.endsWith(sh, cause) || cause == eventsv1.SessionCloseCause_SESSION_CLOSE_CAUSE_RESTARTED)
 }
 
-// sessionClosed releases what ends with the session; the rest goes on without it. A
-// death counts against what it took down with it.
+// sessionClosed releases what ends with the session, readings too; the rest goes on
+// without it. A death counts against what it took down with it.
 func (s *State) sessionClosed(now int64, e *eventsv1.SessionClosed) {
-	of := holder{e.NodeId, events.Position(e.Session)}
 	var names []string
 	s.EachNamespace(func(ns *Namespace) bool {
-		if ns.Owned(of.node) > 0 {
+		if ns.Owned(e.NodeId) > 0 || ns.Reading(e.NodeId) > 0 {
 			names = append(names, ns.Name)
 		}
 		return true
 	})
 	for _, name := range names {
 		ns := s.writable(name)
-		ns.each(of, func(id uint32, sh *Shard) {
-			ends, killed := ns.endsWith(sh, e.Cause), ns.kills(sh, e.Cause)
-			ns.edit(id, func(sh *Shard) {
-				switch {
-				case killed:
-					sh.died(now, s.quarantine, e.Cause)
-				case ends:
-					sh.let(now, s.quarantine)
-				}
-				if ends {
-					sh.unown()
-				} else {
-					sh.Silent = true
-				}
-			})
-		})
+		left := ns.Owned(e.NodeId) + ns.Reading(e.NodeId)
+		for i := 0; i < len(ns.pages) && left > 0; i++ {
+			for j := range ns.pages[i].shards {
+				left -= ns.leave(uint32(i*pageSize+j), e.NodeId, events.Position(e.Session), func(sh *Shard) { s.lose(ns, sh, now, e.Cause) })
+			}
+		}
+	}
+}
+
+// lose is what becomes of a shard whose owner's session is closed.
+func (s *State) lose(ns *Namespace, sh *Shard, now int64, cause eventsv1.SessionCloseCause) {
+	ends := ns.endsWith(sh, cause)
+	switch {
+	case ns.kills(sh, cause):
+		sh.died(now, s.quarantine, cause)
+	case ends:
+		sh.let(now, s.quarantine)
+	}
+	if ends {
+		sh.unown()
+	} else {
+		sh.Silent = true
 	}
 }
 

@@ -165,3 +165,24 @@ func TestSilentBefore(t *testing.T) {
 	s.When(assign(target("n3", 6, 3))).ThenDone()
 	s.After(ttl/2).When(dies("n3", 6)).Then(closed("n3", 6), quarantined("n3", 2, 3))
 }
+
+// TestQuarantineOfReaders: a shard out of service is not read either, and who read
+// it is not given it back when it is released.
+func TestQuarantineOfReaders(t *testing.T) {
+	s, m := onceDead(t, 3)
+	two := spec(8)
+	two.Readers = 2
+	s.Given(&eventsv1.NamespaceUpdated{Namespace: ns, Spec: two})
+	s.When(assign(target("n2", 4, 3, 4))).ThenDone()
+	s.When(read(one(target("n3", 6, 3, 4)), nil)).ThenDone()
+	s.After(time.Minute).When(dies("n2", 4)).Then(closed("n2", 4), quarantined("n2", 2, 3))
+	wantReaders(t, m, 3)
+	wantReaders(t, m, 4, "n3")
+	if n, _ := m.Shard.Namespace(ns); n.Reading("n3") != 1 {
+		t.Errorf("n3 reads %d shards", n.Reading("n3"))
+	}
+	s.When(read(one(target("n3", 6, 3)), nil)).ThenRejected("shard_quarantined")
+	s.When(shard.Unquarantine{Namespace: ns, Shards: []uint32{3}}).ThenDone()
+	wantReaders(t, m, 3)
+	s.When(read(one(target("n3", 6, 3)), nil)).ThenDone()
+}

@@ -40,7 +40,9 @@ type Shard struct {
 	// MoveStage is how far the move in flight has come.
 	MoveStage eventsv1.MoveStage `cbor:"15,keyasint,omitempty" json:",omitempty"`
 	// Silent: the owner's session is closed, and the ownership goes on.
-	Silent bool `cbor:"20,keyasint,omitempty" json:",omitempty"`
+	Silent bool `cbor:"16,keyasint,omitempty" json:",omitempty"`
+	// Readers beside the owner.
+	Readers Readers `cbor:"20,keyasint,omitempty" json:",omitempty"`
 	// Stuck is why its last move failed, 0 when it did not: the owner did not release
 	// it, or the target did not prepare. HeldUntil is when it may be asked for again.
 	Stuck eventsv1.ShardCause `cbor:"40,keyasint,omitempty" json:",omitempty"`
@@ -82,7 +84,9 @@ type Namespace struct {
 	token *token
 	pages []*page
 	// owned counts the shards of each owner; an owner with none is not in it.
-	owned   btree.Map[string, int]
+	owned btree.Map[string, int]
+	// reading counts the shards that each node reads, likewise.
+	reading btree.Map[string, int]
 	unowned int
 	moving  int
 	// silent counts the silent shards of each ended session, by holderKey.
@@ -180,6 +184,15 @@ func (ns *Namespace) Owned(node string) int {
 	return n
 }
 
+// Reading is the number of shards that a node reads.
+func (ns *Namespace) Reading(node string) int {
+	n, _ := ns.reading.Get(node)
+	return n
+}
+
+// Read reports whether any shard has a reader.
+func (ns *Namespace) Read() bool { return ns.reading.Len() > 0 }
+
 // Unowned is the number of shards without an owner.
 func (ns *Namespace) Unowned() int { return ns.unowned }
 
@@ -206,7 +219,7 @@ func (s *State) writable(name string) *Namespace {
 	c := &Namespace{
 		Name: ns.Name, Spec: ns.Spec, Version: ns.Version, Deleting: ns.Deleting,
 		token: s.token, pages: append([]*page(nil), ns.pages...),
-		owned: *ns.owned.Copy(), unowned: ns.unowned, moving: ns.moving, silent: *ns.silent.Copy(), quarantined: ns.quarantined,
+		owned: *ns.owned.Copy(), reading: *ns.reading.Copy(), unowned: ns.unowned, moving: ns.moving, silent: *ns.silent.Copy(), quarantined: ns.quarantined,
 	}
 	s.namespaces.Set(name, c)
 	return c
@@ -234,6 +247,7 @@ func (ns *Namespace) count(sh *Shard, by int) {
 	if sh.Moving() {
 		ns.moving += by
 	}
+	sh.Readers.Each(func(node string, _ events.Position) { tally(&ns.reading, node, by) })
 	if sh.Owner == "" {
 		ns.unowned += by
 		if sh.Quarantined() {
@@ -241,14 +255,14 @@ func (ns *Namespace) count(sh *Shard, by int) {
 		}
 		return
 	}
-	add(&ns.owned, sh.Owner, by)
+	tally(&ns.owned, sh.Owner, by)
 	if sh.Silent {
-		add(&ns.silent, holderKey(sh.Owner, sh.Session), by)
+		tally(&ns.silent, holderKey(sh.Owner, sh.Session), by)
 	}
 }
 
-// add adds to a count; one of none is not kept.
-func add(counts *btree.Map[string, int], key string, by int) {
+// tally adds to a count; one of none is not kept.
+func tally(counts *btree.Map[string, int], key string, by int) {
 	n, _ := counts.Get(key)
 	if n += by; n == 0 {
 		counts.Delete(key)

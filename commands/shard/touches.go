@@ -18,7 +18,7 @@ func (s *State) Touches(e *eventsv1.Event) int {
 	case *eventsv1.Event_NamespaceDeleted:
 		return s.size(k.NamespaceDeleted.GetNamespace())
 	case *eventsv1.Event_SessionClosed:
-		return s.ownedBy(k.SessionClosed.GetNodeId())
+		return s.heldBy(k.SessionClosed.GetNodeId())
 	case *eventsv1.Event_OwnershipExpired:
 		return s.ownedIn(k.OwnershipExpired.GetNodeId(), k.OwnershipExpired.GetNamespaces())
 	case *eventsv1.Event_ShardsAssigned:
@@ -43,6 +43,10 @@ func (s *State) Touches(e *eventsv1.Event) int {
 		return named(k.ShardsQuarantined)
 	case *eventsv1.Event_ShardsUnquarantined:
 		return named(k.ShardsUnquarantined)
+	case *eventsv1.Event_ReadersAssigned:
+		return named(k.ReadersAssigned.GetAssignments()...)
+	case *eventsv1.Event_ReadersReleased:
+		return named(k.ReadersReleased.GetReleases()...)
 	}
 	return 0
 }
@@ -63,10 +67,10 @@ func (s *State) size(name string) int {
 	return 0
 }
 
-func (s *State) ownedBy(node string) int {
+func (s *State) heldBy(node string) int {
 	n := 0
 	s.EachNamespace(func(ns *Namespace) bool {
-		n += ns.Owned(node)
+		n += ns.Owned(node) + ns.Reading(node)
 		return true
 	})
 	return n

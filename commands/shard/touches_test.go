@@ -38,6 +38,8 @@ func TestTouches(t *testing.T) {
 		&eventsv1.ShardMoveStarted{Namespace: ns, Moves: []*eventsv1.ShardMove{{From: "n3", To: "n1", Shards: set(0, 1)}}, Stage: eventsv1.MoveStage_MOVE_STAGE_PREPARE},
 		&eventsv1.ShardMoveReleasing{Namespace: ns, Moves: []*eventsv1.ShardMove{{From: "n3", To: "n1", Shards: set(0, 1)}}},
 		&eventsv1.ShardsHandedOver{Namespace: ns, Handovers: []*eventsv1.ShardHandover{over("n3", 6, "n1", 2, 0, 1)}},
+		reading(of("n1", 2, 4), of("n3", 6, 4, 5)),
+		unreading(balance, of("n3", 6, 5)),
 		closed("n1", 2),
 		&eventsv1.NamespaceUpdated{Namespace: ns, Spec: &eventsv1.NamespaceSpec{ShardCount: 8, StrategyId: "ring", Ownership: lease, EligibleRole: "worker"}},
 		&eventsv1.NamespaceDeleting{Namespace: ns},

@@ -323,6 +323,8 @@ type Event struct {
 	//	*Event_ShardsHandedOver
 	//	*Event_ShardsQuarantined
 	//	*Event_ShardsUnquarantined
+	//	*Event_ReadersAssigned
+	//	*Event_ReadersReleased
 	//	*Event_ScheduleCreated
 	//	*Event_ScheduleRemoved
 	//	*Event_ScheduleFired
@@ -757,6 +759,24 @@ func (x *Event) GetShardsUnquarantined() *ShardsUnquarantined {
 	return nil
 }
 
+func (x *Event) GetReadersAssigned() *ReadersAssigned {
+	if x != nil {
+		if x, ok := x.Kind.(*Event_ReadersAssigned); ok {
+			return x.ReadersAssigned
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetReadersReleased() *ReadersReleased {
+	if x != nil {
+		if x, ok := x.Kind.(*Event_ReadersReleased); ok {
+			return x.ReadersReleased
+		}
+	}
+	return nil
+}
+
 func (x *Event) GetScheduleCreated() *ScheduleCreated {
 	if x != nil {
 		if x, ok := x.Kind.(*Event_ScheduleCreated); ok {
@@ -978,6 +998,14 @@ type Event_ShardsUnquarantined struct {
 	ShardsUnquarantined *ShardsUnquarantined `protobuf:"bytes,115,opt,name=shards_unquarantined,json=shardsUnquarantined,proto3,oneof"`
 }
 
+type Event_ReadersAssigned struct {
+	ReadersAssigned *ReadersAssigned `protobuf:"bytes,116,opt,name=readers_assigned,json=readersAssigned,proto3,oneof"`
+}
+
+type Event_ReadersReleased struct {
+	ReadersReleased *ReadersReleased `protobuf:"bytes,117,opt,name=readers_released,json=readersReleased,proto3,oneof"`
+}
+
 type Event_ScheduleCreated struct {
 	ScheduleCreated *ScheduleCreated `protobuf:"bytes,300,opt,name=schedule_created,json=scheduleCreated,proto3,oneof"`
 }
@@ -1084,6 +1112,10 @@ func (*Event_ShardsQuarantined) isEvent_Kind() {}
 
 func (*Event_ShardsUnquarantined) isEvent_Kind() {}
 
+func (*Event_ReadersAssigned) isEvent_Kind() {}
+
+func (*Event_ReadersReleased) isEvent_Kind() {}
+
 func (*Event_ScheduleCreated) isEvent_Kind() {}
 
 func (*Event_ScheduleRemoved) isEvent_Kind() {}
@@ -1117,7 +1149,7 @@ const file_events_v1_frame_proto_rawDesc = "" +
 	"\fcausation_id\x18\x05 \x01(\tR\vcausationId\x12\x18\n" +
 	"\acommand\x18\x06 \x01(\tR\acommand\x12'\n" +
 	"\x0fidempotency_key\x18\a \x01(\fR\x0eidempotencyKey\x12!\n" +
-	"\frequest_hash\x18\b \x01(\fR\vrequestHash\"\xb8\x1e\n" +
+	"\frequest_hash\x18\b \x01(\fR\vrequestHash\"\xde\x1f\n" +
 	"\x05Event\x12B\n" +
 	"\vera_started\x18\n" +
 	" \x01(\v2\x1f.omnirelay.events.v1.EraStartedH\x00R\n" +
@@ -1169,7 +1201,9 @@ const file_events_v1_frame_proto_rawDesc = "" +
 	"\x14shard_move_releasing\x18p \x01(\v2'.omnirelay.events.v1.ShardMoveReleasingH\x00R\x12shardMoveReleasing\x12U\n" +
 	"\x12shards_handed_over\x18q \x01(\v2%.omnirelay.events.v1.ShardsHandedOverH\x00R\x10shardsHandedOver\x12W\n" +
 	"\x12shards_quarantined\x18r \x01(\v2&.omnirelay.events.v1.ShardsQuarantinedH\x00R\x11shardsQuarantined\x12]\n" +
-	"\x14shards_unquarantined\x18s \x01(\v2(.omnirelay.events.v1.ShardsUnquarantinedH\x00R\x13shardsUnquarantined\x12R\n" +
+	"\x14shards_unquarantined\x18s \x01(\v2(.omnirelay.events.v1.ShardsUnquarantinedH\x00R\x13shardsUnquarantined\x12Q\n" +
+	"\x10readers_assigned\x18t \x01(\v2$.omnirelay.events.v1.ReadersAssignedH\x00R\x0freadersAssigned\x12Q\n" +
+	"\x10readers_released\x18u \x01(\v2$.omnirelay.events.v1.ReadersReleasedH\x00R\x0freadersReleased\x12R\n" +
 	"\x10schedule_created\x18\xac\x02 \x01(\v2$.omnirelay.events.v1.ScheduleCreatedH\x00R\x0fscheduleCreated\x12R\n" +
 	"\x10schedule_removed\x18\xad\x02 \x01(\v2$.omnirelay.events.v1.ScheduleRemovedH\x00R\x0fscheduleRemoved\x12L\n" +
 	"\x0eschedule_fired\x18\xae\x02 \x01(\v2\".omnirelay.events.v1.ScheduleFiredH\x00R\rscheduleFired\x12O\n" +
@@ -1238,11 +1272,13 @@ var file_events_v1_frame_proto_goTypes = []any{
 	(*ShardsHandedOver)(nil),    // 44: omnirelay.events.v1.ShardsHandedOver
 	(*ShardsQuarantined)(nil),   // 45: omnirelay.events.v1.ShardsQuarantined
 	(*ShardsUnquarantined)(nil), // 46: omnirelay.events.v1.ShardsUnquarantined
-	(*ScheduleCreated)(nil),     // 47: omnirelay.events.v1.ScheduleCreated
-	(*ScheduleRemoved)(nil),     // 48: omnirelay.events.v1.ScheduleRemoved
-	(*ScheduleFired)(nil),       // 49: omnirelay.events.v1.ScheduleFired
-	(*SchedulePaused)(nil),      // 50: omnirelay.events.v1.SchedulePaused
-	(*ScheduleResumed)(nil),     // 51: omnirelay.events.v1.ScheduleResumed
+	(*ReadersAssigned)(nil),     // 47: omnirelay.events.v1.ReadersAssigned
+	(*ReadersReleased)(nil),     // 48: omnirelay.events.v1.ReadersReleased
+	(*ScheduleCreated)(nil),     // 49: omnirelay.events.v1.ScheduleCreated
+	(*ScheduleRemoved)(nil),     // 50: omnirelay.events.v1.ScheduleRemoved
+	(*ScheduleFired)(nil),       // 51: omnirelay.events.v1.ScheduleFired
+	(*SchedulePaused)(nil),      // 52: omnirelay.events.v1.SchedulePaused
+	(*ScheduleResumed)(nil),     // 53: omnirelay.events.v1.ScheduleResumed
 }
 var file_events_v1_frame_proto_depIdxs = []int32{
 	1,  // 0: omnirelay.events.v1.Frame.decisions:type_name -> omnirelay.events.v1.Decision
@@ -1291,16 +1327,18 @@ var file_events_v1_frame_proto_depIdxs = []int32{
 	44, // 43: omnirelay.events.v1.Event.shards_handed_over:type_name -> omnirelay.events.v1.ShardsHandedOver
 	45, // 44: omnirelay.events.v1.Event.shards_quarantined:type_name -> omnirelay.events.v1.ShardsQuarantined
 	46, // 45: omnirelay.events.v1.Event.shards_unquarantined:type_name -> omnirelay.events.v1.ShardsUnquarantined
-	47, // 46: omnirelay.events.v1.Event.schedule_created:type_name -> omnirelay.events.v1.ScheduleCreated
-	48, // 47: omnirelay.events.v1.Event.schedule_removed:type_name -> omnirelay.events.v1.ScheduleRemoved
-	49, // 48: omnirelay.events.v1.Event.schedule_fired:type_name -> omnirelay.events.v1.ScheduleFired
-	50, // 49: omnirelay.events.v1.Event.schedule_paused:type_name -> omnirelay.events.v1.SchedulePaused
-	51, // 50: omnirelay.events.v1.Event.schedule_resumed:type_name -> omnirelay.events.v1.ScheduleResumed
-	51, // [51:51] is the sub-list for method output_type
-	51, // [51:51] is the sub-list for method input_type
-	51, // [51:51] is the sub-list for extension type_name
-	51, // [51:51] is the sub-list for extension extendee
-	0,  // [0:51] is the sub-list for field type_name
+	47, // 46: omnirelay.events.v1.Event.readers_assigned:type_name -> omnirelay.events.v1.ReadersAssigned
+	48, // 47: omnirelay.events.v1.Event.readers_released:type_name -> omnirelay.events.v1.ReadersReleased
+	49, // 48: omnirelay.events.v1.Event.schedule_created:type_name -> omnirelay.events.v1.ScheduleCreated
+	50, // 49: omnirelay.events.v1.Event.schedule_removed:type_name -> omnirelay.events.v1.ScheduleRemoved
+	51, // 50: omnirelay.events.v1.Event.schedule_fired:type_name -> omnirelay.events.v1.ScheduleFired
+	52, // 51: omnirelay.events.v1.Event.schedule_paused:type_name -> omnirelay.events.v1.SchedulePaused
+	53, // 52: omnirelay.events.v1.Event.schedule_resumed:type_name -> omnirelay.events.v1.ScheduleResumed
+	53, // [53:53] is the sub-list for method output_type
+	53, // [53:53] is the sub-list for method input_type
+	53, // [53:53] is the sub-list for extension type_name
+	53, // [53:53] is the sub-list for extension extendee
+	0,  // [0:53] is the sub-list for field type_name
 }
 
 func init() { file_events_v1_frame_proto_init() }
@@ -1358,6 +1396,8 @@ func file_events_v1_frame_proto_init() {
 		(*Event_ShardsHandedOver)(nil),
 		(*Event_ShardsQuarantined)(nil),
 		(*Event_ShardsUnquarantined)(nil),
+		(*Event_ReadersAssigned)(nil),
+		(*Event_ReadersReleased)(nil),
 		(*Event_ScheduleCreated)(nil),
 		(*Event_ScheduleRemoved)(nil),
 		(*Event_ScheduleFired)(nil),

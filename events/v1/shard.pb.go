@@ -103,6 +103,8 @@ const (
 	ShardCause_SHARD_CAUSE_FORCED ShardCause = 10
 	// The target did not prepare by the deadline.
 	ShardCause_SHARD_CAUSE_TARGET_NOT_PREPARED ShardCause = 11
+	// The rules of the namespace forbid it where it is.
+	ShardCause_SHARD_CAUSE_CONSTRAINT ShardCause = 12
 	// Bound to the session that its node opened meanwhile.
 	ShardCause_SHARD_CAUSE_REBOUND ShardCause = 13
 )
@@ -122,6 +124,7 @@ var (
 		9:  "SHARD_CAUSE_OWNERSHIP_EXPIRED",
 		10: "SHARD_CAUSE_FORCED",
 		11: "SHARD_CAUSE_TARGET_NOT_PREPARED",
+		12: "SHARD_CAUSE_CONSTRAINT",
 		13: "SHARD_CAUSE_REBOUND",
 	}
 	ShardCause_value = map[string]int32{
@@ -137,6 +140,7 @@ var (
 		"SHARD_CAUSE_OWNERSHIP_EXPIRED":   9,
 		"SHARD_CAUSE_FORCED":              10,
 		"SHARD_CAUSE_TARGET_NOT_PREPARED": 11,
+		"SHARD_CAUSE_CONSTRAINT":          12,
 		"SHARD_CAUSE_REBOUND":             13,
 	}
 )
@@ -232,9 +236,15 @@ type NamespaceSpec struct {
 	// Capacity that each shard is expected to need; 0 means not said.
 	CapacityHint float64 `protobuf:"fixed64,6,opt,name=capacity_hint,json=capacityHint,proto3" json:"capacity_hint,omitempty"`
 	// Between release and assignment the old owner may answer reads.
-	Overlap       bool `protobuf:"varint,7,opt,name=overlap,proto3" json:"overlap,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Overlap bool            `protobuf:"varint,7,opt,name=overlap,proto3" json:"overlap,omitempty"`
+	Rules   *PlacementRules `protobuf:"bytes,8,opt,name=rules,proto3" json:"rules,omitempty"`
+	// Readers that each shard has beside its owner.
+	Readers uint32 `protobuf:"varint,9,opt,name=readers,proto3" json:"readers,omitempty"`
+	// For ring and rendezvous: thousandths of the mean that no node is above; 0 is
+	// no bound.
+	LoadBoundPermille uint32 `protobuf:"varint,10,opt,name=load_bound_permille,json=loadBoundPermille,proto3" json:"load_bound_permille,omitempty"`
+	unknownFields     protoimpl.UnknownFields
+	sizeCache         protoimpl.SizeCache
 }
 
 func (x *NamespaceSpec) Reset() {
@@ -316,6 +326,311 @@ func (x *NamespaceSpec) GetOverlap() bool {
 	return false
 }
 
+func (x *NamespaceSpec) GetRules() *PlacementRules {
+	if x != nil {
+		return x.Rules
+	}
+	return nil
+}
+
+func (x *NamespaceSpec) GetReaders() uint32 {
+	if x != nil {
+		return x.Readers
+	}
+	return 0
+}
+
+func (x *NamespaceSpec) GetLoadBoundPermille() uint32 {
+	if x != nil {
+		return x.LoadBoundPermille
+	}
+	return 0
+}
+
+// PlacementRules are constraints; all but prefer are hard.
+type PlacementRules struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What a node must satisfy to have any shard.
+	Require []*NodeSelector `protobuf:"bytes,1,rep,name=require,proto3" json:"require,omitempty"`
+	Pins    []*ShardPin     `protobuf:"bytes,2,rep,name=pins,proto3" json:"pins,omitempty"`
+	// 0 is no bound.
+	MaxPerNode uint32 `protobuf:"varint,3,opt,name=max_per_node,json=maxPerNode,proto3" json:"max_per_node,omitempty"`
+	// Name of a label whose value bounds the shards of the node that has it.
+	CapacityLabel string `protobuf:"bytes,4,opt,name=capacity_label,json=capacityLabel,proto3" json:"capacity_label,omitempty"`
+	// Key over whose values the counts of shards differ by at most max_skew.
+	Spread  string `protobuf:"bytes,5,opt,name=spread,proto3" json:"spread,omitempty"`
+	MaxSkew uint32 `protobuf:"varint,6,opt,name=max_skew,json=maxSkew,proto3" json:"max_skew,omitempty"`
+	// Key of which no two replicas of a shard have the same value.
+	Separate string `protobuf:"bytes,7,opt,name=separate,proto3" json:"separate,omitempty"`
+	// Where shards should be, the best first; for the strategy locality.
+	Prefer        []*PlacementPreference `protobuf:"bytes,8,rep,name=prefer,proto3" json:"prefer,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PlacementRules) Reset() {
+	*x = PlacementRules{}
+	mi := &file_events_v1_shard_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PlacementRules) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PlacementRules) ProtoMessage() {}
+
+func (x *PlacementRules) ProtoReflect() protoreflect.Message {
+	mi := &file_events_v1_shard_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PlacementRules.ProtoReflect.Descriptor instead.
+func (*PlacementRules) Descriptor() ([]byte, []int) {
+	return file_events_v1_shard_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *PlacementRules) GetRequire() []*NodeSelector {
+	if x != nil {
+		return x.Require
+	}
+	return nil
+}
+
+func (x *PlacementRules) GetPins() []*ShardPin {
+	if x != nil {
+		return x.Pins
+	}
+	return nil
+}
+
+func (x *PlacementRules) GetMaxPerNode() uint32 {
+	if x != nil {
+		return x.MaxPerNode
+	}
+	return 0
+}
+
+func (x *PlacementRules) GetCapacityLabel() string {
+	if x != nil {
+		return x.CapacityLabel
+	}
+	return ""
+}
+
+func (x *PlacementRules) GetSpread() string {
+	if x != nil {
+		return x.Spread
+	}
+	return ""
+}
+
+func (x *PlacementRules) GetMaxSkew() uint32 {
+	if x != nil {
+		return x.MaxSkew
+	}
+	return 0
+}
+
+func (x *PlacementRules) GetSeparate() string {
+	if x != nil {
+		return x.Separate
+	}
+	return ""
+}
+
+func (x *PlacementRules) GetPrefer() []*PlacementPreference {
+	if x != nil {
+		return x.Prefer
+	}
+	return nil
+}
+
+// NodeSelector demands that a node's value of the key is among the values, or is
+// there at all where none are given; with not the opposite. The keys node, region
+// and zone are what every node has, others are labels.
+type NodeSelector struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Key           string                 `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`
+	Not           bool                   `protobuf:"varint,2,opt,name=not,proto3" json:"not,omitempty"`
+	Values        []string               `protobuf:"bytes,3,rep,name=values,proto3" json:"values,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *NodeSelector) Reset() {
+	*x = NodeSelector{}
+	mi := &file_events_v1_shard_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *NodeSelector) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*NodeSelector) ProtoMessage() {}
+
+func (x *NodeSelector) ProtoReflect() protoreflect.Message {
+	mi := &file_events_v1_shard_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use NodeSelector.ProtoReflect.Descriptor instead.
+func (*NodeSelector) Descriptor() ([]byte, []int) {
+	return file_events_v1_shard_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *NodeSelector) GetKey() string {
+	if x != nil {
+		return x.Key
+	}
+	return ""
+}
+
+func (x *NodeSelector) GetNot() bool {
+	if x != nil {
+		return x.Not
+	}
+	return false
+}
+
+func (x *NodeSelector) GetValues() []string {
+	if x != nil {
+		return x.Values
+	}
+	return nil
+}
+
+// ShardPin: these shards may only be on nodes that are named (if any are) and
+// satisfy all of require.
+type ShardPin struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Shards        *ShardSet              `protobuf:"bytes,1,opt,name=shards,proto3" json:"shards,omitempty"`
+	Nodes         []string               `protobuf:"bytes,2,rep,name=nodes,proto3" json:"nodes,omitempty"`
+	Require       []*NodeSelector        `protobuf:"bytes,3,rep,name=require,proto3" json:"require,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ShardPin) Reset() {
+	*x = ShardPin{}
+	mi := &file_events_v1_shard_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ShardPin) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ShardPin) ProtoMessage() {}
+
+func (x *ShardPin) ProtoReflect() protoreflect.Message {
+	mi := &file_events_v1_shard_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ShardPin.ProtoReflect.Descriptor instead.
+func (*ShardPin) Descriptor() ([]byte, []int) {
+	return file_events_v1_shard_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *ShardPin) GetShards() *ShardSet {
+	if x != nil {
+		return x.Shards
+	}
+	return nil
+}
+
+func (x *ShardPin) GetNodes() []string {
+	if x != nil {
+		return x.Nodes
+	}
+	return nil
+}
+
+func (x *ShardPin) GetRequire() []*NodeSelector {
+	if x != nil {
+		return x.Require
+	}
+	return nil
+}
+
+type PlacementPreference struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Key           string                 `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`
+	Value         string                 `protobuf:"bytes,2,opt,name=value,proto3" json:"value,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PlacementPreference) Reset() {
+	*x = PlacementPreference{}
+	mi := &file_events_v1_shard_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PlacementPreference) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PlacementPreference) ProtoMessage() {}
+
+func (x *PlacementPreference) ProtoReflect() protoreflect.Message {
+	mi := &file_events_v1_shard_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PlacementPreference.ProtoReflect.Descriptor instead.
+func (*PlacementPreference) Descriptor() ([]byte, []int) {
+	return file_events_v1_shard_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *PlacementPreference) GetKey() string {
+	if x != nil {
+		return x.Key
+	}
+	return ""
+}
+
+func (x *PlacementPreference) GetValue() string {
+	if x != nil {
+		return x.Value
+	}
+	return ""
+}
+
 // version is the one that the namespace begins with; 0 is 1. A name that was in
 // use before goes on above what it had.
 type NamespaceCreated struct {
@@ -329,7 +644,7 @@ type NamespaceCreated struct {
 
 func (x *NamespaceCreated) Reset() {
 	*x = NamespaceCreated{}
-	mi := &file_events_v1_shard_proto_msgTypes[1]
+	mi := &file_events_v1_shard_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -341,7 +656,7 @@ func (x *NamespaceCreated) String() string {
 func (*NamespaceCreated) ProtoMessage() {}
 
 func (x *NamespaceCreated) ProtoReflect() protoreflect.Message {
-	mi := &file_events_v1_shard_proto_msgTypes[1]
+	mi := &file_events_v1_shard_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -354,7 +669,7 @@ func (x *NamespaceCreated) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NamespaceCreated.ProtoReflect.Descriptor instead.
 func (*NamespaceCreated) Descriptor() ([]byte, []int) {
-	return file_events_v1_shard_proto_rawDescGZIP(), []int{1}
+	return file_events_v1_shard_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *NamespaceCreated) GetNamespace() string {
@@ -389,7 +704,7 @@ type NamespaceUpdated struct {
 
 func (x *NamespaceUpdated) Reset() {
 	*x = NamespaceUpdated{}
-	mi := &file_events_v1_shard_proto_msgTypes[2]
+	mi := &file_events_v1_shard_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -401,7 +716,7 @@ func (x *NamespaceUpdated) String() string {
 func (*NamespaceUpdated) ProtoMessage() {}
 
 func (x *NamespaceUpdated) ProtoReflect() protoreflect.Message {
-	mi := &file_events_v1_shard_proto_msgTypes[2]
+	mi := &file_events_v1_shard_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -414,7 +729,7 @@ func (x *NamespaceUpdated) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NamespaceUpdated.ProtoReflect.Descriptor instead.
 func (*NamespaceUpdated) Descriptor() ([]byte, []int) {
-	return file_events_v1_shard_proto_rawDescGZIP(), []int{2}
+	return file_events_v1_shard_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *NamespaceUpdated) GetNamespace() string {
@@ -441,7 +756,7 @@ type NamespaceDeleting struct {
 
 func (x *NamespaceDeleting) Reset() {
 	*x = NamespaceDeleting{}
-	mi := &file_events_v1_shard_proto_msgTypes[3]
+	mi := &file_events_v1_shard_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -453,7 +768,7 @@ func (x *NamespaceDeleting) String() string {
 func (*NamespaceDeleting) ProtoMessage() {}
 
 func (x *NamespaceDeleting) ProtoReflect() protoreflect.Message {
-	mi := &file_events_v1_shard_proto_msgTypes[3]
+	mi := &file_events_v1_shard_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -466,7 +781,7 @@ func (x *NamespaceDeleting) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NamespaceDeleting.ProtoReflect.Descriptor instead.
 func (*NamespaceDeleting) Descriptor() ([]byte, []int) {
-	return file_events_v1_shard_proto_rawDescGZIP(), []int{3}
+	return file_events_v1_shard_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *NamespaceDeleting) GetNamespace() string {
@@ -486,7 +801,7 @@ type NamespaceDeleted struct {
 
 func (x *NamespaceDeleted) Reset() {
 	*x = NamespaceDeleted{}
-	mi := &file_events_v1_shard_proto_msgTypes[4]
+	mi := &file_events_v1_shard_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -498,7 +813,7 @@ func (x *NamespaceDeleted) String() string {
 func (*NamespaceDeleted) ProtoMessage() {}
 
 func (x *NamespaceDeleted) ProtoReflect() protoreflect.Message {
-	mi := &file_events_v1_shard_proto_msgTypes[4]
+	mi := &file_events_v1_shard_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -511,7 +826,7 @@ func (x *NamespaceDeleted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NamespaceDeleted.ProtoReflect.Descriptor instead.
 func (*NamespaceDeleted) Descriptor() ([]byte, []int) {
-	return file_events_v1_shard_proto_rawDescGZIP(), []int{4}
+	return file_events_v1_shard_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *NamespaceDeleted) GetNamespace() string {
@@ -533,7 +848,7 @@ type ShardSet struct {
 
 func (x *ShardSet) Reset() {
 	*x = ShardSet{}
-	mi := &file_events_v1_shard_proto_msgTypes[5]
+	mi := &file_events_v1_shard_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -545,7 +860,7 @@ func (x *ShardSet) String() string {
 func (*ShardSet) ProtoMessage() {}
 
 func (x *ShardSet) ProtoReflect() protoreflect.Message {
-	mi := &file_events_v1_shard_proto_msgTypes[5]
+	mi := &file_events_v1_shard_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -558,7 +873,7 @@ func (x *ShardSet) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ShardSet.ProtoReflect.Descriptor instead.
 func (*ShardSet) Descriptor() ([]byte, []int) {
-	return file_events_v1_shard_proto_rawDescGZIP(), []int{5}
+	return file_events_v1_shard_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *ShardSet) GetRuns() []uint32 {
@@ -581,7 +896,7 @@ type ShardsAssigned struct {
 
 func (x *ShardsAssigned) Reset() {
 	*x = ShardsAssigned{}
-	mi := &file_events_v1_shard_proto_msgTypes[6]
+	mi := &file_events_v1_shard_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -593,7 +908,7 @@ func (x *ShardsAssigned) String() string {
 func (*ShardsAssigned) ProtoMessage() {}
 
 func (x *ShardsAssigned) ProtoReflect() protoreflect.Message {
-	mi := &file_events_v1_shard_proto_msgTypes[6]
+	mi := &file_events_v1_shard_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -606,7 +921,7 @@ func (x *ShardsAssigned) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ShardsAssigned.ProtoReflect.Descriptor instead.
 func (*ShardsAssigned) Descriptor() ([]byte, []int) {
-	return file_events_v1_shard_proto_rawDescGZIP(), []int{6}
+	return file_events_v1_shard_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *ShardsAssigned) GetNamespace() string {
@@ -641,7 +956,7 @@ type ShardAssignment struct {
 
 func (x *ShardAssignment) Reset() {
 	*x = ShardAssignment{}
-	mi := &file_events_v1_shard_proto_msgTypes[7]
+	mi := &file_events_v1_shard_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -653,7 +968,7 @@ func (x *ShardAssignment) String() string {
 func (*ShardAssignment) ProtoMessage() {}
 
 func (x *ShardAssignment) ProtoReflect() protoreflect.Message {
-	mi := &file_events_v1_shard_proto_msgTypes[7]
+	mi := &file_events_v1_shard_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -666,7 +981,7 @@ func (x *ShardAssignment) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ShardAssignment.ProtoReflect.Descriptor instead.
 func (*ShardAssignment) Descriptor() ([]byte, []int) {
-	return file_events_v1_shard_proto_rawDescGZIP(), []int{7}
+	return file_events_v1_shard_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *ShardAssignment) GetNodeId() string {
@@ -703,7 +1018,7 @@ type ShardsReleased struct {
 
 func (x *ShardsReleased) Reset() {
 	*x = ShardsReleased{}
-	mi := &file_events_v1_shard_proto_msgTypes[8]
+	mi := &file_events_v1_shard_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -715,7 +1030,7 @@ func (x *ShardsReleased) String() string {
 func (*ShardsReleased) ProtoMessage() {}
 
 func (x *ShardsReleased) ProtoReflect() protoreflect.Message {
-	mi := &file_events_v1_shard_proto_msgTypes[8]
+	mi := &file_events_v1_shard_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -728,7 +1043,7 @@ func (x *ShardsReleased) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ShardsReleased.ProtoReflect.Descriptor instead.
 func (*ShardsReleased) Descriptor() ([]byte, []int) {
-	return file_events_v1_shard_proto_rawDescGZIP(), []int{8}
+	return file_events_v1_shard_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *ShardsReleased) GetNamespace() string {
@@ -771,7 +1086,7 @@ type ShardMoveStarted struct {
 
 func (x *ShardMoveStarted) Reset() {
 	*x = ShardMoveStarted{}
-	mi := &file_events_v1_shard_proto_msgTypes[9]
+	mi := &file_events_v1_shard_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -783,7 +1098,7 @@ func (x *ShardMoveStarted) String() string {
 func (*ShardMoveStarted) ProtoMessage() {}
 
 func (x *ShardMoveStarted) ProtoReflect() protoreflect.Message {
-	mi := &file_events_v1_shard_proto_msgTypes[9]
+	mi := &file_events_v1_shard_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -796,7 +1111,7 @@ func (x *ShardMoveStarted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ShardMoveStarted.ProtoReflect.Descriptor instead.
 func (*ShardMoveStarted) Descriptor() ([]byte, []int) {
-	return file_events_v1_shard_proto_rawDescGZIP(), []int{9}
+	return file_events_v1_shard_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *ShardMoveStarted) GetNamespace() string {
@@ -856,7 +1171,7 @@ type ShardMoveReleasing struct {
 
 func (x *ShardMoveReleasing) Reset() {
 	*x = ShardMoveReleasing{}
-	mi := &file_events_v1_shard_proto_msgTypes[10]
+	mi := &file_events_v1_shard_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -868,7 +1183,7 @@ func (x *ShardMoveReleasing) String() string {
 func (*ShardMoveReleasing) ProtoMessage() {}
 
 func (x *ShardMoveReleasing) ProtoReflect() protoreflect.Message {
-	mi := &file_events_v1_shard_proto_msgTypes[10]
+	mi := &file_events_v1_shard_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -881,7 +1196,7 @@ func (x *ShardMoveReleasing) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ShardMoveReleasing.ProtoReflect.Descriptor instead.
 func (*ShardMoveReleasing) Descriptor() ([]byte, []int) {
-	return file_events_v1_shard_proto_rawDescGZIP(), []int{10}
+	return file_events_v1_shard_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *ShardMoveReleasing) GetNamespace() string {
@@ -926,7 +1241,7 @@ type ShardsHandedOver struct {
 
 func (x *ShardsHandedOver) Reset() {
 	*x = ShardsHandedOver{}
-	mi := &file_events_v1_shard_proto_msgTypes[11]
+	mi := &file_events_v1_shard_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -938,7 +1253,7 @@ func (x *ShardsHandedOver) String() string {
 func (*ShardsHandedOver) ProtoMessage() {}
 
 func (x *ShardsHandedOver) ProtoReflect() protoreflect.Message {
-	mi := &file_events_v1_shard_proto_msgTypes[11]
+	mi := &file_events_v1_shard_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -951,7 +1266,7 @@ func (x *ShardsHandedOver) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ShardsHandedOver.ProtoReflect.Descriptor instead.
 func (*ShardsHandedOver) Descriptor() ([]byte, []int) {
-	return file_events_v1_shard_proto_rawDescGZIP(), []int{11}
+	return file_events_v1_shard_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *ShardsHandedOver) GetNamespace() string {
@@ -988,7 +1303,7 @@ type ShardHandover struct {
 
 func (x *ShardHandover) Reset() {
 	*x = ShardHandover{}
-	mi := &file_events_v1_shard_proto_msgTypes[12]
+	mi := &file_events_v1_shard_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1000,7 +1315,7 @@ func (x *ShardHandover) String() string {
 func (*ShardHandover) ProtoMessage() {}
 
 func (x *ShardHandover) ProtoReflect() protoreflect.Message {
-	mi := &file_events_v1_shard_proto_msgTypes[12]
+	mi := &file_events_v1_shard_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1013,7 +1328,7 @@ func (x *ShardHandover) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ShardHandover.ProtoReflect.Descriptor instead.
 func (*ShardHandover) Descriptor() ([]byte, []int) {
-	return file_events_v1_shard_proto_rawDescGZIP(), []int{12}
+	return file_events_v1_shard_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *ShardHandover) GetFrom() string {
@@ -1062,7 +1377,7 @@ type ShardMove struct {
 
 func (x *ShardMove) Reset() {
 	*x = ShardMove{}
-	mi := &file_events_v1_shard_proto_msgTypes[13]
+	mi := &file_events_v1_shard_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1074,7 +1389,7 @@ func (x *ShardMove) String() string {
 func (*ShardMove) ProtoMessage() {}
 
 func (x *ShardMove) ProtoReflect() protoreflect.Message {
-	mi := &file_events_v1_shard_proto_msgTypes[13]
+	mi := &file_events_v1_shard_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1087,7 +1402,7 @@ func (x *ShardMove) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ShardMove.ProtoReflect.Descriptor instead.
 func (*ShardMove) Descriptor() ([]byte, []int) {
-	return file_events_v1_shard_proto_rawDescGZIP(), []int{13}
+	return file_events_v1_shard_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *ShardMove) GetFrom() string {
@@ -1126,7 +1441,7 @@ type ShardMoveFailed struct {
 
 func (x *ShardMoveFailed) Reset() {
 	*x = ShardMoveFailed{}
-	mi := &file_events_v1_shard_proto_msgTypes[14]
+	mi := &file_events_v1_shard_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1138,7 +1453,7 @@ func (x *ShardMoveFailed) String() string {
 func (*ShardMoveFailed) ProtoMessage() {}
 
 func (x *ShardMoveFailed) ProtoReflect() protoreflect.Message {
-	mi := &file_events_v1_shard_proto_msgTypes[14]
+	mi := &file_events_v1_shard_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1151,7 +1466,7 @@ func (x *ShardMoveFailed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ShardMoveFailed.ProtoReflect.Descriptor instead.
 func (*ShardMoveFailed) Descriptor() ([]byte, []int) {
-	return file_events_v1_shard_proto_rawDescGZIP(), []int{14}
+	return file_events_v1_shard_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *ShardMoveFailed) GetNamespace() string {
@@ -1194,7 +1509,7 @@ type ShardMoveCancelled struct {
 
 func (x *ShardMoveCancelled) Reset() {
 	*x = ShardMoveCancelled{}
-	mi := &file_events_v1_shard_proto_msgTypes[15]
+	mi := &file_events_v1_shard_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1206,7 +1521,7 @@ func (x *ShardMoveCancelled) String() string {
 func (*ShardMoveCancelled) ProtoMessage() {}
 
 func (x *ShardMoveCancelled) ProtoReflect() protoreflect.Message {
-	mi := &file_events_v1_shard_proto_msgTypes[15]
+	mi := &file_events_v1_shard_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1219,7 +1534,7 @@ func (x *ShardMoveCancelled) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ShardMoveCancelled.ProtoReflect.Descriptor instead.
 func (*ShardMoveCancelled) Descriptor() ([]byte, []int) {
-	return file_events_v1_shard_proto_rawDescGZIP(), []int{15}
+	return file_events_v1_shard_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *ShardMoveCancelled) GetNamespace() string {
@@ -1254,7 +1569,7 @@ type ShardsPaused struct {
 
 func (x *ShardsPaused) Reset() {
 	*x = ShardsPaused{}
-	mi := &file_events_v1_shard_proto_msgTypes[16]
+	mi := &file_events_v1_shard_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1266,7 +1581,7 @@ func (x *ShardsPaused) String() string {
 func (*ShardsPaused) ProtoMessage() {}
 
 func (x *ShardsPaused) ProtoReflect() protoreflect.Message {
-	mi := &file_events_v1_shard_proto_msgTypes[16]
+	mi := &file_events_v1_shard_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1279,7 +1594,7 @@ func (x *ShardsPaused) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ShardsPaused.ProtoReflect.Descriptor instead.
 func (*ShardsPaused) Descriptor() ([]byte, []int) {
-	return file_events_v1_shard_proto_rawDescGZIP(), []int{16}
+	return file_events_v1_shard_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *ShardsPaused) GetNamespace() string {
@@ -1306,7 +1621,7 @@ type ShardsResumed struct {
 
 func (x *ShardsResumed) Reset() {
 	*x = ShardsResumed{}
-	mi := &file_events_v1_shard_proto_msgTypes[17]
+	mi := &file_events_v1_shard_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1318,7 +1633,7 @@ func (x *ShardsResumed) String() string {
 func (*ShardsResumed) ProtoMessage() {}
 
 func (x *ShardsResumed) ProtoReflect() protoreflect.Message {
-	mi := &file_events_v1_shard_proto_msgTypes[17]
+	mi := &file_events_v1_shard_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1331,7 +1646,7 @@ func (x *ShardsResumed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ShardsResumed.ProtoReflect.Descriptor instead.
 func (*ShardsResumed) Descriptor() ([]byte, []int) {
-	return file_events_v1_shard_proto_rawDescGZIP(), []int{17}
+	return file_events_v1_shard_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *ShardsResumed) GetNamespace() string {
@@ -1361,7 +1676,7 @@ type OwnershipExpired struct {
 
 func (x *OwnershipExpired) Reset() {
 	*x = OwnershipExpired{}
-	mi := &file_events_v1_shard_proto_msgTypes[18]
+	mi := &file_events_v1_shard_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1373,7 +1688,7 @@ func (x *OwnershipExpired) String() string {
 func (*OwnershipExpired) ProtoMessage() {}
 
 func (x *OwnershipExpired) ProtoReflect() protoreflect.Message {
-	mi := &file_events_v1_shard_proto_msgTypes[18]
+	mi := &file_events_v1_shard_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1386,7 +1701,7 @@ func (x *OwnershipExpired) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OwnershipExpired.ProtoReflect.Descriptor instead.
 func (*OwnershipExpired) Descriptor() ([]byte, []int) {
-	return file_events_v1_shard_proto_rawDescGZIP(), []int{18}
+	return file_events_v1_shard_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *OwnershipExpired) GetNodeId() string {
@@ -1426,7 +1741,7 @@ type ShardsQuarantined struct {
 
 func (x *ShardsQuarantined) Reset() {
 	*x = ShardsQuarantined{}
-	mi := &file_events_v1_shard_proto_msgTypes[19]
+	mi := &file_events_v1_shard_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1438,7 +1753,7 @@ func (x *ShardsQuarantined) String() string {
 func (*ShardsQuarantined) ProtoMessage() {}
 
 func (x *ShardsQuarantined) ProtoReflect() protoreflect.Message {
-	mi := &file_events_v1_shard_proto_msgTypes[19]
+	mi := &file_events_v1_shard_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1451,7 +1766,7 @@ func (x *ShardsQuarantined) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ShardsQuarantined.ProtoReflect.Descriptor instead.
 func (*ShardsQuarantined) Descriptor() ([]byte, []int) {
-	return file_events_v1_shard_proto_rawDescGZIP(), []int{19}
+	return file_events_v1_shard_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *ShardsQuarantined) GetNamespace() string {
@@ -1494,7 +1809,7 @@ type ShardsUnquarantined struct {
 
 func (x *ShardsUnquarantined) Reset() {
 	*x = ShardsUnquarantined{}
-	mi := &file_events_v1_shard_proto_msgTypes[20]
+	mi := &file_events_v1_shard_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1506,7 +1821,7 @@ func (x *ShardsUnquarantined) String() string {
 func (*ShardsUnquarantined) ProtoMessage() {}
 
 func (x *ShardsUnquarantined) ProtoReflect() protoreflect.Message {
-	mi := &file_events_v1_shard_proto_msgTypes[20]
+	mi := &file_events_v1_shard_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1519,7 +1834,7 @@ func (x *ShardsUnquarantined) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ShardsUnquarantined.ProtoReflect.Descriptor instead.
 func (*ShardsUnquarantined) Descriptor() ([]byte, []int) {
-	return file_events_v1_shard_proto_rawDescGZIP(), []int{20}
+	return file_events_v1_shard_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *ShardsUnquarantined) GetNamespace() string {
@@ -1536,11 +1851,134 @@ func (x *ShardsUnquarantined) GetShards() *ShardSet {
 	return nil
 }
 
+// ReadersAssigned: these sessions read shards beside their owners.
+type ReadersAssigned struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Namespace     string                 `protobuf:"bytes,1,opt,name=namespace,proto3" json:"namespace,omitempty"`
+	Assignments   []*ShardAssignment     `protobuf:"bytes,2,rep,name=assignments,proto3" json:"assignments,omitempty"`
+	Cause         ShardCause             `protobuf:"varint,3,opt,name=cause,proto3,enum=omnirelay.events.v1.ShardCause" json:"cause,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReadersAssigned) Reset() {
+	*x = ReadersAssigned{}
+	mi := &file_events_v1_shard_proto_msgTypes[25]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReadersAssigned) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReadersAssigned) ProtoMessage() {}
+
+func (x *ReadersAssigned) ProtoReflect() protoreflect.Message {
+	mi := &file_events_v1_shard_proto_msgTypes[25]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReadersAssigned.ProtoReflect.Descriptor instead.
+func (*ReadersAssigned) Descriptor() ([]byte, []int) {
+	return file_events_v1_shard_proto_rawDescGZIP(), []int{25}
+}
+
+func (x *ReadersAssigned) GetNamespace() string {
+	if x != nil {
+		return x.Namespace
+	}
+	return ""
+}
+
+func (x *ReadersAssigned) GetAssignments() []*ShardAssignment {
+	if x != nil {
+		return x.Assignments
+	}
+	return nil
+}
+
+func (x *ReadersAssigned) GetCause() ShardCause {
+	if x != nil {
+		return x.Cause
+	}
+	return ShardCause_SHARD_CAUSE_UNSPECIFIED
+}
+
+// ReadersReleased: they read them no more. The end of a session ends its reading
+// without an event of its own, and so does its owning the shard.
+type ReadersReleased struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Namespace     string                 `protobuf:"bytes,1,opt,name=namespace,proto3" json:"namespace,omitempty"`
+	Releases      []*ShardAssignment     `protobuf:"bytes,2,rep,name=releases,proto3" json:"releases,omitempty"`
+	Cause         ShardCause             `protobuf:"varint,3,opt,name=cause,proto3,enum=omnirelay.events.v1.ShardCause" json:"cause,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReadersReleased) Reset() {
+	*x = ReadersReleased{}
+	mi := &file_events_v1_shard_proto_msgTypes[26]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReadersReleased) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReadersReleased) ProtoMessage() {}
+
+func (x *ReadersReleased) ProtoReflect() protoreflect.Message {
+	mi := &file_events_v1_shard_proto_msgTypes[26]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReadersReleased.ProtoReflect.Descriptor instead.
+func (*ReadersReleased) Descriptor() ([]byte, []int) {
+	return file_events_v1_shard_proto_rawDescGZIP(), []int{26}
+}
+
+func (x *ReadersReleased) GetNamespace() string {
+	if x != nil {
+		return x.Namespace
+	}
+	return ""
+}
+
+func (x *ReadersReleased) GetReleases() []*ShardAssignment {
+	if x != nil {
+		return x.Releases
+	}
+	return nil
+}
+
+func (x *ReadersReleased) GetCause() ShardCause {
+	if x != nil {
+		return x.Cause
+	}
+	return ShardCause_SHARD_CAUSE_UNSPECIFIED
+}
+
 var File_events_v1_shard_proto protoreflect.FileDescriptor
 
 const file_events_v1_shard_proto_rawDesc = "" +
 	"\n" +
-	"\x15events/v1/shard.proto\x12\x13omnirelay.events.v1\"\x9d\x02\n" +
+	"\x15events/v1/shard.proto\x12\x13omnirelay.events.v1\"\xa2\x03\n" +
 	"\rNamespaceSpec\x12\x1f\n" +
 	"\vshard_count\x18\x01 \x01(\rR\n" +
 	"shardCount\x12\x1f\n" +
@@ -1550,7 +1988,32 @@ const file_events_v1_shard_proto_rawDesc = "" +
 	"\x10ownership_ttl_ms\x18\x04 \x01(\rR\x0eownershipTtlMs\x12#\n" +
 	"\religible_role\x18\x05 \x01(\tR\feligibleRole\x12#\n" +
 	"\rcapacity_hint\x18\x06 \x01(\x01R\fcapacityHint\x12\x18\n" +
-	"\aoverlap\x18\a \x01(\bR\aoverlap\"\x82\x01\n" +
+	"\aoverlap\x18\a \x01(\bR\aoverlap\x129\n" +
+	"\x05rules\x18\b \x01(\v2#.omnirelay.events.v1.PlacementRulesR\x05rules\x12\x18\n" +
+	"\areaders\x18\t \x01(\rR\areaders\x12.\n" +
+	"\x13load_bound_permille\x18\n" +
+	" \x01(\rR\x11loadBoundPermille\"\xda\x02\n" +
+	"\x0ePlacementRules\x12;\n" +
+	"\arequire\x18\x01 \x03(\v2!.omnirelay.events.v1.NodeSelectorR\arequire\x121\n" +
+	"\x04pins\x18\x02 \x03(\v2\x1d.omnirelay.events.v1.ShardPinR\x04pins\x12 \n" +
+	"\fmax_per_node\x18\x03 \x01(\rR\n" +
+	"maxPerNode\x12%\n" +
+	"\x0ecapacity_label\x18\x04 \x01(\tR\rcapacityLabel\x12\x16\n" +
+	"\x06spread\x18\x05 \x01(\tR\x06spread\x12\x19\n" +
+	"\bmax_skew\x18\x06 \x01(\rR\amaxSkew\x12\x1a\n" +
+	"\bseparate\x18\a \x01(\tR\bseparate\x12@\n" +
+	"\x06prefer\x18\b \x03(\v2(.omnirelay.events.v1.PlacementPreferenceR\x06prefer\"J\n" +
+	"\fNodeSelector\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x10\n" +
+	"\x03not\x18\x02 \x01(\bR\x03not\x12\x16\n" +
+	"\x06values\x18\x03 \x03(\tR\x06values\"\x94\x01\n" +
+	"\bShardPin\x125\n" +
+	"\x06shards\x18\x01 \x01(\v2\x1d.omnirelay.events.v1.ShardSetR\x06shards\x12\x14\n" +
+	"\x05nodes\x18\x02 \x03(\tR\x05nodes\x12;\n" +
+	"\arequire\x18\x03 \x03(\v2!.omnirelay.events.v1.NodeSelectorR\arequire\"=\n" +
+	"\x13PlacementPreference\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value\"\x82\x01\n" +
 	"\x10NamespaceCreated\x12\x1c\n" +
 	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x126\n" +
 	"\x04spec\x18\x02 \x01(\v2\".omnirelay.events.v1.NamespaceSpecR\x04spec\x12\x18\n" +
@@ -1633,12 +2096,20 @@ const file_events_v1_shard_proto_rawDesc = "" +
 	"\x06deaths\x18\x04 \x01(\rR\x06deaths\"j\n" +
 	"\x13ShardsUnquarantined\x12\x1c\n" +
 	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x125\n" +
-	"\x06shards\x18\x02 \x01(\v2\x1d.omnirelay.events.v1.ShardSetR\x06shards*g\n" +
+	"\x06shards\x18\x02 \x01(\v2\x1d.omnirelay.events.v1.ShardSetR\x06shards\"\xae\x01\n" +
+	"\x0fReadersAssigned\x12\x1c\n" +
+	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x12F\n" +
+	"\vassignments\x18\x02 \x03(\v2$.omnirelay.events.v1.ShardAssignmentR\vassignments\x125\n" +
+	"\x05cause\x18\x03 \x01(\x0e2\x1f.omnirelay.events.v1.ShardCauseR\x05cause\"\xa8\x01\n" +
+	"\x0fReadersReleased\x12\x1c\n" +
+	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x12@\n" +
+	"\breleases\x18\x02 \x03(\v2$.omnirelay.events.v1.ShardAssignmentR\breleases\x125\n" +
+	"\x05cause\x18\x03 \x01(\x0e2\x1f.omnirelay.events.v1.ShardCauseR\x05cause*g\n" +
 	"\tOwnership\x12\x19\n" +
 	"\x15OWNERSHIP_UNSPECIFIED\x10\x00\x12\x13\n" +
 	"\x0fOWNERSHIP_LEASE\x10\x01\x12\x14\n" +
 	"\x10OWNERSHIP_FENCED\x10\x02\x12\x14\n" +
-	"\x10OWNERSHIP_STICKY\x10\x03*\x8c\x03\n" +
+	"\x10OWNERSHIP_STICKY\x10\x03*\xa8\x03\n" +
 	"\n" +
 	"ShardCause\x12\x1b\n" +
 	"\x17SHARD_CAUSE_UNSPECIFIED\x10\x00\x12\x19\n" +
@@ -1653,7 +2124,8 @@ const file_events_v1_shard_proto_rawDesc = "" +
 	"\x1dSHARD_CAUSE_OWNERSHIP_EXPIRED\x10\t\x12\x16\n" +
 	"\x12SHARD_CAUSE_FORCED\x10\n" +
 	"\x12#\n" +
-	"\x1fSHARD_CAUSE_TARGET_NOT_PREPARED\x10\v\x12\x17\n" +
+	"\x1fSHARD_CAUSE_TARGET_NOT_PREPARED\x10\v\x12\x1a\n" +
+	"\x16SHARD_CAUSE_CONSTRAINT\x10\f\x12\x17\n" +
 	"\x13SHARD_CAUSE_REBOUND\x10\r*;\n" +
 	"\tMoveStage\x12\x16\n" +
 	"\x12MOVE_STAGE_RELEASE\x10\x00\x12\x16\n" +
@@ -1672,64 +2144,80 @@ func file_events_v1_shard_proto_rawDescGZIP() []byte {
 }
 
 var file_events_v1_shard_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_events_v1_shard_proto_msgTypes = make([]protoimpl.MessageInfo, 21)
+var file_events_v1_shard_proto_msgTypes = make([]protoimpl.MessageInfo, 27)
 var file_events_v1_shard_proto_goTypes = []any{
 	(Ownership)(0),              // 0: omnirelay.events.v1.Ownership
 	(ShardCause)(0),             // 1: omnirelay.events.v1.ShardCause
 	(MoveStage)(0),              // 2: omnirelay.events.v1.MoveStage
 	(*NamespaceSpec)(nil),       // 3: omnirelay.events.v1.NamespaceSpec
-	(*NamespaceCreated)(nil),    // 4: omnirelay.events.v1.NamespaceCreated
-	(*NamespaceUpdated)(nil),    // 5: omnirelay.events.v1.NamespaceUpdated
-	(*NamespaceDeleting)(nil),   // 6: omnirelay.events.v1.NamespaceDeleting
-	(*NamespaceDeleted)(nil),    // 7: omnirelay.events.v1.NamespaceDeleted
-	(*ShardSet)(nil),            // 8: omnirelay.events.v1.ShardSet
-	(*ShardsAssigned)(nil),      // 9: omnirelay.events.v1.ShardsAssigned
-	(*ShardAssignment)(nil),     // 10: omnirelay.events.v1.ShardAssignment
-	(*ShardsReleased)(nil),      // 11: omnirelay.events.v1.ShardsReleased
-	(*ShardMoveStarted)(nil),    // 12: omnirelay.events.v1.ShardMoveStarted
-	(*ShardMoveReleasing)(nil),  // 13: omnirelay.events.v1.ShardMoveReleasing
-	(*ShardsHandedOver)(nil),    // 14: omnirelay.events.v1.ShardsHandedOver
-	(*ShardHandover)(nil),       // 15: omnirelay.events.v1.ShardHandover
-	(*ShardMove)(nil),           // 16: omnirelay.events.v1.ShardMove
-	(*ShardMoveFailed)(nil),     // 17: omnirelay.events.v1.ShardMoveFailed
-	(*ShardMoveCancelled)(nil),  // 18: omnirelay.events.v1.ShardMoveCancelled
-	(*ShardsPaused)(nil),        // 19: omnirelay.events.v1.ShardsPaused
-	(*ShardsResumed)(nil),       // 20: omnirelay.events.v1.ShardsResumed
-	(*OwnershipExpired)(nil),    // 21: omnirelay.events.v1.OwnershipExpired
-	(*ShardsQuarantined)(nil),   // 22: omnirelay.events.v1.ShardsQuarantined
-	(*ShardsUnquarantined)(nil), // 23: omnirelay.events.v1.ShardsUnquarantined
+	(*PlacementRules)(nil),      // 4: omnirelay.events.v1.PlacementRules
+	(*NodeSelector)(nil),        // 5: omnirelay.events.v1.NodeSelector
+	(*ShardPin)(nil),            // 6: omnirelay.events.v1.ShardPin
+	(*PlacementPreference)(nil), // 7: omnirelay.events.v1.PlacementPreference
+	(*NamespaceCreated)(nil),    // 8: omnirelay.events.v1.NamespaceCreated
+	(*NamespaceUpdated)(nil),    // 9: omnirelay.events.v1.NamespaceUpdated
+	(*NamespaceDeleting)(nil),   // 10: omnirelay.events.v1.NamespaceDeleting
+	(*NamespaceDeleted)(nil),    // 11: omnirelay.events.v1.NamespaceDeleted
+	(*ShardSet)(nil),            // 12: omnirelay.events.v1.ShardSet
+	(*ShardsAssigned)(nil),      // 13: omnirelay.events.v1.ShardsAssigned
+	(*ShardAssignment)(nil),     // 14: omnirelay.events.v1.ShardAssignment
+	(*ShardsReleased)(nil),      // 15: omnirelay.events.v1.ShardsReleased
+	(*ShardMoveStarted)(nil),    // 16: omnirelay.events.v1.ShardMoveStarted
+	(*ShardMoveReleasing)(nil),  // 17: omnirelay.events.v1.ShardMoveReleasing
+	(*ShardsHandedOver)(nil),    // 18: omnirelay.events.v1.ShardsHandedOver
+	(*ShardHandover)(nil),       // 19: omnirelay.events.v1.ShardHandover
+	(*ShardMove)(nil),           // 20: omnirelay.events.v1.ShardMove
+	(*ShardMoveFailed)(nil),     // 21: omnirelay.events.v1.ShardMoveFailed
+	(*ShardMoveCancelled)(nil),  // 22: omnirelay.events.v1.ShardMoveCancelled
+	(*ShardsPaused)(nil),        // 23: omnirelay.events.v1.ShardsPaused
+	(*ShardsResumed)(nil),       // 24: omnirelay.events.v1.ShardsResumed
+	(*OwnershipExpired)(nil),    // 25: omnirelay.events.v1.OwnershipExpired
+	(*ShardsQuarantined)(nil),   // 26: omnirelay.events.v1.ShardsQuarantined
+	(*ShardsUnquarantined)(nil), // 27: omnirelay.events.v1.ShardsUnquarantined
+	(*ReadersAssigned)(nil),     // 28: omnirelay.events.v1.ReadersAssigned
+	(*ReadersReleased)(nil),     // 29: omnirelay.events.v1.ReadersReleased
 }
 var file_events_v1_shard_proto_depIdxs = []int32{
 	0,  // 0: omnirelay.events.v1.NamespaceSpec.ownership:type_name -> omnirelay.events.v1.Ownership
-	3,  // 1: omnirelay.events.v1.NamespaceCreated.spec:type_name -> omnirelay.events.v1.NamespaceSpec
-	3,  // 2: omnirelay.events.v1.NamespaceUpdated.spec:type_name -> omnirelay.events.v1.NamespaceSpec
-	10, // 3: omnirelay.events.v1.ShardsAssigned.assignments:type_name -> omnirelay.events.v1.ShardAssignment
-	1,  // 4: omnirelay.events.v1.ShardsAssigned.cause:type_name -> omnirelay.events.v1.ShardCause
-	8,  // 5: omnirelay.events.v1.ShardAssignment.shards:type_name -> omnirelay.events.v1.ShardSet
-	10, // 6: omnirelay.events.v1.ShardsReleased.releases:type_name -> omnirelay.events.v1.ShardAssignment
-	1,  // 7: omnirelay.events.v1.ShardsReleased.cause:type_name -> omnirelay.events.v1.ShardCause
-	16, // 8: omnirelay.events.v1.ShardMoveStarted.moves:type_name -> omnirelay.events.v1.ShardMove
-	1,  // 9: omnirelay.events.v1.ShardMoveStarted.cause:type_name -> omnirelay.events.v1.ShardCause
-	2,  // 10: omnirelay.events.v1.ShardMoveStarted.stage:type_name -> omnirelay.events.v1.MoveStage
-	16, // 11: omnirelay.events.v1.ShardMoveReleasing.moves:type_name -> omnirelay.events.v1.ShardMove
-	1,  // 12: omnirelay.events.v1.ShardMoveReleasing.cause:type_name -> omnirelay.events.v1.ShardCause
-	15, // 13: omnirelay.events.v1.ShardsHandedOver.handovers:type_name -> omnirelay.events.v1.ShardHandover
-	1,  // 14: omnirelay.events.v1.ShardsHandedOver.cause:type_name -> omnirelay.events.v1.ShardCause
-	8,  // 15: omnirelay.events.v1.ShardHandover.shards:type_name -> omnirelay.events.v1.ShardSet
-	8,  // 16: omnirelay.events.v1.ShardMove.shards:type_name -> omnirelay.events.v1.ShardSet
-	8,  // 17: omnirelay.events.v1.ShardMoveFailed.shards:type_name -> omnirelay.events.v1.ShardSet
-	1,  // 18: omnirelay.events.v1.ShardMoveFailed.cause:type_name -> omnirelay.events.v1.ShardCause
-	8,  // 19: omnirelay.events.v1.ShardMoveCancelled.shards:type_name -> omnirelay.events.v1.ShardSet
-	1,  // 20: omnirelay.events.v1.ShardMoveCancelled.cause:type_name -> omnirelay.events.v1.ShardCause
-	8,  // 21: omnirelay.events.v1.ShardsPaused.shards:type_name -> omnirelay.events.v1.ShardSet
-	8,  // 22: omnirelay.events.v1.ShardsResumed.shards:type_name -> omnirelay.events.v1.ShardSet
-	8,  // 23: omnirelay.events.v1.ShardsQuarantined.shards:type_name -> omnirelay.events.v1.ShardSet
-	8,  // 24: omnirelay.events.v1.ShardsUnquarantined.shards:type_name -> omnirelay.events.v1.ShardSet
-	25, // [25:25] is the sub-list for method output_type
-	25, // [25:25] is the sub-list for method input_type
-	25, // [25:25] is the sub-list for extension type_name
-	25, // [25:25] is the sub-list for extension extendee
-	0,  // [0:25] is the sub-list for field type_name
+	4,  // 1: omnirelay.events.v1.NamespaceSpec.rules:type_name -> omnirelay.events.v1.PlacementRules
+	5,  // 2: omnirelay.events.v1.PlacementRules.require:type_name -> omnirelay.events.v1.NodeSelector
+	6,  // 3: omnirelay.events.v1.PlacementRules.pins:type_name -> omnirelay.events.v1.ShardPin
+	7,  // 4: omnirelay.events.v1.PlacementRules.prefer:type_name -> omnirelay.events.v1.PlacementPreference
+	12, // 5: omnirelay.events.v1.ShardPin.shards:type_name -> omnirelay.events.v1.ShardSet
+	5,  // 6: omnirelay.events.v1.ShardPin.require:type_name -> omnirelay.events.v1.NodeSelector
+	3,  // 7: omnirelay.events.v1.NamespaceCreated.spec:type_name -> omnirelay.events.v1.NamespaceSpec
+	3,  // 8: omnirelay.events.v1.NamespaceUpdated.spec:type_name -> omnirelay.events.v1.NamespaceSpec
+	14, // 9: omnirelay.events.v1.ShardsAssigned.assignments:type_name -> omnirelay.events.v1.ShardAssignment
+	1,  // 10: omnirelay.events.v1.ShardsAssigned.cause:type_name -> omnirelay.events.v1.ShardCause
+	12, // 11: omnirelay.events.v1.ShardAssignment.shards:type_name -> omnirelay.events.v1.ShardSet
+	14, // 12: omnirelay.events.v1.ShardsReleased.releases:type_name -> omnirelay.events.v1.ShardAssignment
+	1,  // 13: omnirelay.events.v1.ShardsReleased.cause:type_name -> omnirelay.events.v1.ShardCause
+	20, // 14: omnirelay.events.v1.ShardMoveStarted.moves:type_name -> omnirelay.events.v1.ShardMove
+	1,  // 15: omnirelay.events.v1.ShardMoveStarted.cause:type_name -> omnirelay.events.v1.ShardCause
+	2,  // 16: omnirelay.events.v1.ShardMoveStarted.stage:type_name -> omnirelay.events.v1.MoveStage
+	20, // 17: omnirelay.events.v1.ShardMoveReleasing.moves:type_name -> omnirelay.events.v1.ShardMove
+	1,  // 18: omnirelay.events.v1.ShardMoveReleasing.cause:type_name -> omnirelay.events.v1.ShardCause
+	19, // 19: omnirelay.events.v1.ShardsHandedOver.handovers:type_name -> omnirelay.events.v1.ShardHandover
+	1,  // 20: omnirelay.events.v1.ShardsHandedOver.cause:type_name -> omnirelay.events.v1.ShardCause
+	12, // 21: omnirelay.events.v1.ShardHandover.shards:type_name -> omnirelay.events.v1.ShardSet
+	12, // 22: omnirelay.events.v1.ShardMove.shards:type_name -> omnirelay.events.v1.ShardSet
+	12, // 23: omnirelay.events.v1.ShardMoveFailed.shards:type_name -> omnirelay.events.v1.ShardSet
+	1,  // 24: omnirelay.events.v1.ShardMoveFailed.cause:type_name -> omnirelay.events.v1.ShardCause
+	12, // 25: omnirelay.events.v1.ShardMoveCancelled.shards:type_name -> omnirelay.events.v1.ShardSet
+	1,  // 26: omnirelay.events.v1.ShardMoveCancelled.cause:type_name -> omnirelay.events.v1.ShardCause
+	12, // 27: omnirelay.events.v1.ShardsPaused.shards:type_name -> omnirelay.events.v1.ShardSet
+	12, // 28: omnirelay.events.v1.ShardsResumed.shards:type_name -> omnirelay.events.v1.ShardSet
+	12, // 29: omnirelay.events.v1.ShardsQuarantined.shards:type_name -> omnirelay.events.v1.ShardSet
+	12, // 30: omnirelay.events.v1.ShardsUnquarantined.shards:type_name -> omnirelay.events.v1.ShardSet
+	14, // 31: omnirelay.events.v1.ReadersAssigned.assignments:type_name -> omnirelay.events.v1.ShardAssignment
+	1,  // 32: omnirelay.events.v1.ReadersAssigned.cause:type_name -> omnirelay.events.v1.ShardCause
+	14, // 33: omnirelay.events.v1.ReadersReleased.releases:type_name -> omnirelay.events.v1.ShardAssignment
+	1,  // 34: omnirelay.events.v1.ReadersReleased.cause:type_name -> omnirelay.events.v1.ShardCause
+	35, // [35:35] is the sub-list for method output_type
+	35, // [35:35] is the sub-list for method input_type
+	35, // [35:35] is the sub-list for extension type_name
+	35, // [35:35] is the sub-list for extension extendee
+	0,  // [0:35] is the sub-list for field type_name
 }
 
 func init() { file_events_v1_shard_proto_init() }
@@ -1743,7 +2231,7 @@ func file_events_v1_shard_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_events_v1_shard_proto_rawDesc), len(file_events_v1_shard_proto_rawDesc)),
 			NumEnums:      3,
-			NumMessages:   21,
+			NumMessages:   27,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -83,11 +83,7 @@ func Look(m *model.Model, n membership.Node, reports Reports, logTime int64) Pro
 }
 
 func (p *Progress) namespace(m *model.Model, n membership.Node, ns *shard.Namespace, logTime int64) {
-	eligible := false
-	m.Membership.EachNode(func(other membership.Node) bool {
-		eligible = m.Assignable(other.NodeID, ns.Spec.EligibleRole) == nil
-		return !eligible
-	})
+	to := destinationsOf(m, ns)
 	left := ns.Owned(n.NodeID)
 	ns.Each(func(id uint32, sh *shard.Shard) bool {
 		if sh.Owner != n.NodeID {
@@ -110,8 +106,10 @@ func (p *Progress) namespace(m *model.Model, n membership.Node, ns *shard.Namesp
 			reason, what := stuck(sh)
 			p.block("shard", ref, reason, fmt.Sprintf("%s; it is tried again at %s, or when the drain is asked for again",
 				what, time.Unix(0, sh.HeldUntil).UTC().Format(time.RFC3339)))
-		case !eligible:
+		case to.none():
 			p.block("shard", ref, "no_eligible_node", fmt.Sprintf("no active node with role %s is there to take it", ns.Spec.EligibleRole))
+		case to.forbidden(id):
+			p.block("shard", ref, "pinned", "the rules of its namespace let no active node have it: change them, or start a node that they allow")
 		default:
 			p.wait("shard", ref, "waiting")
 		}

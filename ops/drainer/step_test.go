@@ -12,6 +12,7 @@ import (
 	"github.com/omnirelay/omnirelay/commands/leadership"
 	"github.com/omnirelay/omnirelay/commands/membership"
 	"github.com/omnirelay/omnirelay/commands/model"
+	"github.com/omnirelay/omnirelay/commands/placement"
 	"github.com/omnirelay/omnirelay/commands/sequencer"
 	"github.com/omnirelay/omnirelay/commands/shard"
 	"github.com/omnirelay/omnirelay/events"
@@ -170,4 +171,42 @@ func TestLook(t *testing.T) {
 	check("asked again", "2 shards, 0 moving, 0 leaderships, 0 held (false); shard demo/1 paused", nil)
 	s.When(membership.Cordon{NodeID: "n2"}).ThenDone()
 	check("nobody there", "2 shards, 0 moving, 0 leaderships, 0 held (false); shard demo/0 no_eligible_node; shard demo/1 paused", nil)
+}
+
+// TestPinned: a shard that the rules leave no node for says so, and waits like any
+// other once they leave one.
+func TestPinned(t *testing.T) {
+	s, m := mesh(t)
+	s.When(membership.Drain{NodeID: "n1"}).ThenDone()
+	blocked := func() (refs []string) {
+		n, _ := m.Membership.Node("n1")
+		p := drainer.Look(m, n, nil, m.Time)
+		for _, b := range p.Blockers {
+			if b.Reason != "pinned" || b.Detail == "" {
+				t.Errorf("blocked by %+v", b)
+			}
+			refs = append(refs, b.Reference)
+		}
+		return refs
+	}
+	for _, c := range []struct {
+		what  string
+		rules placement.Rules
+		want  []string
+	}{
+		{"pinned to who leaves", placement.Rules{Pins: []placement.Pin{{Shards: []placement.Range{{First: 1, Count: 1}}, Nodes: []string{"n1"}}}}, []string{"demo/1"}},
+		{"nobody has the label", placement.Rules{Require: []placement.Selector{{Key: "gpu"}}}, []string{"demo/0", "demo/1"}},
+		{"allowed", placement.Rules{Require: []placement.Selector{{Key: "gpu", Not: true}}, MaxPerNode: 1}, nil},
+	} {
+		s.When(shard.Update{Namespace: "demo", Rules: &c.rules}).ThenDone()
+		if diff := cmp.Diff(c.want, blocked()); diff != "" {
+			t.Errorf("%s: (-want +got)\n%s", c.what, diff)
+		}
+	}
+	// n2 takes one, and has no room for the other.
+	s.When(shard.Rebalance{Namespace: "demo", Drain: true, Moves: []shard.Relocation{{From: "n1", To: "n2", Shards: []uint32{0}}}}).ThenDone()
+	s.When(shard.Release{NodeID: "n1", Namespace: "demo", Session: 2, Shards: []shard.Released{{Shard: 0, Fence: 6}}}).ThenDone()
+	if diff := cmp.Diff([]string{"demo/1"}, blocked()); diff != "" {
+		t.Errorf("full: (-want +got)\n%s", diff)
+	}
 }

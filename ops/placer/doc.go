@@ -7,11 +7,16 @@
 //     shards (S3). What a cordoned node owns stays there and leaves the count.
 //  3. Held, paused and moving shards stay where they are (S9, S10), and so do those
 //     whose owner is silent, which count as on it where it is back. A quarantined one
-//     stays unowned. An unowned shard counts as still on its last owner while that
-//     node is eligible, and on the target of its move.
-//  4. Unowned shards come first; balance is asked for in the same step.
+//     stays unowned, and without readers. An unowned shard counts as still on its last
+//     owner while that node is eligible, and on the target of its move.
+//  4. Unowned shards come first; balance is asked for in the same step. A shard
+//     that the namespace's rules forbid where it is moves with cause constraint; one
+//     that they leave no node keeps its owner.
 //  5. Shards of a node that is being drained count as unowned and move away, held
 //     ones too, at most [DrainPerNode] of a node and [DrainTotal] in all at once.
+//  6. Readers are placed when owners are: as many as the namespace gives each
+//     shard, never on its owner's node. A shard whose owner died counts as on a
+//     reader of it, if neither a move nor its last owner says where it should be.
 //
 // It steps at most every [Interval]; between two changes of a namespace, of the
 // eligible nodes, and of what is held, it does nothing. It owns no goroutine.

@@ -15,9 +15,9 @@ import (
 	"github.com/omnirelay/omnirelay/ops/placer"
 )
 
-// fleet has workers n1, n2, … with sessions 2, 4, …, and the namespace demo whose
+// workers is a mesh that has workers n1, n2, … with sessions 2, 4, …, and the namespace demo whose
 // shards they own in equal runs.
-func fleet(t *testing.T, nodes, each int) (*commandtest.Scenario, *model.Model) {
+func workers(t *testing.T, nodes, each int) (*commandtest.Scenario, *model.Model) {
 	m := model.New()
 	s := commandtest.New(t, m)
 	names := []string{"n1", "n2", "n3", "n4", "n5", "n6", "n7", "n8", "n9"}[:nodes]
@@ -68,7 +68,7 @@ func moves(t *testing.T, cmds []commands.Command) map[string][]uint32 {
 // once; as they end, the next begin.
 func TestDrainIsBounded(t *testing.T) {
 	const each = placer.DrainPerNode + 30
-	s, m := fleet(t, 3, each)
+	s, m := workers(t, 3, each)
 	s.When(membership.Drain{NodeID: "n1"}).ThenDone()
 	cmds := step(m)
 	by := moves(t, cmds)
@@ -121,7 +121,7 @@ func TestDrainsAreBoundedTogether(t *testing.T) {
 // TestDrainMovesWhatIsHeld and not what is paused, and what its owner did not
 // release only when it is asked for again, or the hold is over.
 func TestDrainMovesWhatIsHeld(t *testing.T) {
-	s, m := fleet(t, 3, 2) // n1 has 0, 1
+	s, m := workers(t, 3, 2) // n1 has 0, 1
 	s.When(shard.Move{Namespace: "demo", Shards: []uint32{2}, To: "n1"}).ThenDone()
 	ns, _ := m.Shard.Namespace("demo")
 	s.When(shard.Release{Namespace: "demo", NodeID: "n2", Session: 4, Shards: []shard.Released{{Shard: 2, Fence: ns.Shard(2).Fence}}}).ThenDone()
@@ -146,7 +146,7 @@ func TestDrainMovesWhatIsHeld(t *testing.T) {
 // TestCancelMovesNothingElse: while the moves of a cancelled drain are still to be
 // taken back, nothing is balanced in their place.
 func TestCancelMovesNothingElse(t *testing.T) {
-	s, m := fleet(t, 3, 4)
+	s, m := workers(t, 3, 4)
 	s.When(membership.Drain{NodeID: "n1"}).ThenDone()
 	for _, c := range step(m) {
 		s.When(c).ThenDone()
@@ -160,7 +160,7 @@ func TestCancelMovesNothingElse(t *testing.T) {
 // TestSettledDrainIsAskedAgain: a placer that found nothing to do looks again when
 // the same drain is asked for anew.
 func TestSettledDrainIsAskedAgain(t *testing.T) {
-	s, m := fleet(t, 2, 1)
+	s, m := workers(t, 2, 1)
 	p := placer.New()
 	boot := int64(0)
 	asks := func() []commands.Command {

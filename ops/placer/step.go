@@ -85,7 +85,7 @@ func eligibleNodes(m *model.Model, role string) []Node {
 		if err != nil { // the decider let only good weights in
 			w = placement.One
 		}
-		out = append(out, Node{placement.Node{ID: n.NodeID, Weight: w, Region: n.Region, Zone: n.Zone}, n.Session})
+		out = append(out, Node{placement.Node{ID: n.NodeID, Weight: w, Region: n.Region, Zone: n.Zone, Labels: n.Labels}, n.Session})
 		return true
 	})
 	return out
@@ -95,7 +95,7 @@ func eligibleNodes(m *model.Model, role string) []Node {
 // settled.
 func (p *Placer) namespace(ns *shard.Namespace, nodes []Node, leaving *leaving, logTime int64) ([]commands.Command, int64) {
 	old, ok := p.settled[ns.Name]
-	if ok && old.namespace == ns && slices.Equal(old.nodes, nodes) && slices.Equal(old.leaving, leaving.all()) && (old.until == 0 || logTime < old.until) {
+	if ok && old.namespace == ns && slices.EqualFunc(old.nodes, nodes, Node.equal) && slices.Equal(old.leaving, leaving.all()) && (old.until == 0 || logTime < old.until) {
 		return nil, old.until
 	}
 	cmds, waits := plan(ns, nodes, leaving, logTime)
@@ -148,7 +148,10 @@ func plan(ns *shard.Namespace, nodes []Node, leaving *leaving, logTime int64) (c
 	}
 	r := strategy(in)
 	drains, waits := leaving.moves(ns, r, logTime)
-	return append(diff(ns, nodes, in, r, leaving, logTime), drains...), waits
+	if cmds = append(diff(ns, nodes, in, r, leaving, logTime), drains...); len(cmds) == 0 {
+		cmds = readers(ns, nodes, in)
+	}
+	return cmds, waits
 }
 
 // input is the question that the namespace asks its strategy: who has what, and
@@ -162,6 +165,9 @@ func input(ns *shard.Namespace, nodes []Node, leaving *leaving, logTime int64) (
 	if err != nil {
 		return nil, fmt.Errorf("place namespace %s: %w", ns.Name, err)
 	}
+	if err := constrain(in, ns.Spec); err != nil {
+		return nil, err
+	}
 	index := make(map[string]int32, len(nodes))
 	for i, n := range in.Nodes() {
 		index[n.ID] = int32(i)
@@ -172,6 +178,8 @@ func input(ns *shard.Namespace, nodes []Node, leaving *leaving, logTime int64) (
 		}
 		return placement.NoOwner
 	}
+	load := make([]int, len(nodes))
+	var orphans []uint32
 	ns.Each(func(id uint32, sh *shard.Shard) bool {
 		where, fixed := standing(sh, at, logTime)
 		switch {
@@ -180,12 +188,18 @@ func input(ns *shard.Namespace, nodes []Node, leaving *leaving, logTime int64) (
 		case moved(sh) && at(sh.Owner) != placement.NoOwner:
 			where = at(sh.Owner)
 		}
+		if where != placement.NoOwner {
+			load[where]++
+		} else if sh.Owner == "" && sh.Readers != "" {
+			orphans = append(orphans, id)
+		}
 		in.Own(int(id), 1, where)
 		if fixed {
 			in.Fix(int(id), 1)
 		}
 		return true
 	})
+	standOnReaders(ns, in, orphans, load)
 	return in, nil
 }
 
@@ -215,7 +229,8 @@ func diff(ns *shard.Namespace, nodes []Node, in *placement.Input, r placement.Re
 		sessions[n.ID] = n.Session
 	}
 	assign := map[int32][]uint32{}
-	move := map[[2]int32][]uint32{}
+	move, leave := map[[2]int32][]uint32{}, map[[2]int32][]uint32{}
+	forbidden := in.Forbidden()
 	ns.Each(func(id uint32, sh *shard.Shard) bool {
 		to := r.Owner[id]
 		switch {
@@ -225,12 +240,17 @@ func diff(ns *shard.Namespace, nodes []Node, in *placement.Input, r placement.Re
 		case sh.Silent: // its owner can release nothing before it is bound again
 		case sh.MoveTo == "" && !in.Fixed(int(id)) && in.Current(int(id)) != to && !leaving.gives(sh, logTime):
 			key := [2]int32{in.Current(int(id)), to}
-			move[key] = append(move[key], id)
+			if forbidden(int(id)) {
+				leave[key] = append(leave[key], id)
+			} else {
+				move[key] = append(move[key], id)
+			}
 		}
 		return true
 	})
 	cmds := assigns(ns.Name, r, sessions, assign)
-	return append(cmds, rebalances(ns.Name, r, move)...)
+	cmds = append(cmds, rebalances(shard.Rebalance{Namespace: ns.Name, Constraint: true}, r, leave)...)
+	return append(cmds, rebalances(shard.Rebalance{Namespace: ns.Name}, r, move)...)
 }
 
 func assigns(name string, r placement.Result, sessions map[string]events.Position, to map[int32][]uint32) []commands.Command {
@@ -257,7 +277,7 @@ func assigns(name string, r placement.Result, sessions map[string]events.Positio
 // with 2,000 long names it would be over the limit of a frame.
 const maxRelocations = events.MaxAssigned / 2
 
-func rebalances(name string, r placement.Result, moves map[[2]int32][]uint32) []commands.Command {
+func rebalances(like shard.Rebalance, r placement.Result, moves map[[2]int32][]uint32) []commands.Command {
 	keys := make([][2]int32, 0, len(moves))
 	for k := range moves {
 		keys = append(keys, k)
@@ -269,7 +289,7 @@ func rebalances(name string, r placement.Result, moves map[[2]int32][]uint32) []
 		return int(a[1] - b[1])
 	})
 	var cmds []commands.Command
-	c, room := shard.Rebalance{Namespace: name}, events.MaxAssigned
+	c, room := like, events.MaxAssigned
 	for _, k := range keys {
 		for ids := moves[k]; len(ids) > 0; {
 			n := min(room, len(ids))
@@ -277,7 +297,7 @@ func rebalances(name string, r placement.Result, moves map[[2]int32][]uint32) []
 			ids, room = ids[n:], room-n
 			if room == 0 || len(c.Moves) == maxRelocations {
 				cmds = append(cmds, c)
-				c, room = shard.Rebalance{Namespace: name}, events.MaxAssigned
+				c, room = like, events.MaxAssigned
 			}
 		}
 	}

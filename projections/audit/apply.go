@@ -151,6 +151,10 @@ func shardsOf(e *eventsv1.Event) string {
 		return shards(k.ShardsQuarantined.Namespace, k.ShardsQuarantined.Shards)
 	case *eventsv1.Event_ShardsUnquarantined:
 		return shards(k.ShardsUnquarantined.Namespace, k.ShardsUnquarantined.Shards)
+	case *eventsv1.Event_ReadersAssigned:
+		return assigned(k.ReadersAssigned.Namespace, k.ReadersAssigned.Assignments)
+	case *eventsv1.Event_ReadersReleased:
+		return assigned(k.ReadersReleased.Namespace, k.ReadersReleased.Releases)
 	}
 	return ""
 }

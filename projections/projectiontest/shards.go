@@ -247,6 +247,25 @@ func (s *Sim) endMove() []*eventsv1.Event {
 	return []*eventsv1.Event{{Kind: &eventsv1.Event_ShardMoveCancelled{ShardMoveCancelled: &eventsv1.ShardMoveCancelled{Namespace: name, Shards: events.PackShards(ids)}}}}
 }
 
+// read takes a reader from shards, or gives them one.
+func (s *Sim) read() []*eventsv1.Event {
+	name, ok := s.active()
+	node, live := s.live()
+	if !ok || !live {
+		return nil
+	}
+	ns := s.namespaces[name]
+	ids := s.some(ns.ids(func(sh simShard) bool { return sh.owner != node }))
+	if len(ids) == 0 {
+		return nil
+	}
+	as := []*eventsv1.ShardAssignment{{NodeId: node, Session: s.nodes[node].session, Shards: events.PackShards(ids)}}
+	if s.Draw(3) == 0 {
+		return []*eventsv1.Event{{Kind: &eventsv1.Event_ReadersReleased{ReadersReleased: &eventsv1.ReadersReleased{Namespace: name, Releases: as}}}}
+	}
+	return []*eventsv1.Event{{Kind: &eventsv1.Event_ReadersAssigned{ReadersAssigned: &eventsv1.ReadersAssigned{Namespace: name, Assignments: as}}}}
+}
+
 func (s *Sim) pause() []*eventsv1.Event {
 	name, ok := s.active()
 	if !ok {

@@ -74,7 +74,7 @@ func (s *Sim) Frame(tb TB, l *Log) {
 // step draws until an action has something to do; joining always has.
 func (s *Sim) step() []*eventsv1.Event {
 	actions := []func() []*eventsv1.Event{
-		s.join, s.createNamespace, s.assign, s.assign, s.move, s.askRelease, s.finishMove, s.endMove, s.pause,
+		s.join, s.createNamespace, s.assign, s.assign, s.move, s.askRelease, s.finishMove, s.endMove, s.pause, s.read,
 		s.expire, s.restart, s.leave, s.closing, s.goesOn, s.cordon, s.drain, s.maintenance, s.server, s.campaign, s.resign, s.updateNamespace, s.deleteNamespace, s.policy,
 		s.quarantine, s.schedule,
 	}

@@ -9,6 +9,7 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	controlv1 "github.com/omnirelay/omnirelay/api/v1"
+	"github.com/omnirelay/omnirelay/commands/placement"
 	"github.com/omnirelay/omnirelay/events"
 	eventsv1 "github.com/omnirelay/omnirelay/events/v1"
 	"github.com/omnirelay/omnirelay/projections"
@@ -278,6 +279,33 @@ func specify(n *controlv1.Namespace, s *eventsv1.NamespaceSpec) {
 	n.Ownership = controlv1.OwnershipMode(s.GetOwnership())
 	n.OwnershipTtlMs, n.CapacityHint = int64(s.GetOwnershipTtlMs()), s.GetCapacityHint()
 	n.Overlap = s.GetOverlap()
+	n.Rules, n.Readers, n.LoadBound = rulesOf(s.GetRules()), int32(s.GetReaders()), float64(s.GetLoadBoundPermille())/1000
+}
+
+// rulesOf shows rules as users write them.
+func rulesOf(r *eventsv1.PlacementRules) *controlv1.PlacementRules {
+	if r == nil {
+		return nil
+	}
+	out := &controlv1.PlacementRules{
+		Require: selectors(r.Require), MaxPerNode: int32(r.MaxPerNode), CapacityLabel: r.CapacityLabel,
+		Spread: r.Spread, MaxSkew: int32(r.MaxSkew), Separate: r.Separate,
+	}
+	for _, p := range r.Pins {
+		out.Pins = append(out.Pins, &controlv1.PlacementPin{Shards: events.FormatShards(p.Shards), Nodes: p.Nodes, Require: selectors(p.Require)})
+	}
+	for _, p := range r.Prefer {
+		out.Prefer = append(out.Prefer, p.Key+"="+p.Value)
+	}
+	return out
+}
+
+func selectors(in []*eventsv1.NodeSelector) []string {
+	var out []string
+	for _, s := range in {
+		out = append(out, placement.Selector{Key: s.Key, Not: s.Not, Values: s.Values}.String())
+	}
+	return out
 }
 
 // Apply implements [projections.Table].

@@ -71,6 +71,14 @@ func (Table) Apply(rows *projections.Rows, rec events.Recorded) {
 		a.set(e.ShardsUnquarantined.Namespace, e.ShardsUnquarantined.Shards, func(r *row) {
 			r.Status, r.QuarantinedAt, r.Deaths = controlv1.ShardStatus_SHARD_STATUS_ACTIVE, nil, 0
 		})
+	case *eventsv1.Event_ReadersAssigned:
+		for _, to := range e.ReadersAssigned.Assignments {
+			a.set(e.ReadersAssigned.Namespace, to.Shards, func(r *row) { addReader(r, to.NodeId) })
+		}
+	case *eventsv1.Event_ReadersReleased:
+		for _, by := range e.ReadersReleased.Releases {
+			a.set(e.ReadersReleased.Namespace, by.Shards, func(r *row) { dropReader(r, by.NodeId) })
+		}
 	case *eventsv1.Event_SessionClosed:
 		a.sessionClosed(e.SessionClosed)
 	case *eventsv1.Event_OwnershipExpired:
@@ -193,6 +201,7 @@ func moving(r *row) bool { return r.OwnerNodeId != "" && r.MoveToNodeId != "" }
 
 func disable(r *row) {
 	endMove(r)
+	r.ReaderNodeIds = nil
 	r.Status = controlv1.ShardStatus_SHARD_STATUS_DISABLED
 }
 
@@ -202,6 +211,7 @@ func (a *applier) assign(r *row, node string, session uint64, cause eventsv1.Sha
 	}
 	r.OwnerNodeId, r.LeaderId, r.SessionId = node, node, int64(session)
 	r.FenceToken, r.LastOwnerNodeId, r.OwnerSilent = int64(a.rec.Position), "", false
+	dropReader(r, node)
 }
 
 // place ends the move, and begins or ends a hold.
@@ -264,7 +274,7 @@ func clone(r *row) *row {
 		UpdatedAt: r.UpdatedAt, ChangeTicket: r.ChangeTicket, FenceToken: r.FenceToken,
 		SessionId: r.SessionId, LastOwnerNodeId: r.LastOwnerNodeId, MoveToNodeId: r.MoveToNodeId,
 		MoveDeadline: r.MoveDeadline, HeldUntil: r.HeldUntil, MoveHoldMs: r.MoveHoldMs,
-		MovePhase: r.MovePhase, Overlap: r.Overlap,
+		MovePhase: r.MovePhase, Overlap: r.Overlap, ReaderNodeIds: r.ReaderNodeIds,
 		OwnerSilent: r.OwnerSilent, Ownership: r.Ownership, OwnershipTtlMs: r.OwnershipTtlMs, MoveForced: r.MoveForced,
 		QuarantinedAt: r.QuarantinedAt, Deaths: r.Deaths,
 	}

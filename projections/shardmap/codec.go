@@ -36,7 +36,8 @@ const (
 	fieldUpdated, fieldTicket                                            = 10, 11
 	fieldFence, fieldSession, fieldLastOwner, fieldMoveTo                = 100, 101, 102, 103
 	fieldDeadline, fieldHeldUntil, fieldMoveHold, fieldMovePhase         = 104, 105, 106, 107
-	fieldQuarantined, fieldSilent, fieldOwnership, fieldOwnershipTTL     = 108, 110, 111, 112
+	fieldQuarantined, fieldReaders                                       = 108, 109
+	fieldSilent, fieldOwnership, fieldOwnershipTTL                       = 110, 111, 112
 	fieldDeaths, fieldOverlap, fieldMoveForced                           = 113, 114, 118
 )
 
@@ -120,6 +121,9 @@ func appendTail(b []byte, r *controlv1.ShardRecord) []byte {
 	b = appendVarint(b, fieldMoveHold, uint64(r.MoveHoldMs))
 	b = appendVarint(b, fieldMovePhase, uint64(r.MovePhase))
 	b = appendTime(b, fieldQuarantined, r.QuarantinedAt)
+	for _, node := range r.ReaderNodeIds {
+		b = protowire.AppendString(appendTag(b, fieldReaders, protowire.BytesType), node)
+	}
 	b = appendBool(b, fieldSilent, r.OwnerSilent)
 	b = appendVarint(b, fieldOwnership, uint64(r.Ownership))
 	b = appendVarint(b, fieldOwnershipTTL, uint64(r.OwnershipTtlMs))

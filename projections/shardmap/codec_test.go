@@ -19,6 +19,15 @@ func full() *controlv1.ShardRecord {
 	fields := m.Descriptor().Fields()
 	for i := range fields.Len() {
 		fd := fields.Get(i)
+		switch kind := fd.Kind(); {
+		case fd.IsList():
+			m.Mutable(fd).List().Append(protoreflect.ValueOfString("a"))
+			m.Mutable(fd).List().Append(protoreflect.ValueOfString("b"))
+			continue
+		case kind == protoreflect.BoolKind:
+			m.Set(fd, protoreflect.ValueOfBool(true))
+			continue
+		}
 		switch fd.Kind() {
 		case protoreflect.StringKind:
 			m.Set(fd, protoreflect.ValueOfString(string(fd.Name())))

@@ -4,19 +4,18 @@ import (
 	"github.com/omnirelay/omnirelay/store/kv"
 )
 
-// count moves a shard from what it was to what it is, in the index of nodes and
-// in the counters. old or r is nil when there is no row before or after.
+// count moves a shard from what it was to what it is, in the index of owners
+// and in the counters. old or r is nil when there is no row before or after.
 func (a *applier) count(pk kv.Key, old, r *row) {
-	for _, node := range [2]string{old.GetOwnerNodeId(), old.GetMoveToNodeId()} {
-		if node != "" && !concerns(r, node) {
-			a.rows.IndexDelete(a.nodeKey(node, pk))
+	if before, now := old.GetOwnerNodeId(), r.GetOwnerNodeId(); before != now {
+		if before != "" {
+			a.rows.IndexDelete(a.ownerKey(before, pk))
+		}
+		if now != "" {
+			a.rows.IndexPut(a.ownerKey(now, pk))
 		}
 	}
-	for _, node := range [2]string{r.GetOwnerNodeId(), r.GetMoveToNodeId()} {
-		if node != "" && !concerns(old, node) {
-			a.rows.IndexPut(a.nodeKey(node, pk))
-		}
-	}
+	a.indexInvolved(pk, old, r)
 	if old == nil {
 		a.tally(r.Namespace, counterTotal, 1)
 	}
@@ -28,15 +27,9 @@ func (a *applier) count(pk kv.Key, old, r *row) {
 	a.touchRow(old, r)
 }
 
-// concerns reports whether a node owns the shard or shall own it; nil concerns
-// none.
-func concerns(r *row, node string) bool {
-	return r != nil && (r.OwnerNodeId == node || r.MoveToNodeId == node)
-}
-
-// nodeKey is an index key, valid until the next.
-func (a *applier) nodeKey(node string, pk kv.Key) []byte {
-	a.key = append(kv.AppendString(a.key[:0], node), pk...)
+// ownerKey is an index key, valid until the next.
+func (a *applier) ownerKey(owner string, pk kv.Key) []byte {
+	a.key = append(kv.AppendString(a.key[:0], owner), pk...)
 	return a.key
 }
 

@@ -14,7 +14,7 @@ var _ projections.Router = Table{}
 type Filter struct {
 	Namespace string
 	Owner     string
-	// Involves is a node that owns the shard, or that a move goes to.
+	// Involves is the owner, the target of the move in flight, or a reader.
 	Involves string
 	// Statuses: any of them; none means any status.
 	Statuses []controlv1.ShardStatus
@@ -28,7 +28,7 @@ func (f Filter) Match(r *controlv1.ShardRecord) bool {
 	case r == nil,
 		f.Namespace != "" && f.Namespace != r.Namespace,
 		f.Owner != "" && f.Owner != r.OwnerNodeId,
-		f.Involves != "" && !concerns(r, f.Involves),
+		f.Involves != "" && f.Involves != r.OwnerNodeId && !slices.Contains(involved(r), f.Involves),
 		len(f.Statuses) > 0 && !slices.Contains(f.Statuses, r.Status):
 		return false
 	}
@@ -41,8 +41,8 @@ func (f Filter) narrow() bool {
 	return f.Owner != "" || f.Involves != "" || len(f.Statuses) > 0 || f.Search != ""
 }
 
-// Routes implements [projections.Router]: a row is watched by its namespace, by
-// its owner, and by the nodes that it concerns.
+// Routes implements [projections.Router]: a row is watched by its namespace and
+// by its owner.
 func (Table) Routes(of any, add func(key string)) {
 	r, ok := of.(*controlv1.ShardRecord)
 	if !ok {
@@ -51,17 +51,17 @@ func (Table) Routes(of any, add func(key string)) {
 	add(routeNamespace + r.Namespace)
 	if r.OwnerNodeId != "" {
 		add(routeOwner + r.OwnerNodeId)
-		add(routeInvolves + r.OwnerNodeId)
+		add(routeInvolved + r.OwnerNodeId)
 	}
-	if r.MoveToNodeId != "" {
-		add(routeInvolves + r.MoveToNodeId)
+	for _, node := range involved(r) {
+		add(routeInvolved + node)
 	}
 }
 
 const (
 	routeNamespace = "n/"
 	routeOwner     = "o/"
-	routeInvolves  = "i/"
+	routeInvolved  = "i/"
 )
 
 // Route is the key that a watcher with this filter waits under: the narrowest;
@@ -71,7 +71,7 @@ func (f Filter) Route() string {
 	case f.Owner != "":
 		return routeOwner + f.Owner
 	case f.Involves != "":
-		return routeInvolves + f.Involves
+		return routeInvolved + f.Involves
 	case f.Namespace != "":
 		return routeNamespace + f.Namespace
 	}
@@ -83,7 +83,7 @@ func EachRoute(v *projections.View, route string, fn func(row []byte) bool) erro
 	var f Filter
 	if owner, ok := strings.CutPrefix(route, routeOwner); ok {
 		f.Owner = owner
-	} else if node, ok := strings.CutPrefix(route, routeInvolves); ok {
+	} else if node, ok := strings.CutPrefix(route, routeInvolved); ok {
 		f.Involves = node
 	} else if namespace, ok := strings.CutPrefix(route, routeNamespace); ok {
 		f.Namespace = namespace

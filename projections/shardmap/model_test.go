@@ -59,9 +59,9 @@ func modelLines(s *shard.State) (out []string) {
 			case sh.Moving():
 				status = "draining"
 			}
-			out = append(out, fmt.Sprintf("%s/%d v%d %s owner=%s/%d fence=%d last=%s to=%s by=%d %s held=%d strategy=%s overlap=%t silent=%t forced=%t mode=%s/%s out=%d",
+			out = append(out, fmt.Sprintf("%s/%d v%d %s owner=%s/%d fence=%d last=%s to=%s by=%d %s held=%d strategy=%s overlap=%t silent=%t forced=%t mode=%s/%s out=%d readers=%v",
 				ns.Name, id, sh.Version, status, sh.Owner, sh.Session, sh.Fence, sh.LastOwner, sh.MoveTo, sh.MoveDeadline/1e6, phase(sh), held(sh.HeldUntil), ns.Spec.Strategy, ns.Spec.Overlap,
-				sh.Silent, sh.Forced(), ns.Spec.Ownership, ns.Spec.OwnershipTTL, sh.QuarantinedAt))
+				sh.Silent, sh.Forced(), ns.Spec.Ownership, ns.Spec.OwnershipTTL, sh.QuarantinedAt, sh.Readers.Nodes()))
 			return true
 		})
 		return true
@@ -106,9 +106,9 @@ func viewLines(t *rapid.T, v *projections.View) (out []string) {
 			since = r.QuarantinedAt.AsTime().UnixNano()
 		}
 		status := strings.ToLower(strings.TrimPrefix(r.Status.String(), "SHARD_STATUS_"))
-		out = append(out, fmt.Sprintf("%s/%s v%d %s owner=%s/%d fence=%d last=%s to=%s by=%d %s held=%d strategy=%s overlap=%t silent=%t forced=%t mode=%s/%s out=%d",
+		out = append(out, fmt.Sprintf("%s/%s v%d %s owner=%s/%d fence=%d last=%s to=%s by=%d %s held=%d strategy=%s overlap=%t silent=%t forced=%t mode=%s/%s out=%d readers=%v",
 			r.Namespace, r.ShardId, r.Version, status, r.OwnerNodeId, r.SessionId, r.FenceToken, r.LastOwnerNodeId, r.MoveToNodeId, by, r.MovePhase, held(until), r.StrategyId, r.Overlap,
-			r.OwnerSilent, r.MoveForced, eventsv1.Ownership(r.Ownership), time.Duration(r.OwnershipTtlMs)*time.Millisecond, since))
+			r.OwnerSilent, r.MoveForced, eventsv1.Ownership(r.Ownership), time.Duration(r.OwnershipTtlMs)*time.Millisecond, since, r.ReaderNodeIds))
 	}
 	return out
 }
@@ -130,7 +130,8 @@ func TestQueriesAreExact(t *testing.T) {
 			t.Fatal(err)
 		}
 		filters := []shardmap.Filter{
-			{}, {Namespace: "ns1"}, {Owner: "n1"}, {Namespace: "ns0", Owner: "n2"}, {Search: "/1"}, {Involves: "n1"}, {Namespace: "ns1", Involves: "n2"},
+			{}, {Namespace: "ns1"}, {Owner: "n1"}, {Namespace: "ns0", Owner: "n2"}, {Search: "/1"},
+			{Involves: "n1"}, {Namespace: "ns1", Involves: "n2"},
 			{Statuses: []controlv1.ShardStatus{controlv1.ShardStatus_SHARD_STATUS_ACTIVE}, Search: "ns2"},
 		}
 		f := filters[draw(len(filters))]

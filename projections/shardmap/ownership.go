@@ -37,6 +37,7 @@ func (a *applier) sessionClosed(e *eventsv1.SessionClosed) {
 		}
 		r.OwnerSilent = true
 	})
+	a.readerLeft(e.NodeId)
 }
 
 func (a *applier) ownershipExpired(e *eventsv1.OwnershipExpired) {
@@ -49,7 +50,7 @@ func (a *applier) ownershipExpired(e *eventsv1.OwnershipExpired) {
 
 // owned changes the rows of some namespaces that a session owns.
 func (a *applier) owned(node string, session int64, in func(namespace string) bool, fn func(*row)) {
-	for _, pk := range a.rows.IndexKeys(nodeKey(node)) {
+	for _, pk := range a.rows.IndexKeys(ownerKey(node)) {
 		projections.Update(a.rows, sealedCodec{last: &a.sealed}, pk, func(old *row) *row {
 			if old == nil || old.OwnerNodeId != node || old.SessionId != session || !in(old.Namespace) {
 				return old

@@ -1,7 +1,6 @@
 package shardmap
 
 import (
-	"cmp"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -110,8 +109,11 @@ func Each(v *projections.View, f Filter, at events.Position, fn func(row []byte)
 
 // scan visits rows after a primary key, by the way that reads least.
 func scan(v *projections.View, f Filter, after []byte, at events.Position, fn func(pk, raw []byte) bool) error {
-	if node := cmp.Or(f.Owner, f.Involves); node != "" && (at == 0 || at >= v.Position()) {
-		return scanNode(v, f, node, after, fn)
+	if f.Owner != "" && (at == 0 || at >= v.Position()) {
+		return scanOwner(v, f, after, fn)
+	}
+	if f.Involves != "" && (at == 0 || at >= v.Position()) {
+		return scanInvolved(v, f, after, fn)
 	}
 	r := projections.Range{After: after}
 	if f.Namespace != "" {
@@ -134,19 +136,19 @@ func scan(v *projections.View, f Filter, after []byte, at events.Position, fn fu
 	return errors.Join(err, bad)
 }
 
-// scanNode goes by the index of nodes, which knows the present alone.
-func scanNode(v *projections.View, f Filter, node string, after []byte, fn func(pk, raw []byte) bool) error {
-	prefix := nodeKey(node)
-	r := projections.Range{Prefix: prefix}
+// scanOwner goes by the index of owners, which knows the present alone.
+func scanOwner(v *projections.View, f Filter, after []byte, fn func(pk, raw []byte) bool) error {
+	owner := ownerKey(f.Owner)
+	r := projections.Range{Prefix: owner}
 	if f.Namespace != "" {
-		r.Prefix = prefix.String(f.Namespace)
+		r.Prefix = owner.String(f.Namespace)
 	}
 	if len(after) > 0 {
-		r.After = append(append(kv.Key{}, prefix...), after...)
+		r.After = append(append(kv.Key{}, owner...), after...)
 	}
 	var bad error
 	err := v.IndexScan(ID, r, func(key []byte) bool {
-		pk := key[len(prefix):]
+		pk := key[len(owner):]
 		raw, _, ok, err := v.Get(ID, pk, 0)
 		if err != nil || !ok {
 			bad = err

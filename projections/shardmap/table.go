@@ -26,9 +26,13 @@ func namespaceKey(namespace string) kv.Key { return kv.Key{}.String(namespace) }
 // number and not by the letters of it.
 func shardKey(namespace string, id uint32) kv.Key { return namespaceKey(namespace).Uint32(id) }
 
-// nodeKey is the beginning of the index keys of the shards that concern a node,
-// as their owner or as the target of their move: node, then primary key.
-func nodeKey(node string) kv.Key { return kv.Key{}.String(node) }
+// ownerKey is the beginning of the index keys of an owner's shards: owner, then
+// primary key.
+func ownerKey(owner string) kv.Key { return kv.Key{}.String(owner) }
+
+// involvedKey is the beginning of the index keys of what a node reads or is moved
+// to. A name never begins with a zero byte, so these are apart from those of owners.
+func involvedKey(node string) kv.Key { return kv.Key{}.String("\x00" + node) }
 
 // parseID reads a shard id as users write it.
 func parseID(id string) (uint32, bool) {

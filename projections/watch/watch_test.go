@@ -116,8 +116,8 @@ func text(r *controlv1.ShardRecord) string {
 func filters(draw func(int) int) shardmap.Filter {
 	return []shardmap.Filter{
 		{}, {Namespace: "ns1"}, {Owner: "n2"}, {Namespace: "ns0", Owner: "n1"},
-		{Statuses: []controlv1.ShardStatus{controlv1.ShardStatus_SHARD_STATUS_DRAINING}}, {Search: "1"},
-	}[draw(6)]
+		{Statuses: []controlv1.ShardStatus{controlv1.ShardStatus_SHARD_STATUS_DRAINING}}, {Search: "1"}, {Involves: "n1"},
+	}[draw(7)]
 }
 
 // client is a watcher that is cut now and then and resumes.

@@ -170,6 +170,7 @@ func (w *worker) request(actor string, keyed bool) commands.Request {
 func tables() []projections.Table {
 	return []projections.Table{
 		shardmap.Table{}, registry.Peers{}, registry.Leaders{}, registry.Namespaces{},
-		registry.Candidates{}, registry.Policies{}, registry.Eras{}, registry.LogStates{}, audit.Table{},
+		registry.Candidates{}, registry.Policies{}, registry.Eras{}, registry.LogStates{},
+		registry.Maintenance{}, registry.Schedules{}, audit.Table{},
 	}
 }

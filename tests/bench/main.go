@@ -120,6 +120,7 @@ func groups() []group {
 		{"watch", "100 watchers at 500 events/s, both servers in processes of their own", watchers},
 		{"place", "write model, controllers and projection in process, on the real log", place},
 		{"ownership", "members with api/member and their servers of requests in this process, the mesh's server in a process of its own; requests are sent to any member and passed on to the owner", ownership},
+		{"rules", "placement under constraints, the arithmetic alone", rules},
 		{"idle", "memory and start of `omnirelay serve` and of etcd, each a process", idle},
 		{"replicas", "durable commands in process, three replicas: three stores with their sequencers, and three members of etcd, all in this process", replicatedInProcess},
 		{"anyserver", "durable commands by api/client (keys included) against clientv3 on all members, three servers on both sides, each a process", commandsAnywhere},

@@ -52,9 +52,27 @@ func ofDeciders() []mutant {
 		{"a move begins with the release", owner, []string{
 			"HoldMs: uint32(hold / time.Millisecond), Stage: eventsv1.MoveStage_MOVE_STAGE_PREPARE}", "HoldMs: uint32(hold / time.Millisecond)}",
 		}, shard, "TestHandoff$"},
-		{"a session that closes releases nothing", "commands/shard/ownership.go", []string{
-			"				if sh.Session == of.session {", "				if sh.Session == 1<<60 {",
+		{"a session that closes releases nothing", "commands/shard/evolve.go", []string{
+			"	if owns && sh.Session == session {", "	if owns && sh.Session == 1<<60 {",
 		}, shard, "TestSessionClosed"},
+		{"a session that closes goes on reading", "commands/shard/evolve.go", []string{
+			"	if reads && ns.Shard(id).Readers.Session(node) == session {", "	if reads && ns.Shard(id).Readers.Session(node) == 1<<60 {",
+		}, shard, "TestPlaceReaders"},
+		{"an owner is its own reader", "commands/shard/readers.go", []string{
+			"		case sh.Owner == t.NodeID:", "		case sh.Owner == t.NodeID && t.Session == 0:",
+		}, shard, "TestPlaceReaders"},
+		{"an owner goes on as a reader", "commands/shard/evolve.go", []string{
+			"	sh.Readers = sh.Readers.Without(node)\n	if sh.Ass", "	if sh.Ass",
+		}, shard, "TestPlaceReaders"},
+		{"a shard out of service goes on being read", "commands/shard/evolve.go", []string{
+			"sh.QuarantinedAt, sh.Readers = r.Time, \"\"", "sh.QuarantinedAt = r.Time",
+		}, shard, "TestQuarantineOfReaders"},
+		{"a shard out of service is given readers", "commands/shard/readers.go", []string{
+			"		case sh.Quarantined():", "		case sh.Quarantined() && t.Session == 0:",
+		}, shard, "TestQuarantineOfReaders"},
+		{"rules are not kept", "commands/placement/problem.go", []string{
+			"return p.pins[class]&^p.groups[group].pins == 0", "return p.pins[class]&^p.groups[group].pins < 1<<63",
+		}, "commands/placement", "TestRulesAgainstBruteForce|TestUnplaceable"},
 		{"a cordoned node is given shards", "commands/model/nodes.go", []string{
 			"	case n.Closed(id) != nil:", "	case n.Closed(id) != nil && id == \"\":",
 		}, shard, "TestAssignRefused"},

@@ -91,7 +91,7 @@ func (c *client) command() commands.Command {
 	case 4, 5:
 		return shard.Resume{Namespace: "demo", Shards: ids}
 	case 6:
-		return shard.Create{Namespace: "extra", Spec: shard.Spec{ShardCount: 1 + uint32(w.rng.IntN(6)), Strategy: []string{"ring", "rendezvous", "optimal"}[w.rng.IntN(3)]}}
+		return shard.Create{Namespace: "extra", Spec: shard.Spec{ShardCount: 1 + uint32(w.rng.IntN(6)), Strategy: []string{"ring", "rendezvous", "optimal"}[w.rng.IntN(3)], Readers: uint32(w.rng.IntN(3))}}
 	case 7:
 		return shard.Delete{Namespace: "extra"}
 	case 8:

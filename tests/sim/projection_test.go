@@ -3,6 +3,7 @@ package sim
 import (
 	"context"
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -88,13 +89,14 @@ type facts struct {
 	owner, last, to         string
 	session, fence, version int64
 	held                    int64
+	readers                 string
 	status                  controlv1.ShardStatus
 }
 
 func fromRow(r *controlv1.ShardRecord) facts {
 	f := facts{
 		owner: r.OwnerNodeId, last: r.LastOwnerNodeId, to: r.MoveToNodeId, session: r.SessionId,
-		fence: r.FenceToken, version: r.Version, status: r.Status,
+		fence: r.FenceToken, version: r.Version, status: r.Status, readers: strings.Join(r.ReaderNodeIds, " "),
 	}
 	if r.HeldUntil != nil {
 		f.held = r.HeldUntil.AsTime().UnixNano()
@@ -105,7 +107,7 @@ func fromRow(r *controlv1.ShardRecord) facts {
 func fromModel(sh *shard.Shard, deleting bool) facts {
 	f := facts{
 		owner: sh.Owner, last: sh.LastOwner, to: sh.MoveTo, session: int64(sh.Session),
-		fence: int64(sh.Fence), version: int64(sh.Version), held: sh.HeldUntil,
+		fence: int64(sh.Fence), version: int64(sh.Version), held: sh.HeldUntil, readers: strings.Join(sh.Readers.Nodes(), " "),
 		status: controlv1.ShardStatus_SHARD_STATUS_ACTIVE,
 	}
 	switch {
