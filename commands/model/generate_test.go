@@ -120,7 +120,7 @@ func (d draw) shards(ns string, want func(*shard.Shard) bool) []uint32 {
 }
 
 func (d draw) quarantinePolicy() commands.Command {
-	deaths, window, most := uint32(1+d.int(4)/3), []time.Duration{time.Second, 2 * time.Hour}[d.int(3)/2], []uint32{3, 100, 100, 100, 0}[d.int(5)]
+	deaths, window, most := uint32(1+d.int(4)/3), []time.Duration{time.Second, 2 * time.Hour}[(d.int(3)+1)/2], []uint32{3, 100, 100, 100, 0}[d.int(5)]
 	off := d.int(64) == 0
 	return policy.SetQuarantine{Deaths: &deaths, Window: &window, MaxAtOnce: &most, Disabled: &off}
 }
@@ -218,7 +218,7 @@ func (d draw) pending() commands.Command {
 		return true
 	})
 	d.m.Shard.EachNamespace(func(ns *shard.Namespace) bool {
-		if out := d.shards(ns.Name, (*shard.Shard).Quarantined); !ns.Deleting && d.int(2) == 0 && ns.Shard(out[0]) != nil && ns.Shard(out[0]).Quarantined() {
+		if out := d.shards(ns.Name, (*shard.Shard).Quarantined); !ns.Deleting && ns.Shard(out[0]) != nil && ns.Shard(out[0]).Quarantined() {
 			all = append(all, shard.Unquarantine{Namespace: ns.Name, Shards: out})
 		}
 		moves := d.shards(ns.Name, movingShard)
@@ -248,11 +248,21 @@ func (d draw) pending() commands.Command {
 		}
 		return true
 	})
+	d.m.Membership.EachNode(func(n membership.Node) bool {
+		switch {
+		case n.Lifecycle != membership.Draining:
+		case d.m.Owns(n.NodeID) == 0 && d.int(2) == 0:
+			all = append(all, membership.FinishDrain{NodeID: n.NodeID, Session: n.Session})
+		case d.int(3) == 0:
+			all = append(all, membership.CancelDrain{NodeID: n.NodeID})
+		}
+		return true
+	})
 	for _, id := range d.m.MaintenanceDue(d.m.Time) {
 		all = append(all, membership.Maintain{NodeID: id})
 	}
 	d.m.Policy.EachWindow(func(w *policy.Window) bool {
-		if d.rarely() {
+		if d.int(6) == 0 {
 			all = append(all, policy.EndMaintenance{Name: w.Name}, policy.DeleteMaintenance{Name: w.Name})
 		}
 		return true
@@ -270,6 +280,9 @@ func (d draw) membership() commands.Command {
 		node := d.descriptor()
 		return membership.OpenSession{Node: node, SecretHash: d.secret(node.NodeID), Incarnation: uint64(1 + d.int(8))}
 	case 3:
+		if d.int(2) == 0 { // whose death counts against something
+			id = d.owner(d.existing())
+		}
 		return membership.CloseSession{NodeID: id, Session: d.session(id), Cause: eventsv1.SessionCloseCause_SESSION_CLOSE_CAUSE_EXPIRED}
 	case 4:
 		return membership.Leave{NodeID: id, Session: d.session(id), SecretHash: d.secret(id)}
@@ -304,7 +317,7 @@ func (d draw) drain() commands.Command {
 	switch d.int(12) {
 	case 0, 1:
 		return membership.Drain{NodeID: id, Within: time.Duration(d.int(3)) * time.Minute}
-	case 2:
+	case 2, 6:
 		return membership.CancelDrain{NodeID: id}
 	case 3, 4, 5:
 		return membership.FinishDrain{NodeID: id, Session: n.Session}

@@ -33,7 +33,7 @@ func TestHistories(t *testing.T) {
 			one, many := uint32(1), uint32(100)
 			w.submit(first, commands.Request{Command: policy.SetQuarantine{Deaths: &one, MaxAtOnce: &many}, Actor: "node/s0"})
 			w.store(first)
-			for range rapid.IntRange(30, 100).Draw(t, "frames") {
+			for range rapid.IntRange(50, 150).Draw(t, "frames") {
 				w.step()
 			}
 			w.checkReplay()

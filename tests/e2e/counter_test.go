@@ -220,7 +220,6 @@ func (m *counterMesh) trouble(load *counterLoad) {
 	// Killed, and started again on its directory: the lock and the secret let it in at
 	// once, in every mode.
 	m.nodes["n1"].kill()
-	load.awaitMore(20)
 	m.start("n1")
 	load.awaitMore(200)
 
