@@ -17,6 +17,7 @@ const DefaultAddrLabel = "addr"
 // ones stay while no server answers (V1).
 type addresses struct {
 	mu       sync.Mutex
+	wanted   bool // asked for, be it before the member runs
 	followed bool
 	labels   atomic.Pointer[map[string]map[string]string] // by node
 }
@@ -31,11 +32,11 @@ func (a *addresses) of(node, label string) (string, bool) {
 	return addr, addr != ""
 }
 
-// followPeers keeps the labels, from the first call while the member runs until it
-// stops.
+// followPeers keeps the labels while the member runs.
 func (m *Member) followPeers() {
 	m.addrs.mu.Lock()
 	defer m.addrs.mu.Unlock()
+	m.addrs.wanted = true
 	if m.addrs.followed {
 		return
 	}
@@ -50,6 +51,16 @@ func (m *Member) followPeers() {
 			pauses.pause(ctx)
 		}
 	})
+}
+
+// startPeers begins what was asked for before the member ran.
+func (m *Member) startPeers() {
+	m.addrs.mu.Lock()
+	wanted := m.addrs.wanted
+	m.addrs.mu.Unlock()
+	if wanted {
+		m.followPeers()
+	}
 }
 
 // fillPeers builds the labels from a snapshot on. What is published is never

@@ -119,6 +119,7 @@ func (m *Member) Forward(cfg ForwardConfig) (*Forwarder, error) {
 		return nil, err
 	}
 	m.routes.follow(cfg.Namespace)
+	m.followPeers()
 	return &Forwarder{m: m, cfg: cfg, log: slog.NewLogLogger(m.log.Handler(), slog.LevelDebug)}, nil
 }
 
@@ -140,7 +141,6 @@ func OwnershipOf(ctx context.Context) (Ownership, bool) {
 
 // ServeHTTP implements [http.Handler].
 func (f *Forwarder) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	f.m.followPeers()
 	q, err := f.question(r)
 	if err != nil {
 		f.refuse(w, r, err)

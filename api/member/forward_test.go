@@ -1,6 +1,7 @@
 package member_test
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"net/http"
@@ -382,5 +383,42 @@ func TestForwardStopped(t *testing.T) {
 	_ = x.ended()
 	if got := x.ask("POST", "/k", ""); got.status != 503 || got.refused != "stopped" {
 		t.Errorf("%+v", got)
+	}
+}
+
+// TestForwardBeforeRun: a request that comes before the member runs goes on when it
+// does, without another to wake it.
+func TestForwardBeforeRun(t *testing.T) {
+	t.Parallel()
+	m := newMesh(5 * time.Second)
+	m.do(func() { m.change(shard(0), func(*controlv1.ShardRecord) {}) })
+	peer(t, m, "n2", echo("n2"))
+	m.assign(shard(0), "n2")
+	n1, err := member.New(config(t.TempDir(), m.host(t).url()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := n1.Forward(member.ForwardConfig{
+		Namespace: "demo", Serve: http.NotFoundHandler(), Key: func(r *http.Request) (string, error) { return r.URL.Path, nil },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	early := make(chan int, 1)
+	go func() {
+		w := httptest.NewRecorder()
+		f.ServeHTTP(w, httptest.NewRequest("POST", "/k", nil))
+		early <- w.Code
+	}()
+	eventually(t, func() bool { return f.Stats().Held == 1 }, "the request is held")
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- n1.Run(ctx) }()
+	if got := <-early; got != http.StatusOK {
+		t.Errorf("status %d", got)
+	}
+	cancel()
+	if err := <-ended; err != nil {
+		t.Error(err)
 	}
 }

@@ -95,6 +95,7 @@ func (m *Member) Run(ctx context.Context) error {
 	m.tasks.spawn(m.lease.guard)
 	m.tasks.spawn(s.save)
 	m.routes.start()
+	m.startPeers()
 	if m.cfg.Read != nil {
 		m.tasks.spawn(m.read)
 	}

@@ -160,12 +160,12 @@ func repository() string {
 }
 
 // serve starts our server on a directory and waits until it is ready.
-func (r *run) serve(ctx context.Context, data string) (*server, error) {
+func (r *run) serve(ctx context.Context, data string, ttl time.Duration) (*server, error) {
 	address, err := freeAddress()
 	if err != nil {
 		return nil, err
 	}
-	s, err := r.launch(ctx, serveConfig{name: "s1", address: address, data: data, ttl: benchTTL})
+	s, err := r.launch(ctx, serveConfig{name: "s1", address: address, data: data, ttl: ttl})
 	if err != nil {
 		return nil, err
 	}

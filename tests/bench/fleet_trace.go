@@ -6,6 +6,8 @@ import (
 	"io"
 	"math/rand/v2"
 	"net/http"
+	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -185,7 +187,11 @@ func (f *fleet) facts(ctx context.Context, after int64) (most int, err error) {
 			continue
 		}
 		for _, move := range e.GetData().AsMap()[list].([]any) {
-			for _, shard := range runs(move.(map[string]any)) {
+			shards, err := runs(move.(map[string]any))
+			if err != nil {
+				return 0, err
+			}
+			for _, shard := range shards {
 				if begins {
 					named[shard] = 0
 				}
@@ -198,20 +204,25 @@ func (f *fleet) facts(ctx context.Context, after int64) (most int, err error) {
 	return most, nil
 }
 
-// runs are the shards of a move: pairs of a gap and a length.
-func runs(move map[string]any) (shards []uint32) {
-	set, ok := move["shards"].(map[string]any)
-	if !ok {
-		return nil
-	}
-	pairs, _ := set["runs"].([]any)
-	at := 0.0
-	for i := 0; i+1 < len(pairs); i += 2 {
-		at += pairs[i].(float64)
-		for range int(pairs[i+1].(float64)) {
-			shards = append(shards, uint32(at))
-			at++
+// runs are the shards of a move, which are written "0-3,7".
+func runs(move map[string]any) (shards []uint32, err error) {
+	text, _ := move["shards"].(string)
+	for part := range strings.SplitSeq(text, ",") {
+		first, last, ok := strings.Cut(part, "-")
+		if !ok {
+			last = first
+		}
+		from, err := strconv.ParseUint(first, 10, 32)
+		if err != nil {
+			return nil, err
+		}
+		to, err := strconv.ParseUint(last, 10, 32)
+		if err != nil {
+			return nil, err
+		}
+		for id := from; id <= to; id++ {
+			shards = append(shards, uint32(id))
 		}
 	}
-	return shards
+	return shards, nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/omnirelay/omnirelay/api/client"
 	controlv1 "github.com/omnirelay/omnirelay/api/v1"
@@ -15,7 +16,7 @@ type mesh struct {
 	client *client.Client
 }
 
-// newMesh starts a server on an empty directory.
+// newMesh starts a server on an empty directory, whose sessions outlast any group.
 func (r *run) newMesh(ctx context.Context) (*mesh, error) {
 	dir, err := r.temp("server")
 	if err != nil {
@@ -25,7 +26,11 @@ func (r *run) newMesh(ctx context.Context) (*mesh, error) {
 }
 
 func (r *run) meshOn(ctx context.Context, data string) (*mesh, error) {
-	s, err := r.serve(ctx, data)
+	return r.meshWith(ctx, data, benchTTL)
+}
+
+func (r *run) meshWith(ctx context.Context, data string, ttl time.Duration) (*mesh, error) {
+	s, err := r.serve(ctx, data, ttl)
 	if err != nil {
 		return nil, err
 	}

@@ -62,7 +62,11 @@ type fleetResult struct {
 }
 
 func (r *run) fleetOnce(ctx context.Context, nodes, shards int) (res fleetResult, err error) {
-	m, err := r.newMesh(ctx)
+	data, err := r.temp("server")
+	if err != nil {
+		return res, err
+	}
+	m, err := r.meshWith(ctx, data, beatTTL)
 	if err != nil {
 		return res, err
 	}
@@ -291,6 +295,9 @@ func (f *fleet) upgrade(ctx context.Context, atOnce int) error {
 			}
 		}
 		for _, id := range batch {
+			if err := f.joined(ctx, id); err != nil {
+				return err
+			}
 			if _, err := f.mesh.client.Peers.Uncordon(ctx, &controlv1.UncordonPeerRequest{NodeId: id, Mutation: upgraded()}); err != nil {
 				return err
 			}
@@ -305,13 +312,25 @@ func (f *fleet) upgrade(ctx context.Context, atOnce int) error {
 func upgraded() *controlv1.Mutation { return &controlv1.Mutation{Reason: "upgrade"} }
 
 func (f *fleet) drained(ctx context.Context, id string) error {
-	return eventually(ctx, fleetMove, id+" is drained", func() error {
+	return f.await(ctx, id, "is drained", func(p *controlv1.Peer) bool {
+		return p.GetLifecycle() == controlv1.PeerLifecycle_PEER_LIFECYCLE_DRAINED
+	})
+}
+
+func (f *fleet) joined(ctx context.Context, id string) error {
+	return f.await(ctx, id, "has joined again", func(p *controlv1.Peer) bool {
+		return p.GetStatus() == controlv1.PeerStatus_PEER_STATUS_ALIVE
+	})
+}
+
+func (f *fleet) await(ctx context.Context, id, what string, ok func(*controlv1.Peer) bool) error {
+	return eventually(ctx, fleetMove, id+" "+what, func() error {
 		p, err := f.mesh.client.Peers.Get(ctx, &controlv1.GetPeerRequest{NodeId: id})
 		if err != nil {
 			return &fatal{err}
 		}
-		if p.GetLifecycle() != controlv1.PeerLifecycle_PEER_LIFECYCLE_DRAINED {
-			return fmt.Errorf("it is %s", p.GetLifecycle())
+		if !ok(p) {
+			return fmt.Errorf("it is %s, %s", p.GetStatus(), p.GetLifecycle())
 		}
 		return nil
 	})
