@@ -111,11 +111,32 @@ func addresses(t *testing.T, text string) map[string]string {
 	return free
 }
 
+// buildSamples builds the samples that a page runs, beside the binary.
+func buildSamples(t *testing.T, dir, text string) {
+	t.Helper()
+	samples, err := filepath.Glob("../e2e/sample/*")
+	if err != nil || len(samples) == 0 {
+		t.Fatalf("no samples: %v", err)
+	}
+	for _, sample := range samples {
+		name := filepath.Base(sample)
+		if !regexp.MustCompile(`(?m)(^|[;{&|]) *` + name + ` --`).MatchString(text) {
+			continue
+		}
+		build := exec.CommandContext(t.Context(), "go", "build", "-o", filepath.Join(dir, name), sample)
+		build.Env = append(os.Environ(), "CGO_ENABLED=0")
+		if out, err := build.CombinedOutput(); err != nil {
+			t.Fatalf("build the sample %s: %v\n%s", name, err, out)
+		}
+	}
+}
+
 func runPage(t *testing.T, page string, steps []step) {
 	dir := t.TempDir()
 	if err := os.Symlink(harness.Binary(t), filepath.Join(dir, "omnirelay")); err != nil {
 		t.Fatal(err)
 	}
+	buildSamples(t, dir, script(steps))
 	ctx, cancel := context.WithTimeout(t.Context(), pageWithin)
 	defer cancel()
 	for from, to := range addresses(t, script(steps)) {
