@@ -2,6 +2,7 @@ package cli
 
 import (
 	"errors"
+	"fmt"
 	"math"
 	"regexp"
 	"strconv"
@@ -27,10 +28,21 @@ func worded(err error) string {
 			if strings.HasSuffix(f.Field, "Ms") {
 				rest = spans(rest)
 			}
-			return flag + " " + rest
+			return flag + which(f.Field) + " " + rest
 		}
 	}
 	return text
+}
+
+// which tells the values of a flag that is given several times apart: the first
+// needs no number.
+func which(field string) string {
+	_, rest, _ := strings.Cut(field, "[")
+	index, _, _ := strings.Cut(rest, "]")
+	if n, err := strconv.Atoi(index); err == nil && n > 0 {
+		return fmt.Sprintf(" (number %d)", n+1)
+	}
+	return ""
 }
 
 // spans has milliseconds as flags take them: 172800000 is 48h.

@@ -17,6 +17,7 @@ func TestWorded(t *testing.T) {
 		{"timing.afterMs", "timing.afterMs is -1000; allowed: 1 to 90000", "--after is -1s; allowed: 1ms to 1m30s"},
 		{"windowMs", "windowMs is 10; allowed: 1000 to 5400000", "--window is 10ms; allowed: 1s to 1h30m"},
 		{"rules.pins[0].shards", `rules.pins[0].shards is "9-0"; allowed: ids`, `--pin is "9-0"; allowed: ids`},
+		{"rules.require[1]", `rules.require[1] is "="; allowed: key=value`, `--require (number 2) is "="; allowed: key=value`},
 		{"readers", "readers is 9; allowed: 0 to 8", "--readers is 9; allowed: 0 to 8"},
 		{"shardIds[0]", `shardIds[0] is "1-3"`, `shardIds[0] is "1-3"`},
 	} {
