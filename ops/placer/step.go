@@ -214,7 +214,7 @@ func standing(sh *shard.Shard, at func(string) int32, logTime int64) (where int3
 		if where = at(sh.MoveTo); where == placement.NoOwner {
 			return at(sh.LastOwner), sh.Paused
 		}
-		return where, sh.Paused || sh.Forced() || sh.MoveHold > 0 // an operator wants it there
+		return where, sh.Paused || sh.MoveHold > 0 // an operator wants it there
 	}
 	if sh.MoveTo != "" && at(sh.MoveTo) != placement.NoOwner {
 		return at(sh.MoveTo), sh.Paused || sh.MoveHold > 0
