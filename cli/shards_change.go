@@ -39,7 +39,7 @@ func simulateShards(c *call) error {
 	_, err = fmt.Fprintf(c.out.W, "\n%s: %d would move (no fewer than %d can), %d would be placed; max/mean %s/%s now, %s/%s after (lower bound of max %s)\n",
 		res.GetStrategyId(), p.GetMoved(), p.GetLowerBoundMoves(), p.GetPlaced(),
 		decimal(p.GetMaxBefore()), decimal(p.GetMeanBefore()), decimal(p.GetMaxAfter()), decimal(p.GetMeanAfter()), decimal(p.GetLowerBoundMax()))
-	if err == nil && p.GetBinding() != "" {
+	if err == nil && p.GetBinding() != "" && len(res.GetUnplaceable()) == 0 { // they say the same
 		_, err = fmt.Fprintf(c.out.W, "bound by %s\n", p.GetBinding())
 	}
 	for _, u := range res.GetUnplaceable() {

@@ -45,7 +45,7 @@ func (v verb) command() *cli.Command {
 	}
 	return &cli.Command{
 		Name: v.name, Usage: v.usage, ArgsUsage: v.args,
-		Flags: append(connectionFlags(v.timeout), v.flags...),
+		Flags: withoutZeros(append(connectionFlags(v.timeout), v.flags...)),
 		Action: func(c *cli.Context) error {
 			if n := c.NArg(); n < v.min || (v.max >= 0 && n > v.max) {
 				return usage("%s takes %s, not %s", v.name, v.takes(), plural(n, "argument"))
@@ -58,6 +58,35 @@ func (v verb) command() *cli.Command {
 			return call.ended(v.run(call))
 		},
 	}
+}
+
+// withoutZeros has --help say that a flag has no default: the library would print the
+// zero of its type, which is often no value that the flag takes.
+func withoutZeros(flags []cli.Flag) []cli.Flag {
+	const none = "none"
+	for _, flag := range flags {
+		switch f := flag.(type) {
+		case *cli.BoolFlag:
+			f.DisableDefaultText = !f.Value
+		case *cli.IntFlag:
+			if f.Value == 0 && f.DefaultText == "" {
+				f.DefaultText = none
+			}
+		case *cli.Int64Flag:
+			if f.Value == 0 && f.DefaultText == "" {
+				f.DefaultText = none
+			}
+		case *cli.Float64Flag:
+			if f.Value == 0 && f.DefaultText == "" {
+				f.DefaultText = none
+			}
+		case *cli.DurationFlag:
+			if f.Value == 0 && f.DefaultText == "" {
+				f.DefaultText = none
+			}
+		}
+	}
+	return flags
 }
 
 func (v verb) takes() string {

@@ -2,7 +2,12 @@ package cli
 
 import (
 	"errors"
+	"fmt"
+	"math"
+	"regexp"
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/urfave/cli/v2"
 
@@ -20,15 +25,53 @@ func worded(err error) string {
 	for _, f := range e.Fields {
 		flag := flagOf(f.Field)
 		if rest, ok := strings.CutPrefix(text, f.Field+" "); ok && flag != "" {
-			return flag + " " + rest
+			if strings.HasSuffix(f.Field, "Ms") {
+				rest = spans(rest)
+			}
+			return flag + which(f.Field) + " " + rest
 		}
 	}
 	return text
 }
 
+// which tells the values of a flag that is given several times apart: the first
+// needs no number.
+func which(field string) string {
+	_, rest, _ := strings.Cut(field, "[")
+	index, _, _ := strings.Cut(rest, "]")
+	if n, err := strconv.Atoi(index); err == nil && n > 0 {
+		return fmt.Sprintf(" (number %d)", n+1)
+	}
+	return ""
+}
+
+// spans has milliseconds as flags take them: 172800000 is 48h.
+func spans(text string) string {
+	return regexp.MustCompile(`-?\b\d+\b`).ReplaceAllStringFunc(text, func(digits string) string {
+		n, err := strconv.ParseInt(digits, 10, 64)
+		if most := int64(math.MaxInt64 / time.Millisecond); err != nil || n == 0 || n > most || n < -most {
+			return digits
+		}
+		span := (time.Duration(n) * time.Millisecond).String()
+		for _, rest := range []string{"m0s", "h0m"} { // 48h0m0s
+			if strings.HasSuffix(span, rest) {
+				span = span[:len(span)-2]
+			}
+		}
+		return span
+	})
+}
+
 // flagOf is the flag that fills a field of a request; "" where an argument
 // does, or nothing that a user gave.
 func flagOf(field string) string {
+	field, _, _ = strings.Cut(field, "[") // which of many
+	if flag := flagOfRule(field); flag != "" {
+		return flag
+	}
+	if flag := flagOfSchedule(field); flag != "" {
+		return flag
+	}
 	switch field {
 	case "read.asOfPosition", "read.asOfTime":
 		return "--as-of"
@@ -44,6 +87,22 @@ func flagOf(field string) string {
 		return "--role"
 	case "ownership":
 		return "--ownership"
+	case "ownershipTtlMs":
+		return "--ownership-ttl"
+	case "readers":
+		return "--readers"
+	case "loadBound":
+		return "--load-bound"
+	case "lose":
+		return "--lose"
+	case "weights":
+		return "--weight"
+	case "deaths":
+		return "--deaths"
+	case "windowMs":
+		return "--window"
+	case "maxAtOnce":
+		return "--max-at-once"
 	case "capacityHint":
 		return "--capacity-hint"
 	case "pageSize":
@@ -76,6 +135,52 @@ func flagOf(field string) string {
 		return "--idempotency-key"
 	case "mutation.ifVersion":
 		return "--if-version"
+	}
+	return ""
+}
+
+// flagOfRule is flagOf for the rules of a namespace.
+func flagOfRule(field string) string {
+	switch field {
+	case "rules.require":
+		return "--require"
+	case "rules.pins":
+		return "--pin"
+	case "rules.maxPerNode":
+		return "--max-per-node"
+	case "rules.capacityLabel":
+		return "--capacity-label"
+	case "rules.spread":
+		return "--spread"
+	case "rules.maxSkew":
+		return "--max-skew"
+	case "rules.separate":
+		return "--separate"
+	}
+	return ""
+}
+
+// flagOfSchedule is flagOf for schedules.
+func flagOfSchedule(field string) string {
+	switch field {
+	case "timing.at":
+		return "--at"
+	case "timing.afterMs":
+		return "--after"
+	case "timing.everyMs":
+		return "--every"
+	case "timing.cron":
+		return "--cron"
+	case "action.deadlineMs":
+		return "--deadline"
+	case "missed":
+		return "--missed"
+	case "retry.attempts":
+		return "--attempts"
+	case "retry.backoffMs":
+		return "--backoff"
+	case "retry.backoffMaxMs":
+		return "--backoff-max"
 	}
 	return ""
 }

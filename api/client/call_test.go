@@ -92,7 +92,7 @@ func TestAnswersAreNotRetried(t *testing.T) {
 	if diff := cmp.Diff(want, e, cmpopts.IgnoreUnexported(client.Error{})); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)
 	}
-	if want := "n1 is cordoned; nodeId (allowed: uncordon)"; e.Error() != want {
+	if want := "n1 is cordoned (allowed: uncordon)"; e.Error() != want {
 		t.Errorf("text is %q, want %q", e.Error(), want)
 	}
 	e.Message, e.Fields[0].Allowed = "cannot uncordon n1", "cordon"

@@ -56,11 +56,13 @@ type FieldError struct {
 // too, and nobody wants to read it twice.
 func (f FieldError) beside(message string) string {
 	var s string
-	if !strings.Contains(message, f.Field) {
-		s += "; " + f.Field
-	}
-	if !strings.Contains(message, f.Reason) {
-		s += ": " + f.Reason
+	if f.Reason == "" || !strings.Contains(message, f.Reason) {
+		if !strings.Contains(message, f.Field) {
+			s += "; " + f.Field
+		}
+		if f.Reason != "" {
+			s += ": " + f.Reason
+		}
 	}
 	// The words alone may be in the message by chance: "uncordon" has "cordon".
 	if allowed := "allowed: " + f.Allowed; f.Allowed != "" && !strings.Contains(message, allowed) {

@@ -166,7 +166,7 @@ func instant(field string, t *timestamppb.Timestamp) (int64, error) {
 // that wraps could pass.
 func millis(field string, n int64) (time.Duration, error) {
 	if most := int64(24 * time.Hour / time.Millisecond); n < 0 || n > most {
-		return 0, badField(field, "1000 to 86400000, or 0 for 10 minutes", "is %d", n)
+		return 0, badField(field, "1000 to 86400000, or 0 for 10m", "is %d", n)
 	}
 	return time.Duration(n) * time.Millisecond, nil
 }

@@ -312,6 +312,11 @@ func TestSimulate(t *testing.T) {
 	if lost["count"] != 2.0 || lost["because"] != "the capacity of 1 nodes is 4 shards" || r.doc["certificate"].(map[string]any)["unplaceable"] != 2.0 {
 		t.Errorf("n1 lost, four on a node: %s", r)
 	}
+	r = m.want(200, "POST", "/control/shards/simulate", `{"namespace":"demo","lose":["n1","n2"]}`)
+	if out := r.doc["unplaceable"].([]any); len(out) != 1 || out[0].(map[string]any)["shards"] != "0-5" ||
+		out[0].(map[string]any)["because"] != "no node with role worker is alive and active" {
+		t.Errorf("all nodes lost: %s", r)
+	}
 	for body, field := range map[string]string{
 		`{"namespace":"demo","lose":["n9"]}`:                                     "lose",
 		`{"namespace":"demo","weights":{"n9":1}}`:                                "weights",

@@ -71,8 +71,35 @@ func (s *Server) simulate(ctx context.Context, q *controlv1.ShardSimulationReque
 			Shards: formatRanges(u.Shards), Count: int64(u.Count), Because: u.Because,
 		})
 	}
+	if len(result.Nodes) == 0 && len(answer.Unplaceable) == 0 {
+		sim.nowhere(result, answer)
+	}
 	sim.report(result, answer)
 	return answer, nil
+}
+
+// nowhere names the shards that nobody can have because there is no node. A strategy
+// is silent on that: its certificate is of the nodes that there are.
+func (sim *simulation) nowhere(result placement.Result, answer *controlv1.ShardSimulationResponse) {
+	var ranges []placement.Range
+	count := int64(0)
+	for id, owner := range result.Owner {
+		if owner != placement.NoOwner || sim.input.Fixed(id) {
+			continue
+		}
+		count++
+		if n := len(ranges); n > 0 && int(ranges[n-1].First+ranges[n-1].Count) == id {
+			ranges[n-1].Count++
+			continue
+		}
+		ranges = append(ranges, placement.Range{First: uint32(id), Count: 1})
+	}
+	if count == 0 {
+		return
+	}
+	because := fmt.Sprintf("no node with role %s is alive and active", sim.namespace.EligibleRole)
+	answer.Unplaceable = []*controlv1.UnplaceableShards{{Shards: formatRanges(ranges), Count: count, Because: because}}
+	answer.Certificate.Binding, answer.Certificate.Unplaceable = because, count
 }
 
 // timeOf is the time of a reading: now, or that of the decision it is of.

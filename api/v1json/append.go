@@ -262,9 +262,22 @@ func enumWord(ed protoreflect.EnumDescriptor, value protoreflect.EnumValueDescri
 	return strings.ToLower(string(value.Name()[enumPrefix(ed):]))
 }
 
-// enumPrefix is the length of the type's name in front of each value's: buf's
-// lint holds that every value starts with it and that value 0 ends in
-// UNSPECIFIED, so the type's name need not be spelled anew.
+// enumPrefix is the length of the type's name in front of each value's: buf's lint
+// holds that every value starts with it. Value 0 is the name and UNSPECIFIED, so
+// that the name need not be spelled anew; in a type whose 0 has a meaning of its
+// own, the name ends where that of its values begins to differ, at an underscore.
 func enumPrefix(ed protoreflect.EnumDescriptor) int {
-	return len(ed.Values().ByNumber(0).Name()) - len("UNSPECIFIED")
+	values := ed.Values()
+	zero := string(values.ByNumber(0).Name())
+	if prefix, ok := strings.CutSuffix(zero, "UNSPECIFIED"); ok {
+		return len(prefix)
+	}
+	common := zero
+	for i := range values.Len() {
+		name := string(values.Get(i).Name())
+		for !strings.HasPrefix(name, common) {
+			common = common[:len(common)-1]
+		}
+	}
+	return strings.LastIndexByte(common, '_') + 1
 }

@@ -5,8 +5,9 @@
 //     with unchanged inputs asks for nothing (L7).
 //  2. Only nodes with the namespace's role, a live session and no cordon get
 //     shards (S3). What a cordoned node owns stays there and leaves the count.
-//  3. Held, paused and moving shards stay where they are (S9, S10), and so do those
-//     whose owner is silent, which count as on it where it is back. A quarantined one
+//  3. Held, paused and moving shards stay where they are (S9, S10); those that an
+//     operator moves leave the count when they set out. So do those stay whose owner
+//     is silent, which count as on it where it is back. A quarantined one
 //     stays unowned, and without readers. An unowned shard counts as still on its last
 //     owner while that node is eligible, and on the target of its move.
 //  4. Unowned shards come first; balance is asked for in the same step. A shard

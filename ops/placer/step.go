@@ -203,7 +203,9 @@ func input(ns *shard.Namespace, nodes []Node, leaving *leaving, logTime int64) (
 	return in, nil
 }
 
-// standing says on which node a shard counts, and whether it stays there.
+// standing says on which node a shard counts, and whether it stays there. One that
+// is to be held where it goes leaves the count when it sets out: if it counted until it
+// is there, others would move to make room for it, and back when it is held.
 func standing(sh *shard.Shard, at func(string) int32, logTime int64) (where int32, fixed bool) {
 	if sh.Quarantined() { // nobody's, and on nobody's account
 		return placement.NoOwner, true
@@ -212,10 +214,10 @@ func standing(sh *shard.Shard, at func(string) int32, logTime int64) (where int3
 		if where = at(sh.MoveTo); where == placement.NoOwner {
 			return at(sh.LastOwner), sh.Paused
 		}
-		return where, sh.Paused || sh.Forced() // an operator took it from its owner to have it there
+		return where, sh.Paused || sh.MoveHold > 0 // an operator wants it there
 	}
 	if sh.MoveTo != "" && at(sh.MoveTo) != placement.NoOwner {
-		return at(sh.MoveTo), sh.Paused
+		return at(sh.MoveTo), sh.Paused || sh.MoveHold > 0
 	}
 	where = at(sh.Owner)
 	return where, sh.Paused || sh.HeldUntil > logTime || where == placement.NoOwner

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/structpb"
 
 	controlv1 "github.com/omnirelay/omnirelay/api/v1"
 )
@@ -79,6 +80,70 @@ func TestLeaderships(t *testing.T) {
 	one(t, leaderships(history("Granted", "Expired", "Granted", "Resigned", "Granted")), "")
 	one(t, leaderships(history("Granted", "other Granted")), "")
 	one(t, leaderships(history("Granted", "other Expired", "Granted")), "L4")
+}
+
+func TestOwners(t *testing.T) {
+	t.Parallel()
+	const (
+		n1      = "SessionOpened nodeId=n1"
+		n2      = "SessionOpened nodeId=n2"
+		given   = "ShardsAssigned assignments nodeId=n1 session=1 shards=0-2,4"
+		handed  = "ShardsHandedOver handovers from=n1 fromSession=1 to=n2 toSession=2 shards=1-2"
+		closed1 = "SessionClosed nodeId=n1 session=1"
+	)
+	for name, c := range map[string]struct {
+		history []string
+		want    string
+		owned   int
+	}{
+		"good":             {[]string{n1, n2, given, handed}, "", 4},
+		"closed":           {[]string{n1, n2, given, handed, closed1}, "", 2},
+		"released":         {[]string{n1, n2, given, "ShardsReleased releases nodeId=n1 session=1 shards=4", "ShardsAssigned assignments nodeId=n2 session=2 shards=4"}, "", 4},
+		"owned already":    {[]string{n1, n2, given, "ShardsAssigned assignments nodeId=n2 session=2 shards=4"}, "S1", 4},
+		"not its owner":    {[]string{n1, n2, given, "ShardsHandedOver handovers from=n2 fromSession=2 to=n1 toSession=1 shards=4"}, "S1", 4},
+		"release of other": {[]string{n1, n2, given, "ShardsReleased releases nodeId=n2 session=2 shards=4"}, "S1", 3},
+		"session ended":    {[]string{n1, n2, closed1, "ShardsAssigned assignments nodeId=n1 session=1 shards=4"}, "S3", 1},
+	} {
+		owners, problems := Owners(historyOf(t, c.history), "demo")
+		t.Run(name, func(t *testing.T) { one(t, problems, c.want) })
+		if len(owners) != c.owned {
+			t.Errorf("%s: %d shards are owned, want %d: %v", name, len(owners), c.owned, owners)
+		}
+	}
+	e := historyOf(t, []string{n1, given, "ShardsReleased releases nodeId=n1 session=1 shards=4", "ShardsAssigned assignments nodeId=n1 session=1 shards=4"})
+	e[3].Position = 2
+	_, problems := Owners(e, "demo")
+	one(t, problems, "L2")
+}
+
+// historyOf makes events of lines: a type, a list if there is one, and fields.
+func historyOf(t *testing.T, lines []string) []*controlv1.LogEvent {
+	t.Helper()
+	var all []*controlv1.LogEvent
+	for _, line := range lines {
+		words := strings.Fields(line)
+		data, item, list := map[string]any{"namespace": "demo"}, map[string]any{}, ""
+		for _, word := range words[1:] {
+			name, value, found := strings.Cut(word, "=")
+			switch {
+			case !found:
+				list = name
+			case strings.HasSuffix(strings.ToLower(name), "session"):
+				item[name] = float64(value[0] - '0')
+			default:
+				item[name] = value
+			}
+		}
+		if data[list] = []any{item}; list == "" {
+			data = item
+		}
+		fields, err := structpb.NewStruct(data)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, &controlv1.LogEvent{Position: int64(len(all) + 1), Type: words[0], Data: fields})
+	}
+	return all
 }
 
 func TestCompare(t *testing.T) {

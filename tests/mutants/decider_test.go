@@ -126,6 +126,9 @@ func ofControllers() []mutant {
 		{"a held shard is balanced away", placer, []string{
 			"	return where, sh.Paused || sh.HeldUntil > logTime || where == placement.NoOwner", "	return where, sh.Paused || where == placement.NoOwner",
 		}, "ops/placer", "TestHeldShardLeavesTheCount"},
+		{"others make room for a shard that is going to be held", placer, []string{
+			"		return at(sh.MoveTo), sh.Paused || sh.MoveHold > 0", "		return at(sh.MoveTo), sh.Paused",
+		}, "ops/placer", "TestMoveByHandMovesNothingElse"},
 		{"a controller steps on a view before its receipts", loop + "/run.go", []string{
 			"view.Mark.Position < l.passed {", "view.Mark.Position < 0 {",
 		}, loop, "TestWaitsForItsReceipts"},
