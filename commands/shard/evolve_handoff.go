@@ -21,6 +21,7 @@ func (s *State) moveReleasing(e *eventsv1.ShardMoveReleasing) {
 func (s *State) handedOver(r events.Recorded, e *eventsv1.ShardsHandedOver) {
 	for _, h := range e.Handovers {
 		s.each(e.Namespace, h.Shards, func(sh *Shard) {
+			sh.let(r.Time, s.quarantine)
 			sh.unown()
 			sh.bind(h.To, events.Position(h.ToSession), r)
 		})
