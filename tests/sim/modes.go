@@ -111,7 +111,7 @@ func (c *checker) sessionEnds(e *eventsv1.SessionClosed) {
 			c.w.did["silent owners"]++
 			continue
 		}
-		if c.forced[ref] && c.mode(ref) == eventsv1.Ownership_OWNERSHIP_STICKY {
+		if c.forced[ref] && c.mode(ref) != eventsv1.Ownership_OWNERSHIP_LEASE && c.lasts(ref) { // the close alone would have left it
 			c.taken[ref] = true
 		}
 		delete(c.owners, ref)
@@ -119,17 +119,20 @@ func (c *checker) sessionEnds(e *eventsv1.SessionClosed) {
 }
 
 func (c *checker) outlives(ref member.Ref, cause eventsv1.SessionCloseCause) bool {
-	spec := c.specs[ref.Namespace]
-	sticky := spec.Ownership == eventsv1.Ownership_OWNERSHIP_STICKY
 	switch {
 	case cause == eventsv1.SessionCloseCause_SESSION_CLOSE_CAUSE_LEFT:
 		return false
-	case c.forced[ref] && spec.Ownership != eventsv1.Ownership_OWNERSHIP_LEASE:
+	case c.forced[ref] && c.mode(ref) != eventsv1.Ownership_OWNERSHIP_LEASE:
 		return false
 	case cause == eventsv1.SessionCloseCause_SESSION_CLOSE_CAUSE_RESTARTED:
-		return sticky
+		return c.mode(ref) == eventsv1.Ownership_OWNERSHIP_STICKY
 	}
-	return sticky || spec.OwnershipTtlMs > 0
+	return c.lasts(ref)
+}
+
+// lasts: the owner may act after its session, and does not call itself stale.
+func (c *checker) lasts(ref member.Ref) bool {
+	return c.mode(ref) == eventsv1.Ownership_OWNERSHIP_STICKY || c.specs[ref.Namespace].GetOwnershipTtlMs() > 0
 }
 
 // ownershipExpired checks that time ends only what is silent, nothing that is
