@@ -140,3 +140,23 @@ func (l *leaving) moves(ns *shard.Namespace, r placement.Result, logTime int64) 
 	})
 	return []commands.Command{c}, waits
 }
+
+// readings takes from the nodes that are being drained what they read, where there
+// is no placement that would give it to others: nobody loses by that but readers.
+func (l *leaving) readings(ns *shard.Namespace) []commands.Command {
+	if l == nil || !ns.Read() {
+		return nil
+	}
+	b := readerBatch{name: ns.Name}
+	ns.Each(func(id uint32, sh *shard.Shard) bool {
+		b.room(sh.Readers.Len())
+		sh.Readers.Each(func(node string, session events.Position) {
+			if _, leaves := l.find(node); leaves {
+				b.add(&b.release, node, session, id)
+			}
+		})
+		return true
+	})
+	b.flush()
+	return b.out
+}

@@ -135,12 +135,15 @@ func Plan(ns *shard.Namespace, nodes []Node, logTime int64) []commands.Command {
 // plan is Plan beside nodes that are being drained. waits: a shard of one of them
 // has a place to go to, and no room to move yet.
 func plan(ns *shard.Namespace, nodes []Node, leaving *leaving, logTime int64) (cmds []commands.Command, waits bool) {
-	if ns.Deleting || len(nodes) == 0 {
+	if ns.Deleting {
 		return nil, false
+	}
+	if len(nodes) == 0 {
+		return leaving.readings(ns), false
 	}
 	in, err := input(ns, nodes, leaving, logTime)
 	if err != nil {
-		return nil, false // more nodes or weight than placement takes: nothing moves
+		return leaving.readings(ns), false // more nodes or weight than placement takes: nothing moves
 	}
 	strategy, err := placement.Named(ns.Spec.Strategy)
 	if err != nil {

@@ -47,6 +47,29 @@ func TestDrainUnderRules(t *testing.T) {
 	})
 }
 
+// TestDrainOfTheLastReaders: where no node is left that anything could be placed on,
+// a node that is being drained still reads nothing any more.
+func TestDrainOfTheLastReaders(t *testing.T) {
+	f := newFleet(t, 3, shard.Spec{ShardCount: 6, Readers: 1})
+	f.settle(t)
+	f.s.When(membership.Cordon{NodeID: "n0"}).ThenDone()
+	f.s.When(membership.Cordon{NodeID: "n1"}).ThenDone()
+	f.s.When(membership.Drain{NodeID: "n2"}).ThenDone()
+	others := f.demo().Reading("n0") + f.demo().Reading("n1")
+	if f.demo().Reading("n2") == 0 || others == 0 {
+		t.Fatalf("n2 reads %d, the others %d", f.demo().Reading("n2"), others)
+	}
+	for _, c := range step(f.m) {
+		f.s.When(c).ThenDone()
+	}
+	if n := f.demo().Reading("n2"); n != 0 || f.demo().Reading("n0")+f.demo().Reading("n1") != others {
+		t.Errorf("n2 reads %d, n0 %d, n1 %d", n, f.demo().Reading("n0"), f.demo().Reading("n1"))
+	}
+	if cmds := step(f.m); len(cmds) != 0 {
+		t.Errorf("it asks for %+v", cmds)
+	}
+}
+
 // TestQuarantinedIsLeftAlone: a shard out of service is given neither an owner nor
 // readers, and all others have theirs.
 func TestQuarantinedIsLeftAlone(t *testing.T) {

@@ -23,7 +23,7 @@ func (w *World) modes() []commands.Command {
 		return nil
 	}
 	of := func(name string, mode eventsv1.Ownership, ttl time.Duration) commands.Command {
-		return shard.Create{Namespace: name, Spec: shard.Spec{ShardCount: w.cfg.Modes, Ownership: mode, OwnershipTTL: ttl}}
+		return shard.Create{Namespace: name, Spec: shard.Spec{ShardCount: w.cfg.Modes, Ownership: mode, OwnershipTTL: ttl, Readers: w.cfg.Readers}}
 	}
 	return []commands.Command{
 		of(rideSpace, eventsv1.Ownership_OWNERSHIP_LEASE, w.cfg.Ride), of(fencedSpace, eventsv1.Ownership_OWNERSHIP_FENCED, w.cfg.Ride),
