@@ -84,7 +84,10 @@ func Look(m *model.Model, n membership.Node, reports Reports, logTime int64) Pro
 }
 
 func (p *Progress) namespace(m *model.Model, n membership.Node, ns *shard.Namespace, logTime int64) {
-	to := destinationsOf(m, ns)
+	var to destinations
+	if ns.Owned(n.NodeID) > 0 {
+		to = destinationsOf(m, ns)
+	}
 	left := ns.Owned(n.NodeID) + ns.Reading(n.NodeID)
 	ns.Each(func(id uint32, sh *shard.Shard) bool {
 		switch {
@@ -116,7 +119,7 @@ func (p *Progress) owned(n membership.Node, ns *shard.Namespace, id uint32, to d
 		p.wait("shard", ref, "moving")
 	case ns.Deleting:
 		p.wait("shard", ref, "namespace_deleting")
-	case sh.Stuck != 0 && sh.HeldUntil > logTime && n.DrainStarted <= sh.HeldUntil-int64(shard.MoveHold):
+	case sh.Rests(logTime, n.DrainStarted):
 		reason, what := stuck(sh)
 		p.block("shard", ref, reason, fmt.Sprintf("%s; it is tried again at %s, or when the drain is asked for again",
 			what, time.Unix(0, sh.HeldUntil).UTC().Format(time.RFC3339)))

@@ -78,15 +78,13 @@ func (l *leaving) find(id string) (int, bool) {
 }
 
 // gives reports whether a shard leaves its owner because that is being drained. One
-// whose owner is silent cannot be handed over. One whose
-// last move failed is left alone for its hold, unless the drain was asked for anew
-// since.
+// whose owner is silent cannot be handed over, and one that rests is left alone.
 func (l *leaving) gives(sh *shard.Shard, logTime int64) bool {
 	i, ok := l.find(sh.Owner)
 	if !ok || sh.Paused || sh.Session != l.nodes[i].session {
 		return false
 	}
-	return sh.Stuck == 0 || sh.HeldUntil <= logTime || l.nodes[i].since > sh.HeldUntil-int64(shard.MoveHold)
+	return !sh.Rests(logTime, l.nodes[i].since)
 }
 
 // moved reports whether a shard is on its way because of a drain. If its owner

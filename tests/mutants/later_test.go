@@ -41,6 +41,9 @@ func ofLater() []mutant {
 		{"a survivor that releases clears nothing", "commands/shard/evolve.go", []string{
 			"			sh.let(now, s.quarantine)\n			sh.unown()", "			sh.unown()",
 		}, shard, "TestSurvivorClearsTheCount"},
+		{"who is handed a shard has had it as long as who gave it", "commands/shard/evolve_handoff.go", []string{
+			"			sh.let(r.Time, s.quarantine)\n", "",
+		}, shard, "TestHandoverBeginsATenure"},
 		{"an owner that was dead before counts", rule, []string{
 			"&& now-sh.AssignedAt < int64(q.TTL)/2", "&& now < 0",
 		}, shard, "TestSilentBefore"},
