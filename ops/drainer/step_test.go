@@ -249,4 +249,10 @@ func TestPinned(t *testing.T) {
 	if diff := cmp.Diff([]string{"demo/1"}, blocked()); diff != "" {
 		t.Errorf("full: (-want +got)\n%s", diff)
 	}
+	// So it is with what is only on its way there, or paused and nobody's since.
+	s.When(shard.Pause{Namespace: "demo", Shards: []uint32{0}}).ThenDone()
+	s.When(membership.OpenSession{Node: membership.Descriptor{NodeID: "n2", Role: "worker", Weight: 1}, SecretHash: events.HashOf([]byte("n2")), Incarnation: 2}).ThenDone()
+	if diff := cmp.Diff([]string{"demo/1"}, blocked()); diff != "" {
+		t.Errorf("paused: (-want +got)\n%s", diff)
+	}
 }

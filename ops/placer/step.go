@@ -193,7 +193,7 @@ func input(ns *shard.Namespace, nodes []Node, leaving *leaving, logTime int64) (
 		}
 		if where != placement.NoOwner {
 			load[where]++
-		} else if sh.Owner == "" && sh.Readers != "" {
+		} else if sh.Owner == "" && sh.Readers != "" && !fixed {
 			orphans = append(orphans, id)
 		}
 		in.Own(int(id), 1, where)
@@ -208,20 +208,23 @@ func input(ns *shard.Namespace, nodes []Node, leaving *leaving, logTime int64) (
 
 // standing says on which node a shard counts, and whether it stays there.
 func standing(sh *shard.Shard, at func(string) int32, logTime int64) (where int32, fixed bool) {
-	if sh.Quarantined() { // nobody's, and on nobody's account
+	target, home := sh.Places()
+	where = at(target)
+	goes := where != placement.NoOwner
+	if !goes {
+		where = at(home)
+	}
+	switch {
+	case sh.Quarantined(): // nobody's, and on nobody's account
 		return placement.NoOwner, true
+	case sh.Paused:
+		return where, true
+	case sh.Owner == "":
+		return where, goes && sh.Forced() // an operator took it from its owner to have it there
+	case goes:
+		return where, false
 	}
-	if sh.Owner == "" {
-		if where = at(sh.MoveTo); where == placement.NoOwner {
-			return at(sh.LastOwner), sh.Paused
-		}
-		return where, sh.Paused || sh.Forced() // an operator took it from its owner to have it there
-	}
-	if sh.MoveTo != "" && at(sh.MoveTo) != placement.NoOwner {
-		return at(sh.MoveTo), sh.Paused
-	}
-	where = at(sh.Owner)
-	return where, sh.Paused || sh.HeldUntil > logTime || where == placement.NoOwner
+	return where, sh.HeldUntil > logTime || where == placement.NoOwner
 }
 
 // diff turns the difference between what is and what should be into commands of

@@ -47,6 +47,33 @@ func TestDrainUnderRules(t *testing.T) {
 	})
 }
 
+// TestPausedTakesNoRoom: a paused shard whose owner died is nobody's until it is
+// resumed. Counted on its reader, it kept what a drain has to move from the room there.
+func TestPausedTakesNoRoom(t *testing.T) {
+	f := newFleet(t, 3, shard.Spec{ShardCount: 3, Readers: 1, Rules: &placement.Rules{MaxPerNode: 2}})
+	f.settle(t)
+	id, reader := uint32(0), ""
+	f.demo().Each(func(at uint32, sh *shard.Shard) bool {
+		if sh.Owner == "n0" {
+			id, reader = at, sh.Readers.Nodes()[0]
+		}
+		return true
+	})
+	leaves := map[string]string{"n1": "n2", "n2": "n1"}[reader]
+	f.s.When(shard.Pause{Namespace: "demo", Shards: []uint32{id}}).ThenDone()
+	f.lose(0)
+	f.s.When(membership.Drain{NodeID: leaves}).ThenDone()
+	for _, c := range step(f.m) {
+		f.s.When(c).ThenDone()
+		if r, ok := c.(shard.Rebalance); ok {
+			f.release(r)
+		}
+	}
+	if n := f.demo(); n.Owned(leaves) != 0 || n.Owned(reader) != 2 {
+		t.Errorf("%s, which is drained, owns %d, and %s %d", leaves, n.Owned(leaves), reader, n.Owned(reader))
+	}
+}
+
 // TestDrainOfTheLastReaders: where no node is left that anything could be placed on,
 // a node that is being drained still reads nothing any more.
 func TestDrainOfTheLastReaders(t *testing.T) {

@@ -36,6 +36,8 @@ func ofDrains() []mutant {
 		{"others move in the place of a cancelled drain", placer + "/step.go", []string{
 			"		case moved(sh) && at(sh.Owner) != placement.NoOwner:", "		case moved(sh) && at(sh.Owner) == 1<<30:",
 		}, placer, "TestCancelMovesNothingElse"},
+		{"a paused shard that nobody owns takes its reader's room", placer + "/step.go", []string{" && sh.Readers != \"\" && !fixed {", " && sh.Readers != \"\" {"}, placer, "TestPausedTakesNoRoom"},
+		{"a drain does not see who has room", drainer + "/destinations.go", []string{"		target, home := sh.Places()", "		target, home := \"\", sh.Owner"}, drainer, "TestPinned"},
 		{"a drain has no bound", placer + "/drain.go", []string{"!ok || l.room[i] <= 0 || l.total <= 0 {", "!ok || l.total <= 0 {"}, placer, "TestDrainIsBounded"},
 		{"drains together have no bound", placer + "/drain.go", []string{"!ok || l.room[i] <= 0 || l.total <= 0 {", "!ok || l.room[i] <= 0 {"}, placer, "TestDrainsAreBoundedTogether"},
 		{"a drain asks again and again who does not release", placer + "/drain.go", []string{

@@ -57,7 +57,7 @@ func ofLater() []mutant {
 			"			case sh.Quarantined():\n				return quarantinedError(ns, id, sh)\n			}\n			return nil\n		}); err", "			}\n			return nil\n		}); err",
 		}, shard, "TestQuarantine$"},
 		{"the placer wants a quarantined shard placed", "ops/placer/step.go", []string{
-			"	if sh.Quarantined() { // nobody's, and on nobody's account\n		return placement.NoOwner, true\n	}\n", "",
+			"	case sh.Quarantined(): // nobody's, and on nobody's account\n		return placement.NoOwner, true\n", "",
 			"case to == placement.NoOwner || sh.Paused || sh.Quarantined():", "case to == placement.NoOwner || sh.Paused:",
 		}, simPkg, "TestPoisonShard"},
 		{"the quarantine stands behind the opening of a session", "commands/model/actions.go", []string{
