@@ -1,6 +1,9 @@
 package sim
 
 import (
+	"bytes"
+	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -118,6 +121,7 @@ func (d *desk) rests() {
 		}
 		if asked == 0 {
 			d.atRest()
+			d.snapshot()
 			return
 		}
 	}
@@ -175,6 +179,44 @@ func (d *desk) atRest() {
 			d.t.Fatalf("%s/%d lies there: %+v", ns.Name, id, *sh)
 		}
 	})
+}
+
+// snapshot goes on from the image of the model (T4): what is counted beside the
+// shards must be as if it had been counted all along.
+func (d *desk) snapshot() {
+	image, err := d.m.Image()
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	m, err := model.FromImage(image)
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	if again, err := m.Image(); err != nil || !bytes.Equal(image, again) {
+		d.t.Fatalf("T4: the image of an image differs (%v)", err)
+	}
+	if was, is := counted(d.m), counted(m); was != is {
+		d.t.Fatalf("T4: counted were\n%s\nand from the image\n%s", was, is)
+	}
+	d.m = m
+}
+
+// counted are the counts that a state keeps beside its shards.
+func counted(m *model.Model) string {
+	var b strings.Builder
+	m.Shard.EachNamespace(func(ns *shard.Namespace) bool {
+		fmt.Fprintf(&b, "%s: %d unowned, %d quarantined, %d moving, read %t\n", ns.Name, ns.Unowned(), ns.Quarantined(), ns.Moving(), ns.Read())
+		for _, n := range deskNodes {
+			fmt.Fprintf(&b, "  %s owns %d, reads %d\n", n, ns.Owned(n), ns.Reading(n))
+		}
+		return true
+	})
+	m.Shard.EachSilent(func(ns *shard.Namespace, node string, session events.Position) bool {
+		fmt.Fprintf(&b, "silent: %s %s %d\n", ns.Name, node, session)
+		return true
+	})
+	fmt.Fprintf(&b, "%d in all", m.Shard.Total())
+	return b.String()
 }
 
 // act is something that operators, nodes or time do; much of it is refused.
