@@ -148,6 +148,9 @@ func drainWords(node string, p *controlv1.DrainProgress) string {
 	if p.GetMoving() > 0 {
 		parts = append(parts, fmt.Sprintf("%d moving", p.GetMoving()))
 	}
+	if p.GetReadings() > 0 {
+		parts = append(parts, fmt.Sprintf("%d read", p.GetReadings()))
+	}
 	if p.GetLeaderships() > 0 {
 		parts = append(parts, plural(int(p.GetLeaderships()), "leadership"))
 	}

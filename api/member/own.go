@@ -72,7 +72,8 @@ func (o Ownership) Check() error {
 // Stale reports whether the shard may be another's by now, where the mode of its
 // namespace, fenced or sticky, lets this owner go on all the same: no server has
 // answered within the time for which the ownership was good. What it writes then
-// must pass a resource that checks fences.
+// must pass a resource that checks fences. An operator who moves the shard by force may
+// have given it away before.
 func (o Ownership) Stale() bool {
 	u := o.grip.until
 	return !u.hard && o.grip.clock() >= u.at.Load()

@@ -398,8 +398,10 @@ type DrainProgress struct {
 	// once it has heard the node.
 	InFlight *int64 `protobuf:"varint,4,opt,name=in_flight,json=inFlight,proto3,oneof" json:"in_flight,omitempty"`
 	// What will not go away by waiting, at most 32.
-	Blockers      []*DrainBlocker `protobuf:"bytes,5,rep,name=blockers,proto3" json:"blockers,omitempty"`
-	MoreBlockers  int64           `protobuf:"varint,6,opt,name=more_blockers,json=moreBlockers,proto3" json:"more_blockers,omitempty"`
+	Blockers     []*DrainBlocker `protobuf:"bytes,5,rep,name=blockers,proto3" json:"blockers,omitempty"`
+	MoreBlockers int64           `protobuf:"varint,6,opt,name=more_blockers,json=moreBlockers,proto3" json:"more_blockers,omitempty"`
+	// Shards that the node reads.
+	Readings      int64 `protobuf:"varint,7,opt,name=readings,proto3" json:"readings,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -472,6 +474,13 @@ func (x *DrainProgress) GetBlockers() []*DrainBlocker {
 func (x *DrainProgress) GetMoreBlockers() int64 {
 	if x != nil {
 		return x.MoreBlockers
+	}
+	return 0
+}
+
+func (x *DrainProgress) GetReadings() int64 {
+	if x != nil {
+		return x.Readings
 	}
 	return 0
 }
@@ -1486,14 +1495,15 @@ const file_api_v1_peer_proto_rawDesc = "" +
 	"\bdeadline\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\bdeadline\x129\n" +
 	"\n" +
 	"stalled_at\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\tstalledAt\x12D\n" +
-	"\bprogress\x18\x04 \x01(\v2(.omnirelay.mesh.control.v1.DrainProgressR\bprogress\"\xfb\x01\n" +
+	"\bprogress\x18\x04 \x01(\v2(.omnirelay.mesh.control.v1.DrainProgressR\bprogress\"\x97\x02\n" +
 	"\rDrainProgress\x12\x16\n" +
 	"\x06shards\x18\x01 \x01(\x03R\x06shards\x12\x16\n" +
 	"\x06moving\x18\x02 \x01(\x03R\x06moving\x12 \n" +
 	"\vleaderships\x18\x03 \x01(\x03R\vleaderships\x12 \n" +
 	"\tin_flight\x18\x04 \x01(\x03H\x00R\binFlight\x88\x01\x01\x12C\n" +
 	"\bblockers\x18\x05 \x03(\v2'.omnirelay.mesh.control.v1.DrainBlockerR\bblockers\x12#\n" +
-	"\rmore_blockers\x18\x06 \x01(\x03R\fmoreBlockersB\f\n" +
+	"\rmore_blockers\x18\x06 \x01(\x03R\fmoreBlockers\x12\x1a\n" +
+	"\breadings\x18\a \x01(\x03R\breadingsB\f\n" +
 	"\n" +
 	"_in_flight\"p\n" +
 	"\fDrainBlocker\x12\x12\n" +

@@ -19,8 +19,10 @@ type Policies interface {
 
 // Holdings is what membership asks the contexts in which nodes hold something.
 type Holdings interface {
-	// Owns is the number of shards that a node owns, Leads of scopes that it leads.
+	// Owns is the number of shards that a node owns, Reads of those that it reads,
+	// Leads of scopes that it leads.
 	Owns(node string) int
+	Reads(node string) int
 	Leads(node string) int
 }
 

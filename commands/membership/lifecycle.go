@@ -123,8 +123,8 @@ func (s *State) finishDrain(c FinishDrain, held Holdings) ([]*eventsv1.Event, er
 	if n.Session != c.Session {
 		return nil, commands.Refuse("session_not_found", "node %q has no session %d now", c.NodeID, c.Session)
 	}
-	if owns, leads := held.Owns(c.NodeID), held.Leads(c.NodeID); owns > 0 || leads > 0 {
-		return nil, commands.Refuse("drain_not_finished", "node %q owns %d shards and leads %d scopes", c.NodeID, owns, leads)
+	if owns, reads, leads := held.Owns(c.NodeID), held.Reads(c.NodeID), held.Leads(c.NodeID); owns > 0 || reads > 0 || leads > 0 {
+		return nil, commands.Refuse("drain_not_finished", "node %q owns %d shards, reads %d and leads %d scopes", c.NodeID, owns, reads, leads)
 	}
 	return []*eventsv1.Event{{Kind: &eventsv1.Event_NodeDrained{NodeDrained: &eventsv1.NodeDrained{NodeId: c.NodeID}}}}, nil
 }

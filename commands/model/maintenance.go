@@ -30,9 +30,18 @@ type holdings struct{ m *Model }
 
 // Owns implements membership.Holdings.
 func (h holdings) Owns(node string) int {
-	n := 0
+	return h.shards(func(ns *shard.Namespace) int { return ns.Owned(node) })
+}
+
+// Reads implements membership.Holdings.
+func (h holdings) Reads(node string) int {
+	return h.shards(func(ns *shard.Namespace) int { return ns.Reading(node) })
+}
+
+// shards adds up a count of all namespaces.
+func (h holdings) shards(count func(*shard.Namespace) int) (n int) {
 	h.m.Shard.EachNamespace(func(ns *shard.Namespace) bool {
-		n += ns.Owned(node)
+		n += count(ns)
 		return true
 	})
 	return n

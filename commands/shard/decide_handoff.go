@@ -1,6 +1,7 @@
 package shard
 
 import (
+	"maps"
 	"slices"
 	"time"
 
@@ -36,7 +37,7 @@ func (s *State) decideAskRelease(meta commands.Meta, c AskRelease, nodes Nodes) 
 	byCause.each(func(cause eventsv1.ShardCause, ids []uint32) {
 		e := &eventsv1.ShardMoveReleasing{Namespace: c.Namespace, Cause: cause, DeadlineMs: deadline(meta)}
 		for _, g := range ns.byOwner(ids) {
-			e.Moves = append(e.Moves, &eventsv1.ShardMove{From: g.owner, To: c.NodeID, Shards: events.PackShards(g.ids)})
+			e.Moves = append(e.Moves, &eventsv1.ShardMove{From: g.node, To: c.NodeID, Shards: events.PackShards(g.ids)})
 		}
 		evs = append(evs, &eventsv1.Event{Kind: &eventsv1.Event_ShardMoveReleasing{ShardMoveReleasing: e}})
 	})
@@ -64,7 +65,7 @@ func handOver(ns *Namespace, nodes Nodes, from Target) (evs []*eventsv1.Event, r
 		for _, g := range ns.byTarget(ids) {
 			e.Handovers = append(e.Handovers, &eventsv1.ShardHandover{
 				From: from.NodeID, FromSession: uint64(from.Session),
-				To: g.owner, ToSession: uint64(nodes.Session(g.owner)), Shards: events.PackShards(g.ids),
+				To: g.node, ToSession: uint64(nodes.Session(g.node)), Shards: events.PackShards(g.ids),
 			})
 		}
 		evs = append(evs, &eventsv1.Event{Kind: &eventsv1.Event_ShardsHandedOver{ShardsHandedOver: e}})
@@ -99,12 +100,7 @@ func (c causes) add(cause eventsv1.ShardCause, id uint32) { c[cause] = append(c[
 // each goes by the number of the cause: the same input gives the same events (S8).
 // Its shards are ascending and once each.
 func (c causes) each(fn func(eventsv1.ShardCause, []uint32)) {
-	keys := make([]eventsv1.ShardCause, 0, len(c))
-	for cause := range c {
-		keys = append(keys, cause)
-	}
-	slices.Sort(keys)
-	for _, cause := range keys {
+	for _, cause := range slices.Sorted(maps.Keys(c)) {
 		ids := c[cause]
 		slices.Sort(ids)
 		fn(cause, slices.Compact(ids))
@@ -113,8 +109,8 @@ func (c causes) each(fn func(eventsv1.ShardCause, []uint32)) {
 
 // group is some shards that have a node in common.
 type group struct {
-	owner string
-	ids   []uint32
+	node string
+	ids  []uint32
 }
 
 func (ns *Namespace) byOwner(ids []uint32) []group {
@@ -133,14 +129,8 @@ func (ns *Namespace) groups(ids []uint32, node func(*Shard) string) []group {
 		by[n] = append(by[n], id)
 	}
 	out := make([]group, 0, len(by))
-	for n, ids := range by {
-		out = append(out, group{n, ids})
+	for _, n := range slices.Sorted(maps.Keys(by)) {
+		out = append(out, group{n, by[n]})
 	}
-	slices.SortFunc(out, func(a, b group) int {
-		if a.owner < b.owner {
-			return -1
-		}
-		return 1
-	})
 	return out
 }

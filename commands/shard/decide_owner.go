@@ -1,6 +1,7 @@
 package shard
 
 import (
+	"maps"
 	"slices"
 	"time"
 
@@ -147,12 +148,7 @@ func (s *State) decideMove(meta commands.Meta, c Move, nodes Nodes) ([]*eventsv1
 
 func moveStarted(meta commands.Meta, ns, to string, from map[string][]uint32, cause eventsv1.ShardCause, hold time.Duration) *eventsv1.Event {
 	e := &eventsv1.ShardMoveStarted{Namespace: ns, Cause: cause, DeadlineMs: deadline(meta), HoldMs: uint32(hold / time.Millisecond), Stage: eventsv1.MoveStage_MOVE_STAGE_PREPARE}
-	owners := make([]string, 0, len(from))
-	for owner := range from {
-		owners = append(owners, owner)
-	}
-	slices.Sort(owners)
-	for _, owner := range owners {
+	for _, owner := range slices.Sorted(maps.Keys(from)) {
 		e.Moves = append(e.Moves, &eventsv1.ShardMove{From: owner, To: to, Shards: events.PackShards(from[owner])})
 	}
 	return &eventsv1.Event{Kind: &eventsv1.Event_ShardMoveStarted{ShardMoveStarted: e}}
@@ -273,10 +269,6 @@ func assignReleased(ns *Namespace, nodes Nodes, ids []uint32, fallback []Target,
 		for _, id := range t.Shards {
 			where[id] = t
 		}
-	}
-	type holder struct {
-		node    string
-		session events.Position
 	}
 	groups := map[holder][]uint32{}
 	var order []holder

@@ -3,6 +3,7 @@ package shard
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/omnirelay/omnirelay/commands"
@@ -189,12 +190,7 @@ func (ns *Namespace) seize(ids []uint32) seizure {
 
 // holders are the keys in an order that is the same everywhere.
 func holders(of map[holder][]uint32) []holder {
-	hs := make([]holder, 0, len(of))
-	for h := range of {
-		hs = append(hs, h)
-	}
-	slices.SortFunc(hs, func(a, b holder) int {
+	return slices.SortedFunc(maps.Keys(of), func(a, b holder) int {
 		return cmp.Or(cmp.Compare(a.node, b.node), cmp.Compare(a.session, b.session))
 	})
-	return hs
 }

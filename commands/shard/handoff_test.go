@@ -149,7 +149,7 @@ func TestTargetRestarts(t *testing.T) {
 func TestMoveOfAnOldLog(t *testing.T) {
 	s, m := owned(t)
 	old := moving(operator, commandtest.Start(), 0, move("n1", "n3", 0))
-	old.Stage = eventsv1.MoveStage_MOVE_STAGE_RELEASE
+	old.Stage = eventsv1.MoveStage_MOVE_STAGE_UNSPECIFIED
 	s.Given(old)
 	if sh := at(t, m, 0); !sh.Releasing() {
 		t.Errorf("shard 0 is %+v", sh)

@@ -1,6 +1,7 @@
 package shard
 
 import (
+	"maps"
 	"slices"
 	"time"
 
@@ -97,7 +98,7 @@ func (s *State) Quarantine(now int64, e *eventsv1.SessionClosed) []*eventsv1.Eve
 	total := 0
 	s.EachNamespace(func(ns *Namespace) bool {
 		byDeaths := s.condemned(ns, now, e)
-		for _, deaths := range slices.Sorted(keys(byDeaths)) {
+		for _, deaths := range slices.Sorted(maps.Keys(byDeaths)) {
 			total += len(byDeaths[deaths])
 			evs = append(evs, &eventsv1.Event{Kind: &eventsv1.Event_ShardsQuarantined{ShardsQuarantined: &eventsv1.ShardsQuarantined{
 				Namespace: ns.Name, Shards: events.PackShards(byDeaths[deaths]), NodeId: e.NodeId, Deaths: deaths,
@@ -133,16 +134,6 @@ func (s *State) condemned(ns *Namespace, now int64, e *eventsv1.SessionClosed) m
 		}
 	})
 	return found
-}
-
-func keys(m map[uint32][]uint32) func(func(uint32) bool) {
-	return func(yield func(uint32) bool) {
-		for k := range m {
-			if !yield(k) {
-				return
-			}
-		}
-	}
 }
 
 func (s *State) decideUnquarantine(c Unquarantine) ([]*eventsv1.Event, error) {

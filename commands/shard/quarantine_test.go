@@ -31,6 +31,33 @@ func onceDead(t *testing.T, ids ...uint32) (*commandtest.Scenario, *model.Model)
 	return s, m
 }
 
+// TestHandoverBeginsATenure: who is handed a shard has had it since then, however long
+// the owner before had it: a death soon after counts, and who gave it away after the
+// window had survived it.
+func TestHandoverBeginsATenure(t *testing.T) {
+	s, m := onceDead(t, 3, 4)
+	s.After(time.Minute).When(assign(target("n2", 4, 3, 4))).ThenDone()
+	fence := s.Position()
+	hand := func(id uint32) {
+		s.When(shard.Move{Namespace: ns, Shards: []uint32{id}, To: "n3"}).ThenDone()
+		s.When(prepared("n3", 6, fence, id)).ThenDone()
+		s.When(release("n2", 4, fence, id)).ThenDone()
+	}
+	s.After(9 * time.Minute)
+	hand(3)
+	s.After(2 * time.Minute)
+	hand(4)
+	for id, deaths := range map[uint32]uint8{3: 1, 4: 0} {
+		if sh := at(t, m, id); sh.Owner != "n3" || sh.Deaths != deaths || m.Time-sh.AssignedAt > int64(2*time.Minute) {
+			t.Errorf("handed over, shard %d: %+v", id, sh)
+		}
+	}
+	s.After(time.Minute).When(dies("n3", 6)).Then(closed("n3", 6), quarantined("n3", 2, 3))
+	if sh := at(t, m, 4); sh.Deaths != 1 {
+		t.Errorf("after the death of n3: %+v", sh)
+	}
+}
+
 // TestQuarantine: the second owner in a row that dies of a shard takes it out of
 // service, in the decision of its close; a release puts it back, with no death
 // against it.

@@ -37,16 +37,14 @@ func (rs Readers) Nodes() []string {
 }
 
 // Session is the session by which a node reads; 0 when it does not.
-func (rs Readers) Session(node string) (session events.Position) {
-	if rs == "" {
-		return 0
-	}
-	rs.Each(func(n string, s events.Position) {
-		if n == node {
-			session = s
+func (rs Readers) Session(node string) events.Position {
+	for line := range strings.Lines(string(rs)) { // of all shards, when a session ends: only what is found is parsed
+		if session, found := strings.CutPrefix(line, node+" "); found {
+			n, _ := strconv.ParseUint(strings.TrimSuffix(session, "\n"), 10, 64)
+			return events.Position(n)
 		}
-	})
-	return session
+	}
+	return 0
 }
 
 // Without are the readers but for a node.

@@ -51,6 +51,26 @@ type Shard struct {
 // Moving reports whether a move from an owner is in flight.
 func (sh *Shard) Moving() bool { return sh.Owner != "" && sh.MoveTo != "" }
 
+// Places are where placement counts a shard: at the target of its move if that may
+// have it, and else at home, with who owns or last owned it. One that is quarantined
+// counts nowhere.
+func (sh *Shard) Places() (target, home string) {
+	switch {
+	case sh.Quarantined():
+		return "", ""
+	case sh.Owner == "":
+		return sh.MoveTo, sh.LastOwner
+	}
+	return sh.MoveTo, sh.Owner
+}
+
+// Rests reports whether the last move of a shard failed, so that it is left alone
+// for its hold; but the drain of its owner that is asked for after the failure asks
+// anew.
+func (sh *Shard) Rests(now, drain int64) bool {
+	return sh.Stuck != 0 && sh.HeldUntil > now && drain <= sh.HeldUntil-int64(MoveHold)
+}
+
 // Preparing reports whether the target of a move is asked to prepare.
 func (sh *Shard) Preparing() bool {
 	return sh.Moving() && sh.MoveStage == eventsv1.MoveStage_MOVE_STAGE_PREPARE

@@ -175,8 +175,8 @@ func (ShardCause) EnumDescriptor() ([]byte, []int) {
 type MoveStage int32
 
 const (
-	// The owner is asked to release. Moves of logs before schema 5 have no other.
-	MoveStage_MOVE_STAGE_RELEASE MoveStage = 0
+	// The owner is asked to release. Moves of logs before schema 5 say no stage.
+	MoveStage_MOVE_STAGE_UNSPECIFIED MoveStage = 0
 	// The target is asked to prepare; the owner serves on.
 	MoveStage_MOVE_STAGE_PREPARE MoveStage = 1
 )
@@ -184,12 +184,12 @@ const (
 // Enum value maps for MoveStage.
 var (
 	MoveStage_name = map[int32]string{
-		0: "MOVE_STAGE_RELEASE",
+		0: "MOVE_STAGE_UNSPECIFIED",
 		1: "MOVE_STAGE_PREPARE",
 	}
 	MoveStage_value = map[string]int32{
-		"MOVE_STAGE_RELEASE": 0,
-		"MOVE_STAGE_PREPARE": 1,
+		"MOVE_STAGE_UNSPECIFIED": 0,
+		"MOVE_STAGE_PREPARE":     1,
 	}
 )
 
@@ -1153,7 +1153,7 @@ func (x *ShardMoveStarted) GetStage() MoveStage {
 	if x != nil {
 		return x.Stage
 	}
-	return MoveStage_MOVE_STAGE_RELEASE
+	return MoveStage_MOVE_STAGE_UNSPECIFIED
 }
 
 // ShardMoveReleasing: the targets have prepared, the owners are asked to
@@ -2126,9 +2126,9 @@ const file_events_v1_shard_proto_rawDesc = "" +
 	"\x12#\n" +
 	"\x1fSHARD_CAUSE_TARGET_NOT_PREPARED\x10\v\x12\x1a\n" +
 	"\x16SHARD_CAUSE_CONSTRAINT\x10\f\x12\x17\n" +
-	"\x13SHARD_CAUSE_REBOUND\x10\r*;\n" +
-	"\tMoveStage\x12\x16\n" +
-	"\x12MOVE_STAGE_RELEASE\x10\x00\x12\x16\n" +
+	"\x13SHARD_CAUSE_REBOUND\x10\r*?\n" +
+	"\tMoveStage\x12\x1a\n" +
+	"\x16MOVE_STAGE_UNSPECIFIED\x10\x00\x12\x16\n" +
 	"\x12MOVE_STAGE_PREPARE\x10\x01B3Z1github.com/omnirelay/omnirelay/events/v1;eventsv1b\x06proto3"
 
 var (

@@ -31,10 +31,27 @@ func destinationsOf(m *model.Model, ns *shard.Namespace) destinations {
 		return d // more nodes than placement takes: nothing moves, and no rule is the reason
 	}
 	d.rules, d.room = in, make([]bool, len(nodes))
-	for i, n := range in.Nodes() {
-		d.room[i] = ns.Owned(n.ID) < in.Room(int32(i))
+	for i, n := range counts(ns, in) {
+		d.room[i] = n < in.Room(int32(i))
 	}
 	return d
+}
+
+// counts are the shards that placement counts on each node of an input.
+func counts(ns *shard.Namespace, in *placement.Input) []int {
+	n := make([]int, len(in.Nodes()))
+	ns.Each(func(_ uint32, sh *shard.Shard) bool {
+		target, home := sh.Places()
+		i := in.Index(target)
+		if i == placement.NoOwner {
+			i = in.Index(home)
+		}
+		if i != placement.NoOwner {
+			n[i]++
+		}
+		return true
+	})
+	return n
 }
 
 func (d destinations) none() bool { return !d.eligible }

@@ -3,7 +3,7 @@
 // takes moves back when a drain was cancelled, and notes at the deadline what
 // blocks it.
 //
-//  1. A node is noted as drained only when the log says that it owns and leads
+//  1. A node is noted as drained only when the log says that it owns, reads and leads
 //     nothing and its session, heard by this leader, says that it holds nothing; or
 //     when it has no session and owns and leads nothing (A7). The decider checks
 //     what is on the log again.

@@ -14,8 +14,9 @@ import (
 
 // Progress is what a drain has before it.
 type Progress struct {
-	// Shards that the node owns, and those of them that are moving.
-	Shards, Moving, Leaderships int
+	// Shards that the node owns, those of them that are moving, and Readings, those
+	// that it reads.
+	Shards, Moving, Readings, Leaderships int
 	// InFlight is how many shards the node says that it holds, if it was Heard.
 	InFlight int
 	Heard    bool
@@ -40,7 +41,7 @@ type Blocker struct {
 
 // done is A7.
 func (p *Progress) done() bool {
-	return p.Shards == 0 && p.Leaderships == 0 && (p.session == 0 || p.Heard && p.InFlight == 0)
+	return p.Shards == 0 && p.Readings == 0 && p.Leaderships == 0 && (p.session == 0 || p.Heard && p.InFlight == 0)
 }
 
 func (p *Progress) block(kind, ref, reason, detail string) {
@@ -64,7 +65,7 @@ func (p *Progress) wait(kind, ref, reason string) {
 func Look(m *model.Model, n membership.Node, reports Reports, logTime int64) Progress {
 	p := Progress{session: n.Session}
 	m.Shard.EachNamespace(func(ns *shard.Namespace) bool {
-		if ns.Owned(n.NodeID) > 0 {
+		if ns.Owned(n.NodeID) > 0 || ns.Reading(n.NodeID) > 0 {
 			p.namespace(m, n, ns, logTime)
 		}
 		return true
@@ -83,38 +84,52 @@ func Look(m *model.Model, n membership.Node, reports Reports, logTime int64) Pro
 }
 
 func (p *Progress) namespace(m *model.Model, n membership.Node, ns *shard.Namespace, logTime int64) {
-	to := destinationsOf(m, ns)
-	left := ns.Owned(n.NodeID)
+	var to destinations
+	if ns.Owned(n.NodeID) > 0 {
+		to = destinationsOf(m, ns)
+	}
+	left := ns.Owned(n.NodeID) + ns.Reading(n.NodeID)
 	ns.Each(func(id uint32, sh *shard.Shard) bool {
-		if sh.Owner != n.NodeID {
-			return true
-		}
-		p.Shards++
-		left--
-		ref := reference(ns.Name, id)
 		switch {
-		case sh.Paused:
-			p.block("shard", ref, "paused", "it is paused: resume it, or move it by hand")
-		case sh.Session != n.Session:
-			p.block("shard", ref, "owner_silent", "its owner has no live session and its ownership goes on: move it by force, or wait for its owner")
-		case sh.Moving():
-			p.Moving++
-			p.wait("shard", ref, "moving")
-		case ns.Deleting:
-			p.wait("shard", ref, "namespace_deleting")
-		case sh.Stuck != 0 && sh.HeldUntil > logTime && n.DrainStarted <= sh.HeldUntil-int64(shard.MoveHold):
-			reason, what := stuck(sh)
-			p.block("shard", ref, reason, fmt.Sprintf("%s; it is tried again at %s, or when the drain is asked for again",
-				what, time.Unix(0, sh.HeldUntil).UTC().Format(time.RFC3339)))
-		case to.none():
-			p.block("shard", ref, "no_eligible_node", fmt.Sprintf("no active node with role %s is there to take it", ns.Spec.EligibleRole))
-		case to.forbidden(id):
-			p.block("shard", ref, "pinned", "the rules of its namespace let no active node have it: change them, or start a node that they allow")
-		default:
-			p.wait("shard", ref, "waiting")
+		case sh.Owner == n.NodeID:
+			left--
+			p.owned(n, ns, id, to, logTime)
+		case sh.Readers.Session(n.NodeID) != 0: // the placer takes it, whatever becomes of the shard
+			left--
+			p.Readings++
+			p.wait("shard", reference(ns.Name, id), "reading")
 		}
 		return left > 0
 	})
+}
+
+// owned says what becomes of a shard that the node owns.
+func (p *Progress) owned(n membership.Node, ns *shard.Namespace, id uint32, to destinations, logTime int64) {
+	sh, ref := ns.Shard(id), reference(ns.Name, id)
+	p.Shards++
+	switch {
+	case sh.Paused:
+		p.block("shard", ref, "paused", "it is paused: resume it, or move it by hand")
+	case sh.Quarantined() && !ns.Deleting:
+		p.block("shard", ref, "quarantined", "it is quarantined and stays where its data is: release it, and its owner is bound to it again")
+	case sh.Session != n.Session:
+		p.block("shard", ref, "owner_silent", "its owner has no live session and its ownership goes on: move it by force, or wait for its owner")
+	case sh.Moving():
+		p.Moving++
+		p.wait("shard", ref, "moving")
+	case ns.Deleting:
+		p.wait("shard", ref, "namespace_deleting")
+	case sh.Rests(logTime, n.DrainStarted):
+		reason, what := stuck(sh)
+		p.block("shard", ref, reason, fmt.Sprintf("%s; it is tried again at %s, or when the drain is asked for again",
+			what, time.Unix(0, sh.HeldUntil).UTC().Format(time.RFC3339)))
+	case to.none():
+		p.block("shard", ref, "no_eligible_node", fmt.Sprintf("no active node with role %s is there to take it", ns.Spec.EligibleRole))
+	case to.forbidden(id):
+		p.block("shard", ref, "pinned", "the rules of its namespace let no active node have it: change them, or start a node that they allow")
+	default:
+		p.wait("shard", ref, "waiting")
+	}
 }
 
 // stuck is why the last move of a shard failed, for programs and for people.

@@ -13,6 +13,7 @@ import (
 	"github.com/omnirelay/omnirelay/commands/membership"
 	"github.com/omnirelay/omnirelay/commands/model"
 	"github.com/omnirelay/omnirelay/commands/placement"
+	"github.com/omnirelay/omnirelay/commands/policy"
 	"github.com/omnirelay/omnirelay/commands/sequencer"
 	"github.com/omnirelay/omnirelay/commands/shard"
 	"github.com/omnirelay/omnirelay/events"
@@ -92,6 +93,45 @@ func TestFinish(t *testing.T) {
 	s.Given(&eventsv1.SessionClosed{NodeId: "n1", Session: 2})
 	r.heard = false
 	want(t, "its session is gone", step(m, r), "membership.FinishDrain {NodeID:n1 Session:0}")
+}
+
+// TestReadings: a node that reads is not drained (A7), for the decider either, and
+// nothing blocks it: the placer takes what it reads.
+func TestReadings(t *testing.T) {
+	s, m := mesh(t)
+	one := uint32(1)
+	s.When(shard.Update{Namespace: "demo", Readers: &one}).ThenDone()
+	s.When(shard.PlaceReaders{Namespace: "demo", Assign: []shard.Target{{NodeID: "n2", Session: 4, Shards: []uint32{1}}}}).ThenDone()
+	s.When(membership.Drain{NodeID: "n2"}).ThenDone()
+	want(t, "it reads one", step(m, &reports{heard: true}))
+	finish := membership.FinishDrain{NodeID: "n2", Session: 4}
+	s.When(finish).ThenRejected("drain_not_finished")
+	n, _ := m.Membership.Node("n2")
+	if p := drainer.Look(m, n, nil, m.Time); p.Readings != 1 || p.Shards != 0 || len(p.Blockers) != 0 {
+		t.Errorf("progress %+v", p)
+	}
+	s.When(shard.PlaceReaders{Namespace: "demo", Release: []shard.Target{{NodeID: "n2", Session: 4, Shards: []uint32{1}}}}).ThenDone()
+	want(t, "it reads none", step(m, &reports{heard: true}), "membership.FinishDrain {NodeID:n2 Session:4}")
+	s.When(finish).ThenDone()
+}
+
+// TestQuarantined: a sticky shard that is quarantined stays with the node that was
+// started again; what it waits for is its release, and no forced move.
+func TestQuarantined(t *testing.T) {
+	s, m := mesh(t)
+	deaths := uint32(1)
+	s.When(policy.SetQuarantine{Deaths: &deaths}).ThenDone()
+	s.When(shard.Create{Namespace: "kept", Spec: shard.Spec{ShardCount: 1, Ownership: eventsv1.Ownership_OWNERSHIP_STICKY}}).ThenDone()
+	s.When(shard.Assign{Namespace: "kept", Targets: []shard.Target{{NodeID: "n2", Session: 4, Shards: []uint32{0}}}}).ThenDone()
+	s.After(time.Minute).When(membership.OpenSession{Node: membership.Descriptor{NodeID: "n2", Role: "worker", Weight: 1},
+		SecretHash: events.HashOf([]byte("n2")), Incarnation: 2}).ThenDone()
+	s.When(membership.Drain{NodeID: "n2"}).ThenDone()
+	s.When(shard.Move{Namespace: "kept", Shards: []uint32{0}, To: "n1", Force: true}).ThenRejected("shard_quarantined")
+	n, _ := m.Membership.Node("n2")
+	p := drainer.Look(m, n, nil, m.Time)
+	if len(p.Blockers) != 1 || p.Blockers[0].Reason != "quarantined" || p.Blockers[0].Reference != "kept/0" {
+		t.Errorf("progress %+v", p)
+	}
 }
 
 // TestResignsAreBounded: so that the others do not all campaign at once.
@@ -208,5 +248,11 @@ func TestPinned(t *testing.T) {
 	s.When(shard.Release{NodeID: "n1", Namespace: "demo", Session: 2, Shards: []shard.Released{{Shard: 0, Fence: 6}}}).ThenDone()
 	if diff := cmp.Diff([]string{"demo/1"}, blocked()); diff != "" {
 		t.Errorf("full: (-want +got)\n%s", diff)
+	}
+	// So it is with what is only on its way there, or paused and nobody's since.
+	s.When(shard.Pause{Namespace: "demo", Shards: []uint32{0}}).ThenDone()
+	s.When(membership.OpenSession{Node: membership.Descriptor{NodeID: "n2", Role: "worker", Weight: 1}, SecretHash: events.HashOf([]byte("n2")), Incarnation: 2}).ThenDone()
+	if diff := cmp.Diff([]string{"demo/1"}, blocked()); diff != "" {
+		t.Errorf("paused: (-want +got)\n%s", diff)
 	}
 }

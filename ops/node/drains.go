@@ -21,7 +21,7 @@ func (s *server) drainProgress(node string) *controlv1.DrainProgress {
 	}
 	p := drainer.Look(m, n, s.keeper, s.opts.Clock().Wall)
 	out := &controlv1.DrainProgress{
-		Shards: int64(p.Shards), Moving: int64(p.Moving), Leaderships: int64(p.Leaderships), MoreBlockers: int64(p.MoreBlockers),
+		Shards: int64(p.Shards), Moving: int64(p.Moving), Readings: int64(p.Readings), Leaderships: int64(p.Leaderships), MoreBlockers: int64(p.MoreBlockers),
 	}
 	if p.Heard {
 		out.InFlight = proto.Int64(int64(p.InFlight))

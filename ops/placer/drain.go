@@ -78,15 +78,13 @@ func (l *leaving) find(id string) (int, bool) {
 }
 
 // gives reports whether a shard leaves its owner because that is being drained. One
-// whose owner is silent cannot be handed over. One whose
-// last move failed is left alone for its hold, unless the drain was asked for anew
-// since.
+// whose owner is silent cannot be handed over, and one that rests is left alone.
 func (l *leaving) gives(sh *shard.Shard, logTime int64) bool {
 	i, ok := l.find(sh.Owner)
 	if !ok || sh.Paused || sh.Session != l.nodes[i].session {
 		return false
 	}
-	return sh.Stuck == 0 || sh.HeldUntil <= logTime || l.nodes[i].since > sh.HeldUntil-int64(shard.MoveHold)
+	return !sh.Rests(logTime, l.nodes[i].since)
 }
 
 // moved reports whether a shard is on its way because of a drain. If its owner
@@ -139,4 +137,24 @@ func (l *leaving) moves(ns *shard.Namespace, r placement.Result, logTime int64) 
 		return cmp.Or(cmp.Compare(a.From, b.From), cmp.Compare(a.To, b.To))
 	})
 	return []commands.Command{c}, waits
+}
+
+// readings takes from the nodes that are being drained what they read, where there
+// is no placement that would give it to others: nobody loses by that but readers.
+func (l *leaving) readings(ns *shard.Namespace) []commands.Command {
+	if l == nil || !ns.Read() {
+		return nil
+	}
+	b := readerBatch{name: ns.Name}
+	ns.Each(func(id uint32, sh *shard.Shard) bool {
+		b.room(sh.Readers.Len())
+		sh.Readers.Each(func(node string, session events.Position) {
+			if _, leaves := l.find(node); leaves {
+				b.add(&b.release, node, session, id)
+			}
+		})
+		return true
+	})
+	b.flush()
+	return b.out
 }

@@ -135,12 +135,15 @@ func Plan(ns *shard.Namespace, nodes []Node, logTime int64) []commands.Command {
 // plan is Plan beside nodes that are being drained. waits: a shard of one of them
 // has a place to go to, and no room to move yet.
 func plan(ns *shard.Namespace, nodes []Node, leaving *leaving, logTime int64) (cmds []commands.Command, waits bool) {
-	if ns.Deleting || len(nodes) == 0 {
+	if ns.Deleting {
 		return nil, false
+	}
+	if len(nodes) == 0 {
+		return leaving.readings(ns), false
 	}
 	in, err := input(ns, nodes, leaving, logTime)
 	if err != nil {
-		return nil, false // more nodes or weight than placement takes: nothing moves
+		return leaving.readings(ns), false // more nodes or weight than placement takes: nothing moves
 	}
 	strategy, err := placement.Named(ns.Spec.Strategy)
 	if err != nil {
@@ -190,7 +193,7 @@ func input(ns *shard.Namespace, nodes []Node, leaving *leaving, logTime int64) (
 		}
 		if where != placement.NoOwner {
 			load[where]++
-		} else if sh.Owner == "" && sh.Readers != "" {
+		} else if sh.Owner == "" && sh.Readers != "" && !fixed {
 			orphans = append(orphans, id)
 		}
 		in.Own(int(id), 1, where)
@@ -207,20 +210,23 @@ func input(ns *shard.Namespace, nodes []Node, leaving *leaving, logTime int64) (
 // is to be held where it goes leaves the count when it sets out: if it counted until it
 // is there, others would move to make room for it, and back when it is held.
 func standing(sh *shard.Shard, at func(string) int32, logTime int64) (where int32, fixed bool) {
-	if sh.Quarantined() { // nobody's, and on nobody's account
+	target, home := sh.Places()
+	where = at(target)
+	goes := where != placement.NoOwner
+	if !goes {
+		where = at(home)
+	}
+	switch {
+	case sh.Quarantined(): // nobody's, and on nobody's account
 		return placement.NoOwner, true
+	case sh.Paused:
+		return where, true
+	case sh.Owner == "":
+		return where, goes && sh.MoveHold > 0 // an operator wants it there
+	case goes:
+		return where, sh.MoveHold > 0
 	}
-	if sh.Owner == "" {
-		if where = at(sh.MoveTo); where == placement.NoOwner {
-			return at(sh.LastOwner), sh.Paused
-		}
-		return where, sh.Paused || sh.MoveHold > 0 // an operator wants it there
-	}
-	if sh.MoveTo != "" && at(sh.MoveTo) != placement.NoOwner {
-		return at(sh.MoveTo), sh.Paused || sh.MoveHold > 0
-	}
-	where = at(sh.Owner)
-	return where, sh.Paused || sh.HeldUntil > logTime || where == placement.NoOwner
+	return where, sh.HeldUntil > logTime || where == placement.NoOwner
 }
 
 // diff turns the difference between what is and what should be into commands of

@@ -47,6 +47,56 @@ func TestDrainUnderRules(t *testing.T) {
 	})
 }
 
+// TestPausedTakesNoRoom: a paused shard whose owner died is nobody's until it is
+// resumed. Counted on its reader, it kept what a drain has to move from the room there.
+func TestPausedTakesNoRoom(t *testing.T) {
+	f := newFleet(t, 3, shard.Spec{ShardCount: 3, Readers: 1, Rules: &placement.Rules{MaxPerNode: 2}})
+	f.settle(t)
+	id, reader := uint32(0), ""
+	f.demo().Each(func(at uint32, sh *shard.Shard) bool {
+		if sh.Owner == "n0" {
+			id, reader = at, sh.Readers.Nodes()[0]
+		}
+		return true
+	})
+	leaves := map[string]string{"n1": "n2", "n2": "n1"}[reader]
+	f.s.When(shard.Pause{Namespace: "demo", Shards: []uint32{id}}).ThenDone()
+	f.lose(0)
+	f.s.When(membership.Drain{NodeID: leaves}).ThenDone()
+	for _, c := range step(f.m) {
+		f.s.When(c).ThenDone()
+		if r, ok := c.(shard.Rebalance); ok {
+			f.release(r)
+		}
+	}
+	if n := f.demo(); n.Owned(leaves) != 0 || n.Owned(reader) != 2 {
+		t.Errorf("%s, which is drained, owns %d, and %s %d", leaves, n.Owned(leaves), reader, n.Owned(reader))
+	}
+}
+
+// TestDrainOfTheLastReaders: where no node is left that anything could be placed on,
+// a node that is being drained still reads nothing any more.
+func TestDrainOfTheLastReaders(t *testing.T) {
+	f := newFleet(t, 3, shard.Spec{ShardCount: 6, Readers: 1})
+	f.settle(t)
+	f.s.When(membership.Cordon{NodeID: "n0"}).ThenDone()
+	f.s.When(membership.Cordon{NodeID: "n1"}).ThenDone()
+	f.s.When(membership.Drain{NodeID: "n2"}).ThenDone()
+	others := f.demo().Reading("n0") + f.demo().Reading("n1")
+	if f.demo().Reading("n2") == 0 || others == 0 {
+		t.Fatalf("n2 reads %d, the others %d", f.demo().Reading("n2"), others)
+	}
+	for _, c := range step(f.m) {
+		f.s.When(c).ThenDone()
+	}
+	if n := f.demo().Reading("n2"); n != 0 || f.demo().Reading("n0")+f.demo().Reading("n1") != others {
+		t.Errorf("n2 reads %d, n0 %d, n1 %d", n, f.demo().Reading("n0"), f.demo().Reading("n1"))
+	}
+	if cmds := step(f.m); len(cmds) != 0 {
+		t.Errorf("it asks for %+v", cmds)
+	}
+}
+
 // TestQuarantinedIsLeftAlone: a shard out of service is given neither an owner nor
 // readers, and all others have theirs.
 func TestQuarantinedIsLeftAlone(t *testing.T) {

@@ -117,17 +117,17 @@ func ofDeciders() []mutant {
 func ofControllers() []mutant {
 	const placer, loop, sim = "ops/placer/step.go", "ops/loop", "tests/sim"
 	return []mutant{
-		{"the last owner is forgotten", placer, []string{
-			"			return at(sh.LastOwner), sh.Paused", "			return placement.NoOwner, sh.Paused",
+		{"the last owner is forgotten", "commands/shard/state.go", []string{
+			"		return sh.MoveTo, sh.LastOwner", "		return sh.MoveTo, \"\"",
 		}, sim, "TestQuickRestartKeepsItsShards"},
-		{"the target of a dead owner's move is forgotten", placer, []string{
-			"		if where = at(sh.MoveTo); where == placement.NoOwner {", "		if where = placement.NoOwner; where == placement.NoOwner {",
+		{"the target of a dead owner's move is forgotten", "commands/shard/state.go", []string{
+			"		return sh.MoveTo, sh.LastOwner", "		return \"\", sh.LastOwner",
 		}, sim, "TestOwnerDiesWhileMoving"},
 		{"a held shard is balanced away", placer, []string{
-			"	return where, sh.Paused || sh.HeldUntil > logTime || where == placement.NoOwner", "	return where, sh.Paused || where == placement.NoOwner",
+			"	return where, sh.HeldUntil > logTime || where == placement.NoOwner", "	return where, where == placement.NoOwner",
 		}, "ops/placer", "TestHeldShardLeavesTheCount"},
 		{"others make room for a shard that is going to be held", placer, []string{
-			"		return at(sh.MoveTo), sh.Paused || sh.MoveHold > 0", "		return at(sh.MoveTo), sh.Paused",
+			"	case goes:\n		return where, sh.MoveHold > 0", "	case goes:\n		return where, false",
 		}, "ops/placer", "TestMoveByHandMovesNothingElse"},
 		{"a controller steps on a view before its receipts", loop + "/run.go", []string{
 			"view.Mark.Position < l.passed {", "view.Mark.Position < 0 {",

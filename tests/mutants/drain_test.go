@@ -7,8 +7,10 @@ func ofDrains() []mutant {
 		placer, drainer, sim  = "ops/placer", "ops/drainer", "tests/sim"
 	)
 	return []mutant{
-		{"a node is drained while it owns", lifecycle, []string{"owns > 0 || leads > 0 {", "leads > 0 {"}, membership, "TestDrainedIsA7"},
-		{"a node is drained while it leads", lifecycle, []string{"owns > 0 || leads > 0 {", "owns > 0 {"}, membership, "TestDrainedIsA7"},
+		{"a node is drained while it owns", lifecycle, []string{"owns > 0 || reads > 0", "reads > 0"}, membership, "TestDrainedIsA7"},
+		{"a node is drained while it leads", lifecycle, []string{"reads > 0 || leads > 0 {", "reads > 0 {"}, membership, "TestDrainedIsA7"},
+		{"a node is drained while it reads", lifecycle, []string{"owns > 0 || reads > 0", "owns > 0"}, drainer, "TestReadings"},
+		{"a drain is done while its node reads", drainer + "/progress.go", []string{"p.Readings == 0 && ", ""}, drainer, "TestReadings"},
 		{"a node is drained by the word of another session", lifecycle, []string{
 			"	if n.Session != c.Session {", "	if n.Session == 1<<60 {",
 		}, membership, "TestDrainedIsA7"},
@@ -34,10 +36,12 @@ func ofDrains() []mutant {
 		{"others move in the place of a cancelled drain", placer + "/step.go", []string{
 			"		case moved(sh) && at(sh.Owner) != placement.NoOwner:", "		case moved(sh) && at(sh.Owner) == 1<<30:",
 		}, placer, "TestCancelMovesNothingElse"},
+		{"a paused shard that nobody owns takes its reader's room", placer + "/step.go", []string{" && sh.Readers != \"\" && !fixed {", " && sh.Readers != \"\" {"}, placer, "TestPausedTakesNoRoom"},
+		{"a drain does not see who has room", drainer + "/destinations.go", []string{"		target, home := sh.Places()", "		target, home := \"\", sh.Owner"}, drainer, "TestPinned"},
 		{"a drain has no bound", placer + "/drain.go", []string{"!ok || l.room[i] <= 0 || l.total <= 0 {", "!ok || l.total <= 0 {"}, placer, "TestDrainIsBounded"},
 		{"drains together have no bound", placer + "/drain.go", []string{"!ok || l.room[i] <= 0 || l.total <= 0 {", "!ok || l.room[i] <= 0 {"}, placer, "TestDrainsAreBoundedTogether"},
 		{"a drain asks again and again who does not release", placer + "/drain.go", []string{
-			"	return sh.Stuck == 0 || sh.HeldUntil <= logTime ||", "	return !sh.Stuck || sh.HeldUntil <= 1<<62 ||",
+			"	return !sh.Rests(", "	return true || !sh.Rests(",
 		}, sim, "TestDrainBlockedByItsOwner"},
 	}
 }

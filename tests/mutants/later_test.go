@@ -41,6 +41,9 @@ func ofLater() []mutant {
 		{"a survivor that releases clears nothing", "commands/shard/evolve.go", []string{
 			"			sh.let(now, s.quarantine)\n			sh.unown()", "			sh.unown()",
 		}, shard, "TestSurvivorClearsTheCount"},
+		{"who is handed a shard has had it as long as who gave it", "commands/shard/evolve_handoff.go", []string{
+			"			sh.let(r.Time, s.quarantine)\n", "",
+		}, shard, "TestHandoverBeginsATenure"},
 		{"an owner that was dead before counts", rule, []string{
 			"&& now-sh.AssignedAt < int64(q.TTL)/2", "&& now < 0",
 		}, shard, "TestSilentBefore"},
@@ -54,7 +57,7 @@ func ofLater() []mutant {
 			"			case sh.Quarantined():\n				return quarantinedError(ns, id, sh)\n			}\n			return nil\n		}); err", "			}\n			return nil\n		}); err",
 		}, shard, "TestQuarantine$"},
 		{"the placer wants a quarantined shard placed", "ops/placer/step.go", []string{
-			"	if sh.Quarantined() { // nobody's, and on nobody's account\n		return placement.NoOwner, true\n	}\n", "",
+			"	case sh.Quarantined(): // nobody's, and on nobody's account\n		return placement.NoOwner, true\n", "",
 			"case to == placement.NoOwner || sh.Paused || sh.Quarantined():", "case to == placement.NoOwner || sh.Paused:",
 		}, simPkg, "TestPoisonShard"},
 		{"the quarantine stands behind the opening of a session", "commands/model/actions.go", []string{

@@ -113,7 +113,7 @@ func ofModes() []mutant {
 			"heir != 0 && !ns.Deleting {", "heir == 1 && !ns.Deleting {",
 		}, simPkg, "TestRideThrough"},
 		{"what is taken by force goes where balance wants it", "ops/placer/step.go", []string{
-			"		return where, sh.Paused || sh.MoveHold > 0", "		return where, sh.Paused",
+			"		return where, goes && sh.MoveHold > 0", "		return where, false",
 		}, simPkg, "TestForcedMoveByMode"},
 		{"a silent owner is asked to release for balance", "ops/placer/step.go", []string{
 			"		case sh.Silent: // its owner can release nothing before it is bound again\n", "",

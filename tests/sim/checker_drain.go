@@ -19,6 +19,12 @@ func (c *checker) drained(node string) {
 			c.w.fail("A7: %s is drained and owns %s/%d", node, ref.Namespace, ref.Shard)
 		}
 	}
+	c.replica.Shard.EachNamespace(func(ns *shard.Namespace) bool {
+		if n := ns.Reading(node); n > 0 {
+			c.w.fail("A7: %s is drained and reads %d shards of %s", node, n, ns.Name)
+		}
+		return true
+	})
 	sc := c.replica.Leadership
 	for scope := range c.holders {
 		if s, ok := sc.Scope(scope); ok && s.Holder == node {

@@ -81,7 +81,7 @@ func (c *checker) moveStarted(e *eventsv1.ShardMoveStarted, m *eventsv1.ShardMov
 		if c.owners[ref].node != m.From {
 			c.w.fail("S7: a move of %s/%d from %q starts, owned by %q", e.Namespace, id, m.From, c.owners[ref].node)
 		}
-		c.moves[ref] = &shardMove{to: m.To, asked: e.Stage == eventsv1.MoveStage_MOVE_STAGE_RELEASE, facts: 1}
+		c.moves[ref] = &shardMove{to: m.To, asked: e.Stage == eventsv1.MoveStage_MOVE_STAGE_UNSPECIFIED, facts: 1}
 	})
 }
 

@@ -23,7 +23,7 @@ func (w *World) modes() []commands.Command {
 		return nil
 	}
 	of := func(name string, mode eventsv1.Ownership, ttl time.Duration) commands.Command {
-		return shard.Create{Namespace: name, Spec: shard.Spec{ShardCount: w.cfg.Modes, Ownership: mode, OwnershipTTL: ttl}}
+		return shard.Create{Namespace: name, Spec: shard.Spec{ShardCount: w.cfg.Modes, Ownership: mode, OwnershipTTL: ttl, Readers: w.cfg.Readers}}
 	}
 	return []commands.Command{
 		of(rideSpace, eventsv1.Ownership_OWNERSHIP_LEASE, w.cfg.Ride), of(fencedSpace, eventsv1.Ownership_OWNERSHIP_FENCED, w.cfg.Ride),
@@ -111,7 +111,7 @@ func (c *checker) sessionEnds(e *eventsv1.SessionClosed) {
 			c.w.did["silent owners"]++
 			continue
 		}
-		if c.forced[ref] && c.mode(ref) == eventsv1.Ownership_OWNERSHIP_STICKY {
+		if c.forced[ref] && c.mode(ref) != eventsv1.Ownership_OWNERSHIP_LEASE && c.lasts(ref) { // the close alone would have left it
 			c.taken[ref] = true
 		}
 		delete(c.owners, ref)
@@ -119,17 +119,20 @@ func (c *checker) sessionEnds(e *eventsv1.SessionClosed) {
 }
 
 func (c *checker) outlives(ref member.Ref, cause eventsv1.SessionCloseCause) bool {
-	spec := c.specs[ref.Namespace]
-	sticky := spec.Ownership == eventsv1.Ownership_OWNERSHIP_STICKY
 	switch {
 	case cause == eventsv1.SessionCloseCause_SESSION_CLOSE_CAUSE_LEFT:
 		return false
-	case c.forced[ref] && spec.Ownership != eventsv1.Ownership_OWNERSHIP_LEASE:
+	case c.forced[ref] && c.mode(ref) != eventsv1.Ownership_OWNERSHIP_LEASE:
 		return false
 	case cause == eventsv1.SessionCloseCause_SESSION_CLOSE_CAUSE_RESTARTED:
-		return sticky
+		return c.mode(ref) == eventsv1.Ownership_OWNERSHIP_STICKY
 	}
-	return sticky || spec.OwnershipTtlMs > 0
+	return c.lasts(ref)
+}
+
+// lasts: the owner may act after its session, and does not call itself stale.
+func (c *checker) lasts(ref member.Ref) bool {
+	return c.mode(ref) == eventsv1.Ownership_OWNERSHIP_STICKY || c.specs[ref.Namespace].GetOwnershipTtlMs() > 0
 }
 
 // ownershipExpired checks that time ends only what is silent, nothing that is

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/omnirelay/omnirelay/api/member"
 	"github.com/omnirelay/omnirelay/commands"
 	"github.com/omnirelay/omnirelay/commands/control"
 	"github.com/omnirelay/omnirelay/commands/sequencer"
@@ -75,6 +76,10 @@ func (s *scenario) restore(backup []byte) {
 	lost := s.check
 	s.log, s.reg, s.check = log, memlog.NewRegister(s.registerFault), newChecker(s.World)
 	s.check.prepared = lost.prepared
+	s.check.given, s.check.writers, s.check.admitted, s.check.taken = lost.given, lost.writers, lost.admitted, lost.taken
+	for id := range s.cfg.Modes { // no time ends what the lost log gave of these, and whom it gave it to may hear nothing
+		s.check.taken[member.Ref{Namespace: stickySpace, Shard: id}] = true
+	}
 	s.check.log()
 	for ref, fence := range lost.fences {
 		s.check.fences[ref] = max(s.check.fences[ref], fence)
@@ -107,6 +112,9 @@ func (s *scenario) lose() {
 			continue
 		}
 		move := shard.Move{Namespace: "demo", Shards: []uint32{uint32(s.rng.IntN(int(s.cfg.Shards)))}, To: to.name}
+		if s.cfg.Modes > 0 {
+			move.Namespace, move.Shards = []string{rideSpace, fencedSpace}[s.rng.IntN(2)], []uint32{uint32(s.rng.IntN(int(s.cfg.Modes)))}
+		}
 		// Refused where it is there already.
 		leader.submit(commands.Request{Actor: "user/a", Command: move}, func(sequencer.Answer) {})
 	}
@@ -145,6 +153,43 @@ func TestRestoreOfOlderBackup(t *testing.T) {
 			if s.position() < archive.Stride || s.check.replica.Control.Settling {
 				t.Errorf("at position %d, settling %t", s.position(), s.check.replica.Control.Settling)
 			}
+			for ref, o := range s.check.owners {
+				if events.Position(o.fence) < archive.Stride {
+					t.Errorf("%v is still owned by a fence of before, %d", ref, o.fence)
+				}
+			}
+		})
+	}
+}
+
+// TestRestoreWhileRidden: members that own for longer than their leases do so on the
+// log that is lost; nothing that they may act on is given to others by the restored one
+// before that has ended (S1), and then all comes to rest.
+func TestRestoreWhileRidden(t *testing.T) {
+	for seed := uint64(1); seed <= 60; seed++ {
+		t.Run(fmt.Sprint(seed), func(t *testing.T) {
+			s := modal(t, seed, 1+int(seed%3), 2+int(seed%4))
+			backup := s.backup(s.check.mark.Sequence)
+			s.lose()
+			for _, p := range s.members {
+				if s.chance(0.4) {
+					p.cut = true
+					s.after(s.between(0, 2*longRide), func() { p.cut = false })
+				}
+			}
+			s.stop()
+			s.passes(s.between(0, ttl/2))
+			s.restore(backup)
+			s.passes(longRide)
+			if n := s.since(archive.Stride)["SessionOpened"]; n > 0 {
+				t.Errorf("%d sessions are opened while ownerships of before may live", n)
+			}
+			for _, p := range s.members {
+				if !p.alive {
+					p.restart()
+				}
+			}
+			s.rests(3 * longRide)
 			for ref, o := range s.check.owners {
 				if events.Position(o.fence) < archive.Stride {
 					t.Errorf("%v is still owned by a fence of before, %d", ref, o.fence)

@@ -104,7 +104,7 @@ func (s *server) introduce(m *model.Model) []commands.Request {
 	if m.Control.Era == 0 {
 		rs = append(rs, commands.Request{Actor: actor, Command: control.StartEra{Cluster: "c1"}},
 			commands.Request{Actor: actor, Command: policy.SetSession{TTL: s.w.cfg.TTL}},
-			commands.Request{Actor: actor, Command: shard.Create{Namespace: "demo", Spec: shard.Spec{ShardCount: s.w.cfg.Shards}}})
+			commands.Request{Actor: actor, Command: shard.Create{Namespace: "demo", Spec: shard.Spec{ShardCount: s.w.cfg.Shards, Readers: s.w.cfg.Readers}}})
 		for _, c := range s.w.modes() {
 			rs = append(rs, commands.Request{Actor: actor, Command: c})
 		}

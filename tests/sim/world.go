@@ -33,6 +33,8 @@ type Config struct {
 	// plain lease; 0 is without them. Ride is for how long their ownerships go on.
 	Modes uint32
 	Ride  time.Duration
+	// Readers of each shard, beside its owner.
+	Readers uint32
 }
 
 // Draw is the configuration of a seed.
@@ -46,6 +48,7 @@ func Draw(rng *rand.Rand) Config {
 		Modes:  uint32(rng.IntN(5)),
 	}
 	cfg.Ride = cfg.TTL * time.Duration(1+rng.IntN(4))
+	cfg.Readers = uint32(rng.IntN(3))
 	return cfg
 }
 
