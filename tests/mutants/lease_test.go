@@ -67,7 +67,7 @@ func ofMembers() []mutant {
 			"	out = append(out, c.take(in)...)\n	out = append(out, c.reconcile(now)...)", "	if a, ok := in.(Answered); ok {\n		a.SentAt = now\n		in = a\n	}\n	out = append(out, c.take(in)...)\n	out = append(out, c.reconcile(now)...)",
 		}, sim, "TestLeaseWithSlowAnswers"},
 		{"a lease has no margin", step, []string{"{ return ttl / 8 }", "{ return ttl / 1e6 }"}, sim, "TestLeaseWithClocksThatDrift"},
-		{"owning outlives the lease", step, []string{
+		{"owning outlives the lease", "api/member/settle.go", []string{
 			"	case h.running && !h.stopped && now >= c.until(h):", "	case h.running && !h.stopped && now >= c.until(h) && now < 0:",
 		}, member, "TestCore|TestTranscripts"},
 		{"an assignment to another session is taken", step, []string{
@@ -79,13 +79,13 @@ func ofMembers() []mutant {
 		{"a change of an older position is taken", step, []string{
 			"	if position < c.position {\n		return\n	}", "",
 		}, member, "TestCore|TestTranscripts"},
-		{"a release is reported before the callback returned", step, []string{
+		{"a release is reported before the callback returned", "api/member/settle.go", []string{
 			"	h.ending = cause\n	return End{", "	h.ending = cause\n	c.release(ref, h)\n	return End{",
 		}, sim, "TestMove|TestOwnerNotReleasing"},
-		{"a released fence is owned again", step, []string{
+		{"a released fence is owned again", "api/member/settle.go", []string{
 			"	case h.released:\n		return nil", "	case h.released && c.node == \"\":\n		return nil",
 		}, sim, "TestMove|TestLateRelease"},
-		{"what is being prepared is owned", step, []string{
+		{"what is being prepared is owned", "api/member/settle.go", []string{
 			"		if c.preparing(ref) {\n			return nil\n		}\n", "",
 		}, member, "TestCore|TestTranscripts"},
 		{"a preparation is reported before it has returned", step, []string{
@@ -112,13 +112,13 @@ func ofMembers() []mutant {
 		{"a stale fence writes to a database", "api/member/fencesql.go", []string{
 			"\" AND fence <= \"+f.param(3),\n		token.Fence, token.Scope, token.Fence)", "\"\",\n		token.Fence, token.Scope)",
 		}, member, "TestFenceSQL$"},
-		{"a lower fence is owned", step, []string{
+		{"a lower fence is owned", "api/member/settle.go", []string{
 			"	if mine && row.Fence <= h.fence {", "	if mine && row.Fence < 0 {",
 		}, member, "TestLowerFenceNeverRuns"},
-		{"a fence is forgotten with its hold", step, []string{
+		{"a fence is forgotten with its hold", "api/member/settle.go", []string{
 			"row.Draining || row.Fence <= c.floor[ref] {", "row.Draining {",
 		}, member, "TestCore|TestTranscripts"},
-		{"a late answer needs another assignment", step, []string{
+		{"a late answer needs another assignment", "api/member/settle.go", []string{
 			"	case !h.running && now < c.lease:\n		return c.start(row)", "	case !h.running && now < c.lease && now < 0:\n		return c.start(row)",
 		}, sim, "TestSilenceOfServers"},
 		{"the answer to another session extends the lease", step, []string{

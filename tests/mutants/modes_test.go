@@ -97,7 +97,7 @@ func ofModes() []mutant {
 		{"an owner by lease goes on for ever", outlive, []string{
 			"h.mode == Fenced || h.mode == Sticky }", "h.mode != 0 }",
 		}, simPkg, "TestCutOffForGood|TestSilenceOfServersByMode"},
-		{"a rebound shard starts beside its old callback", memberStep, []string{
+		{"a rebound shard starts beside its old callback", "api/member/settle.go", []string{
 			"	case h.running && mine && h.session < c.session:\n		return c.rebound(now, ref, h)\n", "	case h.running && mine && h.session < c.session:\n		return c.start(row)\n",
 		}, member, "TestTranscripts/rebound"},
 		{"a process starts what its node owned before", memberStep, []string{
