@@ -120,7 +120,7 @@ func (w *witness) seeDeath(r events.Recorded, e *eventsv1.SessionClosed) {
 		for id, sh := range ns.shards {
 			key := fmt.Sprintf("%s/%d", name, id)
 			switch {
-			case sh.Session != events.Position(e.Session), !restarted && !endsWith(ns, sh, e.Cause):
+			case sh.Session != events.Position(e.Session), !restarted && !ns.endsWith(&sh, e.Cause):
 				continue
 			case !restarted && !expired:
 				d.let(key, r.Time)
@@ -150,20 +150,6 @@ func (d *deaths) let(key string, now int64) {
 		d.inRow[key] = 0
 	}
 	delete(d.since, key)
-}
-
-// endsWith: nobody but by force takes what is owned beyond its session.
-func endsWith(ns *namespace, sh row, cause eventsv1.SessionCloseCause) bool {
-	forced := sh.MoveTo != "" && sh.Cause == eventsv1.ShardCause_SHARD_CAUSE_FORCED
-	switch {
-	case cause == eventsv1.SessionCloseCause_SESSION_CLOSE_CAUSE_LEFT:
-		return true
-	case ns.spec.Ownership == eventsv1.Ownership_OWNERSHIP_STICKY:
-		return forced
-	case ns.spec.Ownership == eventsv1.Ownership_OWNERSHIP_FENCED && forced:
-		return true
-	}
-	return ns.spec.OwnershipTtlMs == 0 || cause == eventsv1.SessionCloseCause_SESSION_CLOSE_CAUSE_RESTARTED
 }
 
 // dues is what the witness knows of a schedule.
