@@ -114,20 +114,20 @@ func (c *call) drainBatch(title string, batch []*upgradeNode) error {
 // renew has the hook, or the operator, upgrade the nodes, and waits for each to be
 // another process than before.
 func (c *call) renew(title string, batch []*upgradeNode) error {
-	var todo []*upgradeNode
+	var left []*upgradeNode
 	for _, n := range batch {
 		if !n.renewed {
-			todo = append(todo, n)
+			left = append(left, n)
 		}
 	}
-	if len(todo) == 0 {
+	if len(left) == 0 {
 		return nil
 	}
 	if c.String("hook") != "" {
-		if err := c.hooks(todo); err != nil {
+		if err := c.hooks(left); err != nil {
 			return err
 		}
-	} else if err := c.confirm("%s: upgrade and restart %s now. Done?", title, strings.Join(idsOf(todo), ", ")); err != nil {
+	} else if err := c.confirm("%s: upgrade and restart %s now. Done?", title, strings.Join(idsOf(left), ", ")); err != nil {
 		return err
 	}
 	line := c.progress()
@@ -135,7 +135,7 @@ func (c *call) renew(title string, batch []*upgradeNode) error {
 	end := time.Now().Add(c.Duration("rejoin-within"))
 	for {
 		var waits []string
-		for _, n := range todo {
+		for _, n := range left {
 			why, err := c.notRenewed(n)
 			if err != nil {
 				return err

@@ -34,11 +34,7 @@ func leaderTable() table[*leader] {
 }
 
 func (s *Server) listLeaders(ctx context.Context, q *controlv1.ListLeadersRequest) (*controlv1.ListLeadersResponse, error) {
-	token, err := s.decodeToken("pageToken", q.PageToken, filterHash(q))
-	if err != nil {
-		return nil, err
-	}
-	r, err := s.readAt(ctx, q.Read, token.at)
+	r, token, err := s.readAfter(ctx, q.Read, q.PageToken, filterHash(q))
 	if err != nil {
 		return nil, err
 	}

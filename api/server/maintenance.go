@@ -61,11 +61,7 @@ func windowStatus(w *maintenanceWindow, now time.Time) controlv1.MaintenanceStat
 }
 
 func (s *Server) listMaintenance(ctx context.Context, q *controlv1.ListMaintenanceRequest) (*controlv1.ListMaintenanceResponse, error) {
-	token, err := s.decodeToken("pageToken", q.PageToken, filterHash(q))
-	if err != nil {
-		return nil, err
-	}
-	r, err := s.readAt(ctx, q.Read, token.at)
+	r, token, err := s.readAfter(ctx, q.Read, q.PageToken, filterHash(q))
 	if err != nil {
 		return nil, err
 	}

@@ -36,11 +36,7 @@ func namespaceTable() table[*namespace] {
 }
 
 func (s *Server) listNamespaces(ctx context.Context, q *controlv1.ListNamespacesRequest) (*controlv1.ListNamespacesResponse, error) {
-	token, err := s.decodeToken("pageToken", q.PageToken, filterHash(q))
-	if err != nil {
-		return nil, err
-	}
-	r, err := s.readAt(ctx, q.Read, token.at)
+	r, token, err := s.readAfter(ctx, q.Read, q.PageToken, filterHash(q))
 	if err != nil {
 		return nil, err
 	}

@@ -41,11 +41,7 @@ func peerTable() table[*peer] {
 }
 
 func (s *Server) listPeers(ctx context.Context, q *controlv1.ListPeersRequest) (*controlv1.ListPeersResponse, error) {
-	token, err := s.decodeToken("pageToken", q.PageToken, filterHash(q))
-	if err != nil {
-		return nil, err
-	}
-	r, err := s.readAt(ctx, q.Read, token.at)
+	r, token, err := s.readAfter(ctx, q.Read, q.PageToken, filterHash(q))
 	if err != nil {
 		return nil, err
 	}

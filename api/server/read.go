@@ -38,6 +38,16 @@ func (s *Server) read(ctx context.Context, o *controlv1.ReadOptions) (*reading, 
 	return s.readAt(ctx, o, 0)
 }
 
+// readAfter is the read that a page token goes on with, and the token.
+func (s *Server) readAfter(ctx context.Context, o *controlv1.ReadOptions, page string, filter uint64) (*reading, pageToken, error) {
+	token, err := s.decodeToken("pageToken", page, filter)
+	if err != nil {
+		return nil, pageToken{}, err
+	}
+	r, err := s.readAt(ctx, o, token.at)
+	return r, token, err
+}
+
 // readAt is read pinned to a position that a page token names, if it names one.
 func (s *Server) readAt(ctx context.Context, o *controlv1.ReadOptions, pin events.Position) (*reading, error) {
 	if err := s.await(ctx, o); err != nil {

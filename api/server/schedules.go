@@ -43,11 +43,7 @@ func scheduleTable() table[*scheduleRow] {
 }
 
 func (s *Server) listSchedules(ctx context.Context, q *controlv1.ListSchedulesRequest) (*controlv1.ListSchedulesResponse, error) {
-	token, err := s.decodeToken("pageToken", q.PageToken, filterHash(q))
-	if err != nil {
-		return nil, err
-	}
-	r, err := s.readAt(ctx, q.Read, token.at)
+	r, token, err := s.readAfter(ctx, q.Read, q.PageToken, filterHash(q))
 	if err != nil {
 		return nil, err
 	}
@@ -91,11 +87,7 @@ func (s *Server) getSchedule(ctx context.Context, q *controlv1.GetScheduleReques
 }
 
 func (s *Server) scheduleHistory(ctx context.Context, q *controlv1.ScheduleHistoryRequest) (*controlv1.ScheduleHistoryResponse, error) {
-	token, err := s.decodeToken("pageToken", q.PageToken, filterHash(q))
-	if err != nil {
-		return nil, err
-	}
-	r, err := s.readAt(ctx, q.Read, token.at)
+	r, token, err := s.readAfter(ctx, q.Read, q.PageToken, filterHash(q))
 	if err != nil {
 		return nil, err
 	}

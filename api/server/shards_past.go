@@ -18,11 +18,7 @@ func (s *Server) shardHistory(ctx context.Context, q *controlv1.ShardHistoryRequ
 	if _, err := parseShard("shardId", q.ShardId); err != nil {
 		return nil, err
 	}
-	token, err := s.decodeToken("pageToken", q.PageToken, filterHash(q))
-	if err != nil {
-		return nil, err
-	}
-	r, err := s.readAt(ctx, q.Read, token.at)
+	r, token, err := s.readAfter(ctx, q.Read, q.PageToken, filterHash(q))
 	if err != nil {
 		return nil, err
 	}

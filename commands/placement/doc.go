@@ -2,7 +2,7 @@
 // inputs in, owners out, no clock, no randomness, no goroutine, no I/O.
 //
 // An [Input] holds the eligible nodes, the present (or last) owner of every
-// shard, and the fixed shards, which are held, pinned or paused. A [Strategy]
+// shard, and the fixed shards, which are held, paused or quarantined. A [Strategy]
 // turns it into a [Result]: an owner per shard, the changes as ranges, and a
 // [Certificate] that sets what was done beside what could not have been bettered.
 //

@@ -112,7 +112,7 @@ func (in *Input) Own(first, count int, node int32) {
 }
 
 // Fix takes the count shards from first on out of placement: they are held,
-// pinned or paused. It panics on a shard that does not exist.
+// paused or quarantined. It panics on a shard that does not exist.
 func (in *Input) Fix(first, count int) {
 	if in.fixed == nil {
 		in.fixed = make([]bool, len(in.current))
